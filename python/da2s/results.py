@@ -288,6 +288,10 @@ class RunResult:
     #: Accuracy of the final network on the test images, and its 95 % interval.
     network_accuracy: Optional[float]
     network_accuracy_interval: Optional[List[float]]
+    #: The same in int8, and the points that this costs; ``None`` if the network was not quantised.
+    int8_accuracy: Optional[float]
+    int8_accuracy_interval: Optional[List[float]]
+    int8_gap: Optional[float]
     #: Its accuracy on images that it was trained on; ``None`` for imported weights.
     network_train_accuracy: Optional[float]
     #: Its expected calibration error, in points.

@@ -13,8 +13,8 @@ use crate::terminal::tell;
 
 /// The longest time before the first line: an error in the input comes sooner, and alone.
 const FIRST: Duration = Duration::from_secs(3);
-/// The longest time without a line.
-const SILENCE: Duration = Duration::from_secs(15);
+/// The longest time without a line; with [`POLL`] at most 15 seconds.
+const SILENCE: Duration = Duration::from_secs(14);
 /// How often that is checked.
 const POLL: Duration = Duration::from_secs(1);
 

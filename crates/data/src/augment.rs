@@ -53,10 +53,10 @@ settings! {
     /// its settings is set.
     #[derive(Copy)]
     pub struct RandomResizedCrop {
-        /// Least and greatest share of the image's area in the window; [0.08, 1.0] if only `ratio`
+        /// Minimum and maximum share of the image's area in the window; [0.08, 1.0] if only `ratio`
         /// is set.
         scale: [f32; 2] = [0.08, 1.0], in interval(Included(1.0));
-        /// Least and greatest width ÷ height of the window; [3/4, 4/3] if only `scale` is set.
+        /// Minimum and maximum width ÷ height of the window; [3/4, 4/3] if only `scale` is set.
         ratio: [f32; 2] = [3.0 / 4.0, 4.0 / 3.0], in interval(Unbounded);
     }
 }

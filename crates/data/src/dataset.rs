@@ -212,11 +212,16 @@ impl Split {
     /// # Panics
     /// If `index` is not below [`Split::len`].
     pub fn path(&self, index: usize) -> Option<PathBuf> {
-        let path = match &self.store {
-            Store::Memory { .. } => self.files.as_ref()?.list.path(index),
-            Store::Files(files) => files.list.path(index),
+        let (path, is_replaced) = match &self.store {
+            Store::Memory { .. } => {
+                let files = self.files.as_ref()?;
+                let path = files.list.path(index);
+                let is_replaced = files.damaged.contains(&path);
+                (path, is_replaced)
+            }
+            Store::Files(files) => (files.list.path(index), files.is_damaged(index)),
         };
-        (!self.damaged().contains(&path)).then_some(path)
+        (!is_replaced).then_some(path)
     }
 
     /// The sizes of the images in their files, or of some of them, evenly spaced, if they are read
@@ -231,7 +236,8 @@ impl Split {
                     Some((shape.height, shape.width))
                 };
                 let sizes: Vec<_> = (0..count).into_par_iter().filter_map(size).collect();
-                Sides::of(sizes)
+                let sampled = (count < self.len()).then_some(count as u64);
+                Sides::of(sizes).map(|sides| Sides { sampled, ..sides })
             }
         }
     }
@@ -336,20 +342,25 @@ impl Dataset {
         }
     }
 
-    /// The images at a glance: how many of each class, and their sizes.
-    pub fn images(&self) -> DatasetImages {
-        let counts = |split: &Split| {
-            let counts = class_counts(split.labels(), self.classes());
+    /// The images at a glance: how many of each class, and their sizes. `set_aside` are those of
+    /// the training images that only choose the epoch.
+    pub fn images(&self, set_aside: &[usize]) -> DatasetImages {
+        let counts = |labels: &[u32]| -> Vec<u64> {
+            let counts = class_counts(labels, self.classes());
             counts.into_iter().map(|count| count as u64).collect()
         };
+        let labels = self.train.labels();
+        let aside: Vec<u32> = set_aside.iter().map(|&index| labels[index]).collect();
+        let aside = counts(&aside);
+        let (all, own) = (counts(labels), counts(self.validation.labels()));
         DatasetImages {
             classes: self.class_names.clone(),
-            train: counts(&self.train),
-            validation: match self.validation.is_empty() {
+            train: all.iter().zip(&aside).map(|(all, aside)| all - aside).collect(),
+            validation: match self.validation.is_empty() && set_aside.is_empty() {
                 true => Vec::new(),
-                false => counts(&self.validation),
+                false => own.iter().zip(&aside).map(|(own, aside)| own + aside).collect(),
             },
-            test: counts(&self.test),
+            test: counts(self.test.labels()),
             files: self.train.sides_in_files(),
             input: Some([self.shape.height as u64, self.shape.width as u64]),
         }

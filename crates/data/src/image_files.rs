@@ -161,6 +161,12 @@ impl ImageFiles {
         }
     }
 
+    /// Whether the file with this index was found to be damaged.
+    pub fn is_damaged(&self, index: usize) -> bool {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.contains(&index)
+    }
+
     /// The damaged files found so far, in order.
     pub fn damaged(&self) -> Vec<PathBuf> {
         let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);

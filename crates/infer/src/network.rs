@@ -138,24 +138,22 @@ impl Network {
         }
         match &self.body {
             Body::Float32(stages) => {
-                let image: Vec<f32> = pictures
-                    .iter()
-                    .flat_map(|picture| self.channels_last(picture))
-                    .collect();
+                let length = self.preprocessing.len();
+                let image = pictures.iter().flat_map(|picture| {
+                    assert_eq!(picture.len(), length, "values of a picture");
+                    channels_last(picture, self.preprocessing.channels)
+                });
+                let image: Vec<f32> = image.collect();
                 stages.logits(&image, batch)
             }
             Body::Int8(runner) => runner.logits(pictures),
         }
     }
+}
 
-    /// From channels × rows × columns to rows × columns × channels.
-    fn channels_last(&self, picture: &[f32]) -> Vec<f32> {
-        let (channels, pixels) = (
-            self.preprocessing.channels,
-            self.preprocessing.len() / self.preprocessing.channels,
-        );
-        assert_eq!(picture.len(), channels * pixels, "values of a picture");
-        let pixel = |at: usize| (0..channels).map(move |channel| picture[channel * pixels + at]);
-        (0..pixels).flat_map(pixel).collect()
-    }
+/// From channels × rows × columns to rows × columns × channels.
+pub(crate) fn channels_last(picture: &[f32], channels: usize) -> Vec<f32> {
+    let pixels = picture.len() / channels;
+    let pixel = |at: usize| (0..channels).map(move |channel| picture[channel * pixels + at]);
+    (0..pixels).flat_map(pixel).collect()
 }

@@ -17,7 +17,7 @@ pub struct Extent {
 }
 
 /// Positions of pixels in a slice: that of the first pixel, and the steps to the next row and to
-/// the next pixel, in floats.
+/// the next pixel, in elements of the slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// Position of the first pixel.
@@ -55,7 +55,7 @@ impl View {
         }
     }
 
-    /// Position of the first float of the last pixel of `extent`; `usize::MAX` if it overflows.
+    /// Position of the first element of the last pixel of `extent`; `usize::MAX` if it overflows.
     pub(crate) fn last(self, extent: Extent) -> usize {
         let (down, right) = (extent.rows - 1, extent.columns - 1);
         (self.at.saturating_add(down.saturating_mul(self.row))).saturating_add(right.saturating_mul(self.pixel))

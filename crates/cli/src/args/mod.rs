@@ -129,10 +129,15 @@ mod tests {
             let help = help(verb);
             assert!(help.contains("--on-nan") && help.contains("--resume"), "{help}");
         }
-        for verb in ["discretize", "evaluate", "predict", "quantise"] {
+        for verb in ["discretize", "evaluate", "predict"] {
             let help = help(verb);
             assert!(help.contains("--device") && !help.contains("--on-nan"), "{help}");
         }
+        let quantise = help("quantise");
+        assert!(
+            !quantise.contains("--device") && !quantise.contains("--engine"),
+            "{quantise}"
+        );
         for verb in ["run", "search", "discretize", "train", "evaluate", "quantise"] {
             assert!(help(verb).contains("--data-dir"), "{verb}");
         }

@@ -217,6 +217,8 @@ pub struct PredictArguments {
 /// Arguments of `quantise`.
 #[derive(Debug, Args)]
 #[command(mut_arg("on_nan", |arg| arg.hide(true)))]
+#[command(mut_arg("device", |arg| arg.hide(true)))]
+#[command(mut_arg("engine", |arg| arg.hide(true)))]
 pub struct QuantiseArguments {
     /// The run.
     #[command(flatten)]

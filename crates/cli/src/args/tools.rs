@@ -131,9 +131,9 @@ pub struct DataFetchArguments {
 
 /// Arguments of `profile`.
 #[derive(Debug, Args)]
+#[command(mut_arg("threads", |arg| arg.help("Threads of the CPU; 0 is one, as a network runs at batch 1 [default: 1]")))]
 pub struct ProfileArguments {
-    /// Settings: the space and the network whose blocks are measured, and --threads [default: 1],
-    /// where 0 is 1.
+    /// The space and the network whose blocks are measured.
     #[command(flatten)]
     pub settings: SettingArguments,
     /// The table, as CSV
@@ -146,7 +146,8 @@ pub struct ProfileArguments {
     /// Rounds; the median counts
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
-    /// Also measure this many random networks of the target, and print the errors of the table
+    /// Also measure this many random networks of the target, at the first of --widths, and print
+    /// the errors of the table
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub check: u16,
     /// Name of this machine in the table [default: its processor]

@@ -6,7 +6,7 @@ use da2s::Error;
 use da2s::parallel::Group;
 use da2s::space::Genotype;
 
-use super::session::{Planned, Session};
+use super::session::{PlanStart, Session};
 use crate::args::RunArguments;
 use crate::failure::Failure;
 use crate::{table, terminal};
@@ -19,7 +19,7 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     let began = Instant::now();
     // The other processes receive it from the leading one.
     let asked = if group.leads() { asked(arguments)? } else { None };
-    let planned = Planned {
+    let planned = PlanStart {
         time: arguments.time,
         given: asked.as_ref(),
         began,
@@ -59,16 +59,18 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
     let evaluated = if session.leads() {
         let summary = session.evaluate()?;
         // Its baselines may take as long again.
-        da2s_report::write_report(session.path())?;
-        Some(summary)
+        Some((summary, da2s_report::write_report(session.path())?))
     } else {
         None
     };
     let with_baselines = session.baselines()?;
-    let (Some(discretized), Some(summary)) = (discretized, with_baselines.or(evaluated)) else {
+    let (Some(discretized), Some(evaluated)) = (discretized, evaluated) else {
         return Ok(None);
     };
-    let report = da2s_report::write_report(session.path())?;
+    let (summary, report) = match with_baselines {
+        Some(summary) => (summary, da2s_report::write_report(session.path())?),
+        None => evaluated,
+    };
     Ok(Some(table::of_run(
         &summary,
         &discretized.decision.texts(),

@@ -32,7 +32,7 @@ pub struct Session {
 
 /// What a plan of a run starts from.
 #[derive(Clone, Copy, Debug)]
-pub struct Planned<'a> {
+pub struct PlanStart<'a> {
     /// The time in which the run must end, if one is given.
     pub time: Option<Duration>,
     /// The genotype that takes the place of the search, if there is one.
@@ -75,7 +75,7 @@ impl Session {
     pub fn create_planned(
         arguments: &CreateArguments,
         network: Option<NamedNetwork>,
-        planned: Planned<'_>,
+        planned: PlanStart<'_>,
         group: &Group,
     ) -> Result<Self, Failure> {
         if group.size() > 1 && planned.time.is_some() {
@@ -89,7 +89,7 @@ impl Session {
     fn make(
         arguments: &CreateArguments,
         network: Option<NamedNetwork>,
-        planned: Option<Planned<'_>>,
+        planned: Option<PlanStart<'_>>,
         group: &Group,
     ) -> Result<Self, Failure> {
         if arguments.live.tui {
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Plans the run, if settings are still to be chosen or the plan is shown.
-    fn plan(&mut self, planned: Planned<'_>) -> Result<(), Failure> {
+    fn plan(&mut self, planned: PlanStart<'_>) -> Result<(), Failure> {
         if planned.time.is_some() && self.run.is_resumed() {
             let text = "a time is for a new run: this one resumes with the settings in its config.toml";
             self.progress.on(Event::Warning(text.to_owned().into()));

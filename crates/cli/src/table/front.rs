@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use da2s_records::counted;
-use da2s_records::schema::{Front, FrontPoint};
+use da2s_records::schema::{Front, FrontCost, FrontPoint};
 use da2s_settings::Quantity;
 
 use super::{absent, columns_with, decimals, grouped, interval};
@@ -21,7 +21,11 @@ pub fn of_front(front: &Front, page: &Path) -> String {
         "parameters",
         "size",
         "int8",
-        "peak memory",
+        if front.precision == "int8" {
+            "peak memory, int8"
+        } else {
+            "peak memory"
+        },
         "latency",
         "accuracy",
         "95 % interval",
@@ -49,22 +53,20 @@ fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
     let device = &point.trained.on_device;
     let number = |count: Option<u64>| count.map_or_else(absent, grouped);
     let bytes = |bytes: Option<u64>| bytes.map_or_else(absent, |bytes| Quantity::Bytes.text(bytes as f64));
-    let depth: Vec<String> = point.depth.iter().map(usize::to_string).collect();
-    let peak = if front.precision == "int8" {
-        device.ram_int8_bytes
-    } else {
-        device.ram_bytes
-    };
     vec![
         point.name.clone(),
         format!("{:.2}", point.width),
         point.channels.to_string(),
-        point.cells.map_or_else(|| depth.join("/"), |cells| cells.to_string()),
+        point
+            .cells
+            .map_or_else(|| point.depth_text(), |cells| cells.to_string()),
         number(point.trained.multiply_adds),
         number(point.trained.parameters),
         bytes(device.size_bytes),
         bytes(device.size_int8_bytes),
-        bytes(peak),
+        FrontCost::Ram
+            .of(point, &front.precision)
+            .map_or_else(absent, |bytes| Quantity::Bytes.text(bytes)),
         device
             .latency_ms
             .map_or_else(absent, |ms| Quantity::Milliseconds.text(ms)),

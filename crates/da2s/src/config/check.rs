@@ -7,7 +7,7 @@ use super::error::{ConfigError, Location};
 use super::settings::Config;
 use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
-use crate::network::{BaselineMatch, auxiliary_slot};
+use crate::network::{BaselineMatch, BaselineSettings, auxiliary_slot, channels_at};
 use crate::objective::Link;
 use crate::search::{Drive, Moment};
 use crate::space::{CellKind, KindTarget, Operation, Reductions, SpaceName};
@@ -47,7 +47,22 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
 /// For the first setting that conflicts with others.
 pub(super) fn check_new(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     config.search.check_path().map_err(|problem| at(place, problem))?;
+    widths(&config.network.beside).map_err(|problem| at(place, problem))?;
     counted(config).map_err(|problem| at(place, problem))
+}
+
+/// A requested width of the baselines must be possible for each.
+fn widths(beside: &BaselineSettings) -> Result<(), Problem> {
+    let Some(width) = beside.baseline_width else {
+        return Ok(());
+    };
+    for network in beside.baselines.iter().flatten() {
+        channels_at(width, network.stem_channels()).map_err(|error| {
+            let expected = format!("a width that {network} can have: {error}");
+            Problem::refused("network.baseline_width", width, expected)
+        })?;
+    }
+    Ok(())
 }
 
 fn at(place: PlaceOf<'_>, problem: Problem) -> ConfigError {

@@ -119,6 +119,13 @@ impl ExportFormat {
 /// and its contents.
 pub type ExportedFile = (&'static str, Vec<u8>);
 
+/// The bytes of `preprocessing.json`.
+pub(crate) fn preprocessing_json(preprocessing: &Preprocessing) -> Result<Vec<u8>, ExportError> {
+    let mut bytes = serde_json::to_vec_pretty(preprocessing)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
 /// The files of `trained` in `format`; `preprocessing.json` comes first.
 ///
 /// # Errors
@@ -128,8 +135,7 @@ pub fn files(
     format: ExportFormat,
     options: ExportOptions,
 ) -> Result<Vec<ExportedFile>, ExportError> {
-    let mut preprocessing = serde_json::to_vec_pretty(&trained.description.preprocessing)?;
-    preprocessing.push(b'\n');
+    let preprocessing = preprocessing_json(&trained.description.preprocessing)?;
     let mut files = vec![(PREPROCESSING_NAME, preprocessing)];
     match format {
         ExportFormat::Onnx => files.push(("", onnx::bytes(trained, options)?)),

@@ -27,8 +27,8 @@ pub(crate) use peak_table::peak_table;
 pub use resource::Resource;
 pub use settings::{BaselineMatch, BaselineSettings, NetworkShape};
 pub use trained::{Description, Trained, TrainedError};
-pub(crate) use width::CHANNELS;
-pub use width::{WidthError, channels_at, widest, widest_in_table};
+pub(crate) use width::{CHANNELS, exceeded, limits};
+pub use width::{Limit, WidthError, channels_at, widest, widest_in_table};
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, Engine};
 

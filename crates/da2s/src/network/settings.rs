@@ -3,6 +3,7 @@
 
 use da2s_settings::{Allowed, POSITIVE, Setting, settings, whole, words};
 
+use super::Resource;
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::ImageShape;
 use crate::space::{PlainNetwork, Reductions, SpaceSettings};
@@ -61,6 +62,18 @@ settings! {
         ///
         /// At width 1 a baseline has its published channels.
         baseline_width: Option<f64> = None, in POSITIVE, named "baseline_width", may_change on resume;
+    }
+}
+
+impl BaselineSettings {
+    /// The cost that limits the width of the baselines.
+    pub fn matched(&self) -> Resource {
+        match self.baseline_match {
+            None | Some(BaselineMatch::MultiplyAdds) => Resource::MultiplyAdds,
+            Some(BaselineMatch::Parameters) => Resource::Parameters,
+            Some(BaselineMatch::Size) => Resource::Size,
+            Some(BaselineMatch::Latency) => Resource::Latency,
+        }
     }
 }
 

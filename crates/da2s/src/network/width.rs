@@ -6,12 +6,41 @@
 
 use da2s_engine::Engine;
 
-use super::{AuxiliaryError, LatencyTable, network};
+use super::{AuxiliaryError, LatencyTable, Resource, cost, network};
 use crate::backbone::{Backbone, NetworkSize};
-use crate::space::Genotype;
+use crate::space::{Genotype, Precision, TargetSpec};
 
 /// The smallest and the largest number of channels that the setting `network.channels` allows.
 pub(crate) const CHANNELS: [usize; 2] = [2, 4096];
+
+/// The most that a network may need of a resource.
+pub type Limit = (Resource, f64);
+
+/// The limits of `target` on the cost of the final network, except the one on latency: a table has
+/// the blocks of one width.
+pub(crate) fn limits(target: &TargetSpec) -> Vec<Limit> {
+    let resources = Resource::ALL
+        .into_iter()
+        .filter(|resource| *resource != Resource::Latency);
+    resources
+        .filter_map(|resource| Some((resource, resource.limit(target)?)))
+        .collect()
+}
+
+/// The first of `limits` that `network` is above, with what it needs.
+pub(crate) fn exceeded(
+    limits: &[Limit],
+    precision: Precision,
+    network: &Backbone,
+    side: usize,
+) -> Option<(Resource, f64, f64)> {
+    let cost = cost(network, side);
+    let needs = limits
+        .iter()
+        .map(|&(resource, limit)| (resource, limit, resource.of(&cost, precision)));
+    let mut known = needs.filter_map(|(resource, limit, need)| Some((resource, limit, need?)));
+    known.find(|(_, limit, need)| need > limit)
+}
 
 /// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
 /// allowed by `fits`; `None` if even the narrowest is not.

@@ -118,14 +118,19 @@ impl TrainWork {
 }
 
 /// All stages in their order: the times of search and discretization, those of training and
-/// evaluation of the network and of each baseline, and that of the report.
-pub(super) fn times(search: Option<[f64; 2]>, trainings: Vec<[f64; 3]>, report_s: f64) -> Vec<StageTime> {
+/// evaluation of the network and of each baseline, and that of the report. `discretizes` says
+/// whether a network without a search is still to be discretized.
+pub(super) fn times(
+    search: Option<[f64; 2]>,
+    discretizes: bool,
+    trainings: Vec<[f64; 3]>,
+    report_s: f64,
+) -> Vec<StageTime> {
     let time = |stage, of_baseline, time_s| StageTime {
         stage,
         of_baseline,
         time_s,
     };
-    let searched = search.is_some();
     let mut times = Vec::new();
     if let Some([search_s, discretize_s]) = search {
         times.push(time(Some(Stage::Search), false, search_s));
@@ -133,7 +138,7 @@ pub(super) fn times(search: Option<[f64; 2]>, trainings: Vec<[f64; 3]>, report_s
     }
     for (at, [discretize_s, train_s, evaluate_s]) in trainings.into_iter().enumerate() {
         let of_baseline = at > 0;
-        if of_baseline || !searched {
+        if of_baseline || discretizes {
             times.push(time(Some(Stage::Discretize), of_baseline, discretize_s));
         }
         times.push(time(Some(Stage::Train), of_baseline, train_s));
@@ -177,7 +182,7 @@ mod tests {
         let (search, discretize) = (Some(Stage::Search), Some(Stage::Discretize));
         let (train, evaluate) = (Some(Stage::Train), Some(Stage::Evaluate));
         assert_eq!(
-            names(times(Some([1.0, 2.0]), vec![[0.0; 3]; 2], 0.0)),
+            names(times(Some([1.0, 2.0]), false, vec![[0.0; 3]; 2], 0.0)),
             [
                 (search, false),
                 (discretize, false),
@@ -190,7 +195,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            names(times(None, vec![[0.0; 3]], 0.0)),
+            names(times(None, true, vec![[0.0; 3]], 0.0)),
             [(discretize, false), (train, false), (evaluate, false), (None, false)]
         );
     }

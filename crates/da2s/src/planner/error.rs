@@ -8,7 +8,7 @@ use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::hint::Hint;
 use crate::memory::MemoryError;
-use crate::network::AuxiliaryError;
+use crate::network::{AuxiliaryError, LatencyError};
 use crate::resumable::StageError;
 use crate::search::SearchError;
 
@@ -31,6 +31,9 @@ pub enum PlanError {
     /// An auxiliary head on too small an image.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryError),
+    /// A network without a latency.
+    #[error(transparent)]
+    Latency(#[from] LatencyError),
     /// Images that cannot be read, or are too few.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -70,6 +73,7 @@ impl PlanError {
             Self::Evaluate(error) => error.kind(),
             Self::Auxiliary(_) | Self::TooShort { .. } => Kind::Usage,
             Self::Data(error) => error.kind(),
+            Self::Latency(error) => error.kind(),
             Self::Memory(_) => Kind::Memory,
             Self::Stopped => Kind::Stopped,
         }
@@ -82,9 +86,12 @@ impl PlanError {
             Self::Stage(error) => error.hints(),
             Self::Memory(error) => vec![error.hint],
             Self::Stopped => vec![Hint::Repeat, Hint::Resume],
-            Self::Evaluate(_) | Self::Search(_) | Self::Auxiliary(_) | Self::Data(_) | Self::TooShort { .. } => {
-                Vec::new()
-            }
+            Self::Evaluate(_)
+            | Self::Search(_)
+            | Self::Auxiliary(_)
+            | Self::Latency(_)
+            | Self::Data(_)
+            | Self::TooShort { .. } => Vec::new(),
         }
     }
 }

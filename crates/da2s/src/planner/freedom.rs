@@ -1,8 +1,8 @@
 //! What a plan may choose: of its keys, those that nobody requested.
 
 use crate::config::{Config, Request};
-use crate::network::Resource;
-use crate::space::{NamedNetwork, SpaceName};
+use crate::network::limits;
+use crate::space::NamedNetwork;
 
 /// The settings that a plan chooses, if they were not requested.
 pub const KEYS: [&str; 10] = [
@@ -50,12 +50,8 @@ impl Freedom {
     /// one under limits its width; a table of latencies is for one width, and a chain of layers is
     /// a single cell.
     pub fn of(request: &Request, config: &Config) -> Self {
-        let chain = matches!(config.space.name, SpaceName::Mobile | SpaceName::Plain);
-        let is_limited = || {
-            Resource::ALL
-                .iter()
-                .any(|resource| resource.limit(&config.target).is_some())
-        };
+        let chain = config.space.name.is_chain();
+        let is_limited = || !limits(&config.target).is_empty();
         let own_width = match request.network {
             Some(NamedNetwork::Plain(_)) => true,
             Some(NamedNetwork::Cells(_)) => is_limited(),
@@ -107,7 +103,7 @@ impl Freedom {
 mod tests {
     use super::*;
     use crate::config::Layer;
-    use crate::space::NamedNetwork;
+    use crate::space::{NamedNetwork, SpaceName};
 
     fn freedom(assignments: &[&str], network: Option<&str>) -> Freedom {
         let layer = |text: &&str| Layer::assignment("--set", text).unwrap();

@@ -1,9 +1,10 @@
 //! Measures what a search and a training cost here: a few steps of the real stages on the real
 //! images, and the evaluation of one batch.
 //!
-//! Contract: each number is the median of several steps after one that is not counted, in which
-//! buffers are allocated; another program on the same cores delays single steps. What was trained
-//! is discarded. Memory is checked before a step is taken.
+//! Contract: the time of a step is the median of several after one that is not counted, in which
+//! buffers are allocated, since another program on the same cores delays single steps; that of an
+//! image is from one batch. What was trained is discarded. Memory is checked before a step is
+//! taken.
 
 use std::time::Instant;
 
@@ -48,7 +49,9 @@ impl Measure<'_> {
             engine,
             ..
         } = *self.inputs;
-        let setup = config.search_setup()?;
+        let mut setup = config.search_setup()?;
+        // Every measured step moves α and β; of the search, every `arch_every`-th does.
+        let arch_every = std::mem::replace(&mut setup.search.arch_every, 1);
         let search = Search::new(&setup, dataset, device, engine)?;
         let (batch, side) = (setup.search.batch_size, dataset.shape.height);
         let (threads, second_order) = (rayon::current_num_threads(), setup.search.second_order);
@@ -65,7 +68,10 @@ impl Measure<'_> {
             epochs_done: warmup,
             ..SearchProgress::default()
         };
-        let step_s = self.step_s(&search, &mut state, self.patience_s)?;
+        let whole_s = self.step_s(&search, &mut state, self.patience_s)?;
+        // Without a warm-up nothing tells the halves apart, and every step counts as a whole one.
+        let weights_s = warmup_step_s.unwrap_or(whole_s);
+        let step_s = weights_s + (whole_s - weights_s) / arch_every as f64;
 
         let split = SearchSplit::new(
             dataset.train.labels(),
@@ -86,7 +92,7 @@ impl Measure<'_> {
         image_s(Discretization::Supernet)?;
         Ok((
             SearchRates {
-                warmup_step_s: warmup_step_s.unwrap_or(step_s),
+                warmup_step_s: weights_s,
                 step_s,
                 image_s: [
                     image_s(Discretization::Supernet)?,

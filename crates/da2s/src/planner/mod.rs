@@ -53,6 +53,8 @@ pub struct Inputs<'a> {
     pub engine: &'a Engine,
     /// Whether there is a search, or a genotype takes its place.
     pub searches: bool,
+    /// Whether the genotype is settled and written, so that the training comes next.
+    pub discretized: bool,
     /// The genotype of the final network, if it is known already.
     pub genotype: Option<&'a Genotype>,
     /// How long it takes to open the images, which every stage does, in seconds.
@@ -68,6 +70,13 @@ pub struct Goal {
     pub at_most: bool,
     /// What may be chosen.
     pub freedom: Freedom,
+}
+
+impl Goal {
+    /// How long steps of one size may be measured, beyond the fewest that are needed.
+    fn patience_s(&self) -> f64 {
+        (self.time_s / 200.0).clamp(0.2, PATIENCE_S)
+    }
 }
 
 /// The size and the length of a training.
@@ -146,7 +155,7 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     let images = ImageCounts::new(inputs.config, inputs.dataset)?;
     let start = prepared(inputs, goal.as_ref(), &images);
-    let patience_s = goal.map_or(PATIENCE_S / 4.0, |goal| (goal.time_s / 200.0).clamp(0.2, PATIENCE_S));
+    let patience_s = goal.as_ref().map_or(PATIENCE_S / 4.0, Goal::patience_s);
     let measure = Measure {
         inputs,
         patience_s,
@@ -181,7 +190,12 @@ pub fn plan(
     training.apply(&mut config, solved.network.size, solved.network.epochs);
     config.check()?;
     let searched_s = search.map(|(searching, chosen)| searching.times(chosen));
-    let times = times(searched_s, training.times(&solved.network), REPORT_S);
+    let times = times(
+        searched_s,
+        !inputs.searches && !inputs.discretized,
+        training.times(&solved.network),
+        REPORT_S,
+    );
     let search = search.map(|(searching, chosen)| searching.lesson(chosen));
     let network = training.lesson(&solved.network);
     let total_s = spent_s() + again_s + times.iter().map(|stage| stage.time_s).sum::<f64>();
@@ -212,7 +226,7 @@ pub fn plan_training(
     stop: &dyn Fn() -> bool,
 ) -> Result<(usize, Vec<StageTime>), PlanError> {
     let images = ImageCounts::new(inputs.config, inputs.dataset)?;
-    let patience_s = (goal.time_s / 200.0).clamp(0.2, PATIENCE_S);
+    let patience_s = goal.patience_s();
     let measure = Measure {
         inputs,
         patience_s,
@@ -227,7 +241,7 @@ pub fn plan_training(
         training.limit_epochs(before);
     }
     let solved = solve(&|| left_s() - REPORT_S, true, None::<&mut Searching<'_>>, &mut training)?;
-    let planned = times(None, training.times(&solved.network), REPORT_S);
+    let planned = times(None, false, training.times(&solved.network), REPORT_S);
     Ok((solved.network.epochs, planned))
 }
 
@@ -254,8 +268,11 @@ fn prepared(inputs: &Inputs<'_>, goal: Option<&Goal>, images: &ImageCounts) -> C
     }
     let suited = |images: usize, now: usize| {
         let most = (images / FEWEST_STEPS).max(1);
+        if now <= most {
+            return now;
+        }
         // A power of two.
-        now.min(1 << most.ilog2()).max(now.min(4)).min(images.max(1))
+        (1_usize << most.ilog2()).max(now.min(4)).min(images.max(1))
     };
     if inputs.searches && may("search.batch_size") {
         config.search.batch_size = suited(images.weights.min(images.arch), config.search.batch_size);
@@ -277,14 +294,14 @@ fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
 
 impl Found {
     fn new(dataset: &Dataset, counts: ImageCounts) -> Self {
-        let of_class = |class: usize| {
-            let parts = [Part::Train, Part::Validation, Part::Test];
-            let labels = parts.into_iter().flat_map(|part| dataset.part(part).labels());
-            labels.filter(|label| **label as usize == class).count()
-        };
-        let names = dataset.class_names.iter().enumerate();
+        let mut images = vec![0; dataset.classes()];
+        for part in [Part::Train, Part::Validation, Part::Test] {
+            for &label in dataset.part(part).labels() {
+                images[label as usize] += 1;
+            }
+        }
         Self {
-            classes: names.map(|(class, name)| (name.clone(), of_class(class))).collect(),
+            classes: dataset.class_names.iter().cloned().zip(images).collect(),
             shape: dataset.shape,
             counts,
         }

@@ -11,7 +11,7 @@ use super::solve::{Choice, Chosen};
 use super::{Goal, Inputs, Lesson, PlanError};
 use crate::config::{Config, baseline_of};
 use crate::discretize::random_genotype;
-use crate::network::{BaselineMatch, cost, network, widest};
+use crate::network::{CHANNELS, LatencyTable, Resource, cost, exceeded, limits, network, widest, widest_in_table};
 use crate::search::SearchError;
 use crate::space::{Genotype, PlainNetwork};
 
@@ -172,21 +172,28 @@ fn baseline(
     let mut of_baseline = baseline_of(config, baseline);
     let beside = &config.network.beside;
     let channels = match beside.baseline_width {
-        Some(width) => Some(((baseline.stem_channels() as f64 * width).round() as usize).clamp(2, 4096)),
+        Some(width) => {
+            Some(((baseline.stem_channels() as f64 * width).round() as usize).clamp(CHANNELS[0], CHANNELS[1]))
+        }
         None => {
-            let by_parameters = beside.baseline_match == Some(BaselineMatch::Parameters);
-            let costs = |backbone: &_| {
-                let cost = cost(backbone, shape.height);
-                if by_parameters {
-                    cost.parameters
-                } else {
-                    cost.multiply_adds
-                }
-            };
             let size = config.network.shape.size(&config.space, shape, classes);
-            let most = costs(&network(genotype, size, &Engine::Plain)?);
+            let own = network(genotype, size, &Engine::Plain)?;
             let size = of_baseline.network.shape.size(&of_baseline.space, shape, classes);
-            widest(&baseline.genotype(), &size, |backbone| costs(backbone) <= most)?
+            let (precision, side, plain) = (config.target.precision, shape.height, baseline.genotype());
+            let mut limits = limits(&of_baseline.target);
+            match (beside.matched(), &config.target.latency_table) {
+                (Resource::Latency, Some(path)) => {
+                    let table = LatencyTable::read(path)?;
+                    let limit_ms = table.of_network(&own, side)?;
+                    let fits = |one: &_| exceeded(&limits, precision, one, side).is_none();
+                    widest_in_table(&plain, &size, (&table, limit_ms), fits)?
+                }
+                (resource, _) => {
+                    let most = resource.of(&cost(&own, side), precision);
+                    limits.extend(most.map(|most| (resource, most)));
+                    widest(&plain, &size, |one| exceeded(&limits, precision, one, side).is_none())?
+                }
+            }
         }
     };
     Ok(channels.map(|channels| {
@@ -210,7 +217,7 @@ impl Choice for Training<'_> {
         let of_one = |rates| self.work.train_s(rates, epochs) + self.work.evaluate_s(rates);
         let baselines = rates.baselines.iter().map(|rates| self.work.read_s + of_one(rates));
         // A given genotype is discretized, which reads the images as well.
-        let own_s = if self.measure.inputs.searches {
+        let own_s = if self.measure.inputs.searches || self.measure.inputs.discretized {
             0.0
         } else {
             self.work.read_s

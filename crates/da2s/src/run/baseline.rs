@@ -10,12 +10,12 @@ use da2s_records::files::{EVALUATION, PREPROCESSING, SUMMARY, baseline as baseli
 use da2s_records::schema::{Baseline, Evaluation, Preprocessing, Summary};
 
 use super::below::{Below, stored};
-use super::width::{is_too_low, limits, widest_in_time, widest_within};
+use super::width::{is_too_low, widest_in_time, widest_within};
 use super::{Context, Error, Job, RunDirectory, genotype_file};
 use crate::backbone::NetworkSize;
 use crate::config::{Config, baseline_of};
 use crate::data::ImageShape;
-use crate::network::{BaselineMatch, CHANNELS, LatencyTable, Resource, network as build};
+use crate::network::{CHANNELS, LatencyTable, Resource, limits, network as build};
 use crate::observer::{Event, Observer};
 use crate::space::PlainNetwork;
 use crate::stage::Stage;
@@ -112,12 +112,7 @@ pub fn baseline_config(directory: &RunDirectory, config: &Config, network: Plain
             ((network.stem_channels() as f64 * width).round() as usize).clamp(least, most)
         }
         None => {
-            let resource = match config.network.beside.baseline_match {
-                None | Some(BaselineMatch::MultiplyAdds) => Resource::MultiplyAdds,
-                Some(BaselineMatch::Parameters) => Resource::Parameters,
-                Some(BaselineMatch::Size) => Resource::Size,
-                Some(BaselineMatch::Latency) => Resource::Latency,
-            };
+            let resource = config.network.beside.matched();
             let precision = config.target.precision;
             let own = genotype_file::stored_need(directory, resource, precision)?;
             let mut limits = limits(&config.target);

@@ -3,7 +3,7 @@
 use da2s_records::files::ENVIRONMENT;
 use da2s_records::schema::Environment;
 
-use super::{Context, Error};
+use super::{Context, Error, train};
 use crate::data::Dataset;
 use crate::observer::{Event, Observer};
 
@@ -38,6 +38,8 @@ impl Context<'_> {
 
     fn environment(&self, dataset: &Dataset, engine: &da2s_engine::Engine) -> Environment {
         let run = &self.config.run;
+        // If they cannot be divided, the stage that needs it says so.
+        let set_aside = train::divided(self, dataset).map_or_else(|_| Vec::new(), |(_, aside)| aside);
         let started = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
         Environment {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -52,7 +54,7 @@ impl Context<'_> {
             dataset_checksum: Some(dataset.checksum.clone()),
             dataset_checksum_of: Some(dataset.checksum_of.name().to_owned()),
             dataset_notes: dataset.notes.clone(),
-            dataset_images: Some(dataset.images()),
+            dataset_images: Some(dataset.images(&set_aside)),
             command: Some(self.command.clone()),
             started: Some(started.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         }

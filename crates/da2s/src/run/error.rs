@@ -217,6 +217,8 @@ impl Error {
             Self::Export(error) => error.kind(),
             Self::Quantise(QuantiseError::Stopped) => Kind::Stopped,
             Self::Quantise(QuantiseError::NotFinite) => Kind::Numbers,
+            Self::Quantise(QuantiseError::Network(NetworkError::Memory { .. }))
+            | Self::Int8(NetworkError::Memory { .. }) => Kind::Memory,
             Self::Quantise(_) | Self::Int8(_) => Kind::Internal,
             Self::Device(_) => Kind::Device,
             Self::RunExists { .. }

@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use super::discretize::{network_size, stored_within_limits};
 use super::plan::Planning;
-use super::width::{limits, widest_within};
+use super::width::widest_within;
 use super::{
     Context, Discretized, Error, Int8Options, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
     evaluate, given_genotype, import_network, import_supernet, quantise, search, suspects, train, trained,
@@ -25,6 +25,7 @@ use crate::data::Arrays;
 use crate::export::{self, ExportFormat, ExportOptions, export};
 use crate::hint::Hint;
 use crate::network::Trained;
+use crate::network::limits;
 use crate::observer::{Observer, Warning};
 use crate::parallel::Group;
 use crate::search::Rate;

@@ -6,7 +6,7 @@
 //! the new length before the first step.
 
 use da2s_records::files::{
-    BEST, CONFIG, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE, NETWORK_CHECKPOINT, SUMMARY, previous,
+    BEST, CONFIG, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE, NETWORK_CHECKPOINT, SUMMARY, SUSPECTS, previous,
 };
 
 use super::{Context, Error};
@@ -73,7 +73,7 @@ pub(super) fn record(context: &Context<'_>) -> Result<(), Error> {
         return Ok(());
     }
     // They belong to the shorter training.
-    for name in [SUMMARY, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE] {
+    for name in [SUMMARY, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE, SUSPECTS] {
         directory.remove(name)?;
     }
     config.network.training.epochs = epochs;

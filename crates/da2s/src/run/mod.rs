@@ -33,6 +33,7 @@ mod train;
 mod trained;
 mod width;
 
+pub use crate::network::Limit;
 pub use baseline::baseline_config;
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;
@@ -50,7 +51,6 @@ pub use search::{SearchSummary, search};
 pub use suspects::{suspects, suspects_csv};
 pub use train::{TrainSummary, train};
 pub use trained::trained;
-pub use width::Limit;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;

@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use da2s_records::files::{GENOTYPE, SUMMARY};
+use da2s_records::files::{GAP, GENOTYPE, SUMMARY};
 
 use super::discretize::of_space;
 use super::{Context, Error, Job, genotype_file};
@@ -120,7 +120,9 @@ impl Job {
         else {
             return Ok(None);
         };
-        if !goal.freedom.may("network.epochs") {
+        // A given network was measured before the run began.
+        let found = stored_genotype(&self.context())?.is_some_and(|(_, found)| found);
+        if !found || !goal.freedom.may("network.epochs") {
             return Ok(None);
         }
         let left_s = || AIM * goal.time_s - began.elapsed().as_secs_f64();
@@ -167,7 +169,9 @@ impl Job {
         let dataset: Dataset = context.dataset()?;
         let read_s = opened.elapsed().as_secs_f64();
         let stored = stored_genotype(&context)?;
-        let searches = given.is_none() && stored.as_ref().is_none_or(|(_, found)| *found);
+        let has_gap = context.directory.has_file(GAP);
+        let discretized = stored.as_ref().is_some_and(|(_, found)| !found || has_gap);
+        let searches = given.is_none() && !discretized;
         let stored = stored.map(|(genotype, _)| genotype);
         Ok(measure(&Inputs {
             config: context.config,
@@ -175,6 +179,7 @@ impl Job {
             device: &device,
             engine: &engine,
             searches,
+            discretized,
             genotype: given.or(stored.as_ref()),
             read_s,
         })?)

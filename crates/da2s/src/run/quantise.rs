@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use super::trained::trained;
 use super::{Context, Error};
 use crate::data::{Dataset, Loader, Part};
-use crate::export::{ExportError, quantised_onnx};
+use crate::export::{ExportError, preprocessing_json, quantised_onnx};
 use crate::network::Trained;
 use crate::observer::Observer;
 use crate::random::{Purpose, generator};
@@ -148,8 +148,7 @@ fn write(
     bytes: &[u8],
 ) -> Result<[PathBuf; 2], Error> {
     let directory = context.directory;
-    let mut preprocessing = serde_json::to_vec_pretty(&network.preprocessing).map_err(ExportError::from)?;
-    preprocessing.push(b'\n');
+    let preprocessing = preprocessing_json(&network.preprocessing)?;
     let onnx = quantised_onnx(trained, network)?;
     let names = [PREPROCESSING_NAME, SAFETENSORS, ONNX].map(|name| format!("{EXPORT}/{name}"));
     for (name, bytes) in names.iter().zip([&preprocessing, bytes, &onnx]) {

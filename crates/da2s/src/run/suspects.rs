@@ -7,7 +7,7 @@ use super::measured::trained_to_measure;
 use super::{Context, Error, train};
 use crate::data::{Dataset, Loader, Part, thumbnail_png};
 use crate::evaluate::judge;
-use crate::observer::Observer;
+use crate::observer::{Event, Observer};
 
 /// Longest side of the pictures.
 const MOST_PIXELS: usize = 96;
@@ -36,6 +36,10 @@ pub fn suspects(context: &Context<'_>, most: usize, observer: &mut dyn Observer)
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
     let network = trained_to_measure(context, &dataset, (&device, &engine))?;
+    if network.imported {
+        let text = "the weights were imported: which of these images they were trained on is unknown";
+        observer.on(Event::Warning(text.to_owned().into()));
+    }
     let judged = |part: Part, indices: Vec<usize>| -> Result<Vec<(&str, JudgedImage)>, Error> {
         let loader = Loader::evaluation(&dataset, part, indices, context.config.network.training.batch_size)?;
         let images = judge(&network.backbone, network.pass(), &loader, &device, &|| observer.stop())?;

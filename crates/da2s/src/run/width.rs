@@ -4,23 +4,9 @@ use da2s_engine::Engine;
 
 use super::Error;
 use crate::backbone::{Backbone, NetworkSize};
-use crate::network::{CHANNELS, LatencyError, LatencyTable, Resource, cost, network, widest, widest_in_table};
+use crate::network::{CHANNELS, LatencyError, LatencyTable, Limit, exceeded, network, widest, widest_in_table};
 use crate::search::SearchError;
-use crate::space::{Genotype, Precision, TargetSpec};
-
-/// The most that a network may need of a resource.
-pub type Limit = (Resource, f64);
-
-/// The limits of `target` on the cost of the final network, except the one on latency: a table has
-/// the blocks of one width.
-pub(super) fn limits(target: &TargetSpec) -> Vec<Limit> {
-    let resources = Resource::ALL
-        .into_iter()
-        .filter(|resource| *resource != Resource::Latency);
-    resources
-        .filter_map(|resource| Some((resource, resource.limit(target)?)))
-        .collect()
-}
+use crate::space::{Genotype, Precision};
 
 /// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
 /// within `limits`, of numbers of `precision`.
@@ -71,14 +57,4 @@ pub(super) fn is_too_low(error: &Error) -> bool {
         error,
         Error::Search(SearchError::LimitTooLow { .. }) | Error::Latency(LatencyError::NoWidth { .. })
     )
-}
-
-/// The first of `limits` that `network` is above, with what it needs.
-fn exceeded(limits: &[Limit], precision: Precision, network: &Backbone, side: usize) -> Option<(Resource, f64, f64)> {
-    let cost = cost(network, side);
-    let needs = limits
-        .iter()
-        .map(|&(resource, limit)| (resource, limit, resource.of(&cost, precision)));
-    let mut known = needs.filter_map(|(resource, limit, need)| Some((resource, limit, need?)));
-    known.find(|(_, limit, need)| need > limit)
 }

@@ -47,7 +47,7 @@ const TRIED: usize = 80;
 /// Images between two questions whether to stop.
 const AT_ONCE: usize = 32;
 
-/// The quantisation of the tensors that `wanted` says; images have their channels innermost.
+/// The quantisation of each tensor, which is measured for those in `wanted`.
 pub(super) fn calibrated(
     steps: &FloatSteps<'_>,
     images: &[Vec<f32>],
@@ -107,16 +107,7 @@ pub(super) fn calibrated(
             Ok(())
         },
     )?;
-    let best = histograms.par_iter().zip(wanted);
-    Ok(best
-        .map(|(histogram, wanted)| {
-            if *wanted {
-                histogram.best()
-            } else {
-                Quantisation::of_range(histogram.low, histogram.high)
-            }
-        })
-        .collect())
+    Ok(histograms.par_iter().map(Histogram::best).collect())
 }
 
 /// Calls `map` with the tensors of each image, in any order, and `take` with its results.
@@ -131,10 +122,7 @@ fn each<T: Send>(
         if stop() {
             return Err(QuantiseError::Stopped);
         }
-        let found: Vec<T> = images
-            .par_iter()
-            .map(|image| map(steps.tensors(image.clone())))
-            .collect();
+        let found: Vec<T> = images.par_iter().map(|image| map(steps.tensors(image))).collect();
         found.into_iter().try_for_each(&mut take)?;
     }
     Ok(())

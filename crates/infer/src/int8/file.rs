@@ -13,7 +13,7 @@ use da2s_records::{StoredTensor, WeightsFileError, signed_file};
 use safetensors::Dtype;
 
 use super::network::{Int8Classifier, Int8Convolution, Int8Network, Quantisation};
-use super::quantise::{MOST_PRODUCTS, image_shape};
+use super::quantise::{check_products, image_shape};
 use crate::error::NetworkError;
 use crate::network::{DESCRIPTION, Deployed, Precision};
 use crate::tensors::Tensors;
@@ -29,12 +29,6 @@ fn name(step: &ConvolutionStep) -> String {
         (None, Some((norm, _))) => norm.clone(),
         (None, None) => String::new(),
     }
-}
-
-/// The shape of a convolution's weights.
-fn shape(step: &ConvolutionStep) -> [usize; 4] {
-    let inputs = if step.depthwise { 1 } else { step.inputs };
-    [step.outputs, inputs, step.kernel, step.kernel]
 }
 
 /// The tensors that are quantised by themselves.
@@ -68,7 +62,12 @@ pub fn to_bytes(network: &Int8Network) -> Result<Vec<u8>, WeightsFileError> {
             continue;
         };
         let name = name(step);
-        store(format!("{name}.weight"), Dtype::I8, &shape(step), int8(&own.weights));
+        store(
+            format!("{name}.weight"),
+            Dtype::I8,
+            &step.weight_shape(),
+            int8(&own.weights),
+        );
         store(
             format!("{name}.scale"),
             Dtype::F32,
@@ -107,18 +106,16 @@ pub(crate) fn read(
     file: &mut Tensors<'_>,
 ) -> Result<Int8Network, NetworkError> {
     let steps = Steps::new(&plan, checked, image_shape(&preprocessing));
+    check_products(&steps)?;
     let mut convolutions = Vec::with_capacity(steps.steps.len());
     for step in &steps.steps {
         let Operation::Convolution(step) = &step.operation else {
             convolutions.push(None);
             continue;
         };
-        let (name, shape) = (name(step), shape(step));
-        if shape[1..].iter().product::<usize>() > MOST_PRODUCTS {
-            return Err(NetworkError::Overflow { name });
-        }
+        let name = name(step);
         convolutions.push(Some(Int8Convolution {
-            weights: file.int8(&format!("{name}.weight"), &shape)?,
+            weights: file.int8(&format!("{name}.weight"), &step.weight_shape())?,
             scales: file.scales(&format!("{name}.scale"), step.outputs)?,
             bias: file.int32(&format!("{name}.bias"), &[step.outputs])?,
         }));
@@ -138,12 +135,12 @@ pub(crate) fn read(
     for ((tensor, scale), zero_point) in own(&like).zip(scales).zip(zero_points) {
         tensors[tensor] = Some(Quantisation { scale, zero_point });
     }
-    let unit = Quantisation {
-        scale: 1.0,
-        zero_point: 0,
-    };
     // Each is like one that is quantised by itself.
-    let tensors = like.iter().map(|&like| tensors[like].unwrap_or(unit)).collect();
+    let missing = || NetworkError::Missing {
+        name: ACTIVATION_SCALES.to_owned(),
+    };
+    let tensors = like.iter().map(|&like| tensors[like].ok_or_else(missing));
+    let tensors = tensors.collect::<Result<_, _>>()?;
     Ok(Int8Network {
         plan,
         preprocessing,

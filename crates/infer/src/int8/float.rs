@@ -5,6 +5,7 @@
 use da2s_engine::{ConvolutionStep, Operation, PoolKind, Step, Steps, TensorShape};
 
 use super::fold::Folded;
+use crate::network::channels_last;
 
 /// Steps with their float32 weights.
 pub(super) struct FloatSteps<'a> {
@@ -32,9 +33,10 @@ impl<'a> FloatSteps<'a> {
         }
     }
 
-    /// Every tensor of an image, which has its channels innermost.
-    pub(super) fn tensors(&self, image: Vec<f32>) -> Vec<Vec<f32>> {
-        let mut tensors = vec![image];
+    /// Every tensor of an image, which is the result of preprocessing; theirs have their channels
+    /// innermost.
+    pub(super) fn tensors(&self, image: &[f32]) -> Vec<Vec<f32>> {
+        let mut tensors = vec![channels_last(image, self.steps.image.channels)];
         for (step, weights) in self.steps.steps.iter().zip(&self.convolutions) {
             let len = step.shape.channels * step.shape.size.0 * step.shape.size.1;
             let mut output = vec![0.0; len];

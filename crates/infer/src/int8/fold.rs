@@ -18,11 +18,11 @@ impl<'a> ByName<'a> {
         Self(tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect())
     }
 
-    /// The elements of a tensor that has at least this many.
+    /// The first `len` elements of a tensor.
     pub(super) fn get(&self, name: &str, len: usize) -> Result<&'a [f32], QuantiseError> {
         let tensor = self.0.get(name).filter(|tensor| tensor.data.len() >= len);
         let data = tensor.ok_or_else(|| QuantiseError::Missing { name: name.to_owned() })?;
-        Ok(&data.data)
+        Ok(&data.data[..len])
     }
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Folded {
 impl Folded {
     pub(super) fn new(step: &ConvolutionStep, tensors: &ByName<'_>) -> Result<Self, QuantiseError> {
         let outputs = step.outputs;
-        let per_output = step.kernel * step.kernel * if step.depthwise { 1 } else { step.inputs };
+        let per_output = step.per_output();
         let mut weights = match &step.weights {
             Some(name) => tensors.get(name, outputs * per_output)?.to_vec(),
             None => vec![1.0; outputs],

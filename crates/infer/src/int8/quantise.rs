@@ -8,6 +8,8 @@ use super::calibrate::{RangeSetting, calibrated};
 use super::float::FloatSteps;
 use super::fold::{ByName, Folded};
 use super::network::{Int8Classifier, Int8Convolution, Int8Network, Quantisation};
+use super::run::check_memory;
+use crate::error::NetworkError;
 
 /// Why a network cannot be quantised.
 #[derive(Debug, thiserror::Error)]
@@ -24,14 +26,9 @@ pub enum QuantiseError {
     /// A value that is NaN or infinite.
     #[error("a value inside the network is NaN or infinite: the weights are damaged, or the training diverged")]
     NotFinite,
-    /// A sum that 32 bits may not hold.
-    #[error("{place} sums {products} products, more than 32 bits hold for certain")]
-    Overflow {
-        /// The layer.
-        place: String,
-        /// The number of products.
-        products: usize,
-    },
+    /// A network that is too large.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// No images.
     #[error("it takes at least one image to calibrate a network")]
     NoImages,
@@ -41,7 +38,7 @@ pub enum QuantiseError {
 }
 
 /// Products of a byte and a weight that 32 bits hold, and a bias of half their range.
-pub(super) const MOST_PRODUCTS: usize = (1 << 30) / (255 * 127);
+const MOST_PRODUCTS: usize = (1 << 30) / (255 * 127);
 /// Largest bias; the rest is for the products.
 const MOST_BIAS: f64 = (1u32 << 29) as f64;
 
@@ -66,6 +63,7 @@ pub fn quantise(
     let stages = plan.check(shape.channels, shape.size, classes)?;
     let steps = Steps::new(plan, &stages, shape);
     check_products(&steps)?;
+    check_memory(&steps)?;
     let by_name = ByName::new(tensors);
     let folded = steps.steps.iter().map(|step| match &step.operation {
         Operation::Convolution(convolution) => Folded::new(convolution, &by_name).map(Some),
@@ -83,11 +81,7 @@ pub fn quantise(
     }
     let like = steps.quantised_like();
     let wanted: Vec<bool> = (0..steps.tensors()).map(|tensor| like.contains(&tensor)).collect();
-    let images: Vec<Vec<f32>> = images
-        .iter()
-        .map(|image| channels_last(image, shape.channels))
-        .collect();
-    let found = calibrated(&FloatSteps::new(&steps, &folded), &images, &wanted, setting, stop)?;
+    let found = calibrated(&FloatSteps::new(&steps, &folded), images, &wanted, setting, stop)?;
     let quantised: Vec<Quantisation> = like.iter().map(|&like| found[like]).collect();
     let convolutions = steps.steps.iter().zip(&folded).map(|(step, folded)| {
         let folded = folded.as_ref()?;
@@ -125,25 +119,16 @@ pub(super) fn image_shape(preprocessing: &Preprocessing) -> TensorShape {
 }
 
 /// No sum of a layer may exceed 32 bits.
-pub(super) fn check_products(steps: &Steps) -> Result<(), QuantiseError> {
+pub(super) fn check_products(steps: &Steps) -> Result<(), NetworkError> {
     for step in &steps.steps {
-        let Operation::Convolution(one) = &step.operation else {
-            continue;
-        };
-        let products = one.kernel * one.kernel * if one.depthwise { 1 } else { one.inputs };
-        if products > MOST_PRODUCTS {
-            let place = step.place.clone();
-            return Err(QuantiseError::Overflow { place, products });
+        if let Operation::Convolution(one) = &step.operation
+            && one.per_output() > MOST_PRODUCTS
+        {
+            let name = step.place.clone();
+            return Err(NetworkError::Overflow { name });
         }
     }
     Ok(())
-}
-
-/// From channels × rows × columns to rows × columns × channels.
-fn channels_last(image: &[f32], channels: usize) -> Vec<f32> {
-    let pixels = image.len() / channels;
-    let pixel = |at: usize| (0..channels).map(move |channel| image[channel * pixels + at]);
-    (0..pixels).flat_map(pixel).collect()
 }
 
 fn convolution(folded: &Folded, input_scale: f32) -> Int8Convolution {

@@ -87,7 +87,7 @@ impl Int8Runner {
     /// # Errors
     /// If its scales are out of range, or it needs too much memory.
     pub fn at_level(network: Int8Network, level: Level) -> Result<Self, NetworkError> {
-        let buffers = buffers(&network)?;
+        let buffers = buffers(&network.steps, &network.tensors)?;
         let layers = network.each_step().map(|(tensor, step, weights, _)| {
             let factors = || {
                 let to = buffers[tensor].quantisation.scale;
@@ -101,7 +101,11 @@ impl Int8Runner {
                     let (from, to) = (&buffers[step.inputs[0]], &buffers[tensor]);
                     Layer::convolution(&step.place, convolution, weights, (from, to), bounds)?
                 }
-                (Operation::Convolution(_), None) | (Operation::Zeros, _) => Layer::Zeros,
+                (Operation::Convolution(_), None) => {
+                    let name = step.place.clone();
+                    return Err(NetworkError::Missing { name });
+                }
+                (Operation::Zeros, _) => Layer::Zeros,
                 (
                     &Operation::Pool {
                         kind,
@@ -309,7 +313,7 @@ impl Layer {
         (from, to): (&Buffer, &Buffer),
         bounds: Bounds,
     ) -> Result<Self, NetworkError> {
-        let per_output = weights.weights.len() / step.outputs;
+        let per_output = step.per_output();
         let zero_point = i32::from(from.quantisation.zero_point);
         let rows = weights.weights.chunks(per_output).zip(&weights.bias);
         // The input's zero point, of which the sum contains one per weight.
@@ -351,9 +355,17 @@ fn finite(place: &str, factor: f32) -> Result<f32, NetworkError> {
     }
 }
 
+/// Refuses a network whose buffers would be too large.
+pub(super) fn check_memory(steps: &Steps) -> Result<(), NetworkError> {
+    let any = Quantisation {
+        scale: 1.0,
+        zero_point: 0,
+    };
+    buffers(steps, &vec![any; steps.tensors()]).map(drop)
+}
+
 /// The buffers of all tensors, with the borders that their readers need.
-fn buffers(network: &Int8Network) -> Result<Vec<Buffer>, NetworkError> {
-    let steps: &Steps = &network.steps;
+fn buffers(steps: &Steps, quantised: &[Quantisation]) -> Result<Vec<Buffer>, NetworkError> {
     // Rows and columns before and after each image.
     let mut before = vec![0usize; steps.tensors()];
     let mut after = vec![(0usize, 0usize); steps.tensors()];
@@ -396,7 +408,7 @@ fn buffers(network: &Int8Network) -> Result<Vec<Buffer>, NetworkError> {
                 pixel: channels,
             },
             len,
-            quantisation: network.tensors[tensor],
+            quantisation: quantised[tensor],
         });
     }
     Ok(buffers)

@@ -25,7 +25,7 @@ impl Bounds {
     }
 
     /// The lowest byte.
-    pub fn least(&self) -> u8 {
+    pub(super) fn least(&self) -> u8 {
         (self.zero_point + self.low as i32) as u8
     }
 

@@ -104,7 +104,7 @@ impl Window {
         for row in 0..self.rows {
             let mut at = self.at + row * self.row + channel;
             for _ in 0..self.columns {
-                if let Some(values) = source[at..].first_chunk() {
+                if let Some(values) = source[at..at + LANES].first_chunk() {
                     take(values);
                 }
                 at += self.pixel;

@@ -44,7 +44,7 @@ impl Region<'_> {
 
 /// A walk over the pixels of a region.
 pub(super) struct Pixels {
-    pub(super) left: usize,
+    left: usize,
     columns: usize,
     column: usize,
     /// `at` is the first pixel of the current row.

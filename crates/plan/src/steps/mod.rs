@@ -37,7 +37,7 @@ pub struct TensorShape {
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where it is in the network: the prefix of a block's names.
+    /// A name for messages and graphs: the prefix of a block's names, or what it is computed for.
     pub place: String,
     /// The tensors that it reads.
     pub inputs: Vec<usize>,
@@ -100,6 +100,19 @@ pub struct ConvolutionStep {
     pub norm: Option<(String, usize)>,
 }
 
+impl ConvolutionStep {
+    /// The shape of its weights: outputs, inputs of each, height, width.
+    pub fn weight_shape(&self) -> [usize; 4] {
+        let inputs = if self.depthwise { 1 } else { self.inputs };
+        [self.outputs, inputs, self.kernel, self.kernel]
+    }
+
+    /// Weights of each output: as many products as each of its sums has.
+    pub fn per_output(&self) -> usize {
+        self.weight_shape()[1..].iter().product()
+    }
+}
+
 impl Steps {
     /// The steps of `plan`, whose stages were checked, on an image of this shape.
     pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Self {
@@ -139,14 +152,20 @@ impl Steps {
         self.steps.len() + 1
     }
 
-    /// For each tensor, the tensor whose quantisation it has. ReLU and pools keep that of what they
-    /// read. What only a concatenation reads has that of the result, so that it is copied.
-    pub fn quantised_like(&self) -> Vec<usize> {
+    /// How many steps read each tensor; the global mean reads the output.
+    fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.tensors()];
         for &input in self.steps.iter().flat_map(|step| &step.inputs) {
             readers[input] += 1;
         }
         readers[self.output] += 1;
+        readers
+    }
+
+    /// For each tensor, the tensor whose quantisation it has. ReLU and pools keep that of what they
+    /// read. What only a concatenation reads has that of the result, so that it is copied.
+    pub fn quantised_like(&self) -> Vec<usize> {
+        let readers = self.readers();
         let mut like: Vec<usize> = (0..self.tensors()).collect();
         for (index, step) in self.steps.iter().enumerate() {
             if let Operation::Pool { .. } | Operation::Relu = step.operation {
@@ -169,11 +188,7 @@ impl Steps {
 
     /// ReLU becomes a part of the step that it follows, if it is the only reader.
     fn fuse_relu(&mut self) {
-        let mut readers = vec![0; self.tensors()];
-        for &input in self.steps.iter().flat_map(|step| &step.inputs) {
-            readers[input] += 1;
-        }
-        readers[self.output] += 1;
+        let readers = self.readers();
         // The tensor that replaces each.
         let mut now: Vec<usize> = (0..self.tensors()).collect();
         for index in 0..self.steps.len() {

@@ -37,21 +37,15 @@ impl Baseline {
         evaluation: &Evaluation,
         evaluated: &Evaluation,
     ) -> Self {
-        let disagree = evaluated.wrong.as_ref().zip(evaluation.wrong.as_ref());
-        // Both lists are of the same images only if there are as many.
-        let disagree = disagree.filter(|_| evaluated.images == evaluation.images);
-        let only = |right_in: &[u64], wrong_in: &[u64]| {
-            let wrong = |image: &&u64| right_in.binary_search(image).is_err();
-            wrong_in.iter().filter(wrong).count() as u64
-        };
-        let counts = disagree.map(|(network, baseline)| (only(network, baseline), only(baseline, network)));
+        let wrong = evaluation.wrong.as_deref();
+        let counts = wrong.and_then(|wrong| evaluated.against(evaluation.images, wrong));
         Self {
             network: network.to_owned(),
             channels: Some(channels),
             trained: TrainedNetwork::new(summary, evaluation),
-            only_network: counts.map(|(network, _)| network),
-            only_baseline: counts.map(|(_, baseline)| baseline),
-            p: counts.map(|(network, baseline)| mcnemar(network, baseline)),
+            only_network: counts.map(|[network, _]| network),
+            only_baseline: counts.map(|[_, baseline]| baseline),
+            p: counts.map(|[network, baseline]| mcnemar(network, baseline)),
         }
     }
 

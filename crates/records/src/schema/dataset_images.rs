@@ -11,11 +11,12 @@ pub struct DatasetImages {
     pub classes: Vec<String>,
     /// Training images of each class.
     pub train: Vec<u64>,
-    /// Validation images of each class; empty if the data set has none of its own.
+    /// Validation images of each class, the data set's own or set aside of its training images;
+    /// empty if there are none.
     pub validation: Vec<u64>,
     /// Test images of each class.
     pub test: Vec<u64>,
-    /// Sizes of the images in their files; `None` if they have none.
+    /// Sizes of the training images in their files; `None` if they have none.
     pub files: Option<Sides>,
     /// Rows and columns of the network's input.
     pub input: Option<[u64; 2]>,
@@ -28,6 +29,9 @@ pub struct Sides {
     pub rows: [u64; 2],
     /// Number of columns.
     pub columns: [u64; 2],
+    /// The number of images whose sizes these are; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<u64>,
 }
 
 impl Sides {
@@ -38,13 +42,16 @@ impl Sides {
             let Self {
                 rows: known_rows,
                 columns: known_columns,
+                ..
             } = sides.unwrap_or(Self {
                 rows: [rows as u64; 2],
                 columns: [columns as u64; 2],
+                sampled: None,
             });
             Some(Self {
                 rows: wider(known_rows, rows),
                 columns: wider(known_columns, columns),
+                sampled: None,
             })
         })
     }

@@ -47,6 +47,18 @@ impl Evaluation {
         interval_of(self.accuracy?, self.images?)
     }
 
+    /// Test images that only this network has right, and those that only another one has, which has
+    /// the `wrong` ones of `images` wrong; both lists ascend. `None` unless there are as many
+    /// images.
+    pub(super) fn against(&self, images: Option<u64>, wrong: &[u64]) -> Option<[u64; 2]> {
+        let own = self.wrong.as_deref().filter(|_| self.images == images)?;
+        let only = |right_in: &[u64], wrong_in: &[u64]| {
+            let wrong = |image: &&u64| right_in.binary_search(image).is_err();
+            wrong_in.iter().filter(wrong).count() as u64
+        };
+        Some([only(own, wrong), only(wrong, own)])
+    }
+
     /// How well the network fits the images that it was trained on, beside the test images.
     pub fn fit(&self) -> Option<Fit> {
         Some(Fit {

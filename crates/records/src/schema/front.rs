@@ -61,6 +61,13 @@ pub struct FrontPoint {
     pub on_front: OnFront,
 }
 
+impl FrontPoint {
+    /// The layers of the stages, as `2/3/3/2`; empty for cells.
+    pub fn depth_text(&self) -> String {
+        self.depth.iter().map(usize::to_string).collect::<Vec<_>>().join("/")
+    }
+}
+
 /// The fronts that a network is on: no other one is at least as good in both numbers and better in
 /// one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -36,18 +36,15 @@ impl Int8 {
     pub fn beside(evaluation: &Evaluation, images: u64, wrong: &[u64]) -> Self {
         let correct = images.saturating_sub(wrong.len() as u64);
         let accuracy = (images > 0).then(|| 100.0 * correct as f64 / images as f64);
-        let float32_wrong = evaluation.wrong.as_deref();
-        let only = |right: &[u64], wrong: &[u64]| {
-            wrong.iter().filter(|image| right.binary_search(image).is_err()).count() as u64
-        };
+        let counts = evaluation.against(Some(images), wrong);
         Self {
             images: Some(images),
             float32_accuracy: evaluation.accuracy,
             accuracy,
             accuracy_interval: wilson(correct, images),
             gap: evaluation.accuracy.zip(accuracy).map(|(before, after)| before - after),
-            only_float32: float32_wrong.map(|float32| only(float32, wrong)),
-            only_int8: float32_wrong.map(|float32| only(wrong, float32)),
+            only_float32: counts.map(|[float32, _]| float32),
+            only_int8: counts.map(|[_, int8]| int8),
             ..Self::default()
         }
     }

@@ -66,13 +66,10 @@ pub struct Summary {
     #[serde(default)]
     pub network_calibration_error: Option<f64>,
     /// The final network in int8 on the test images; `None` if it was not quantised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8_accuracy: Option<f64>,
     /// Wilson's 95 % interval of that, percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8_accuracy_interval: Option<[f64; 2]>,
     /// `network_accuracy − int8_accuracy`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8_gap: Option<f64>,
     /// Its mean recall over the classes.
     pub network_balanced_accuracy: Option<f64>,
@@ -159,7 +156,6 @@ pub struct Environment {
     #[serde(default)]
     pub dataset_notes: Vec<String>,
     /// How many images there are, and their sizes; absent in runs of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset_images: Option<DatasetImages>,
     /// The command line.
     pub command: Option<String>,

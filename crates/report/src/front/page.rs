@@ -139,7 +139,7 @@ fn table(front: &Front) -> Markup {
 fn cells(point: &FrontPoint) -> String {
     match point.cells {
         Some(cells) => cells.to_string(),
-        None => point.depth.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
+        None => point.depth_text(),
     }
 }
 

@@ -42,7 +42,6 @@ fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let whole = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
     let (device, on) = (&point.trained.on_device, &point.on_front);
-    let depth: Vec<String> = point.depth.iter().map(usize::to_string).collect();
     let mut row = vec![
         point.name.clone(),
         point.directory.clone(),
@@ -50,7 +49,7 @@ fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
         point.width.to_string(),
         point.channels.to_string(),
         whole(point.cells),
-        depth.join("/"),
+        point.depth_text(),
         front.epochs.to_string(),
         number(point.trained.accuracy),
         number(point.trained.accuracy_interval.map(|[from, _]| from)),

@@ -125,8 +125,15 @@ fn sizes(images: &DatasetImages) -> String {
                 true => least.to_string(),
                 false => format!("{least} to {most}"),
             };
+            let whose = match files.sampled {
+                None => "The files of the training images have".to_owned(),
+                Some(sampled) => format!(
+                    "The files of {} of the training images, evenly spaced, have",
+                    count(sampled)
+                ),
+            };
             format!(
-                "The image files have {} rows and {} columns; the network sees {input}.",
+                "{whose} {} rows and {} columns; the network sees {input}.",
                 range(files.rows),
                 range(files.columns)
             )
@@ -204,7 +211,7 @@ mod tests {
         assert_eq!(unevenness(&images(&[4, 0])), "There are no training images of class 1.");
         assert_eq!(
             sizes(&images(&[1])),
-            "The image files have 480 rows and 640 to 1024 columns; the network sees 32×32 pixels."
+            "The files of the training images have 480 rows and 640 to 1024 columns; the network sees 32×32 pixels."
         );
         assert_eq!(drawn(&images(&[7; 100])).len(), MOST_DRAWN);
         let descending: Vec<u64> = (0..100).rev().collect();

@@ -81,7 +81,7 @@ fn final_or_monitored(value: Option<f64>, monitored: Option<(f64, usize)>) -> (O
 fn figure(name: &str, value: Option<f64>, caption: &str) -> Markup {
     html! {
         div.number {
-            h2 { (name) }
+            h3 { (name) }
             @match value {
                 Some(value) => p.big { (format!("{value:.2}")) span.unit { " %" } },
                 None => p.big.none { "–" },

@@ -15,7 +15,6 @@ use super::settings::differing;
 use crate::Run;
 use crate::comparison::{Measure, cell};
 use crate::data_link::CsvTable;
-
 use crate::number::{points, significant};
 use crate::run::StageState;
 use crate::svg::cell::draw;

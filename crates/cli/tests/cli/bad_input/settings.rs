@@ -47,7 +47,7 @@ pub fn cases() -> Vec<Case> {
     let long = "k".repeat(100_000);
     const TRAIN: &str = "`da2s train` takes only --threads, --device, --engine, --on-nan, --data-dir and --epochs;";
     const EVALUATE: &str = "`da2s evaluate` takes only --threads, --device, --engine and --data-dir;";
-    const QUANTISE: &str = "`da2s quantise` takes only --threads, --device, --engine and --data-dir;";
+    const QUANTISE: &str = "`da2s quantise` takes only --threads and --data-dir;";
     vec![
         flags(
             &["run", "--depth", "2", "--out", "out"],
@@ -64,6 +64,18 @@ pub fn cases() -> Vec<Case> {
         flags(
             &["run", "--space", "mobile", "--edges", "2", "--out", "out"],
             &["target.edges = \"all\""],
+        ),
+        flags(
+            &[
+                "run",
+                "--baselines",
+                "resnet8",
+                "--baseline-width",
+                "1000",
+                "--out",
+                "out",
+            ],
+            &["network.baseline_width", "resnet8", "4096"],
         ),
         flags(
             &[

@@ -141,9 +141,7 @@ impl Writer<'_> {
         let pads = [before[0], before[1], below, right];
 
         let name = format!("weights.{}", self.graph.nodes.len());
-        let per_output = weights.weights.len() / one.outputs / (one.kernel * one.kernel);
-        let shape = [one.outputs, per_output, one.kernel, one.kernel];
-        let kernel = self.graph.int8(&name, &shape, &weights.weights);
+        let kernel = self.graph.int8(&name, &one.weight_shape(), &weights.weights);
         let scales = self
             .graph
             .constant(&format!("{name}.scale"), &[one.outputs], &weights.scales);

@@ -2,6 +2,7 @@
 //! layers, as many as are requested.
 
 use super::FrontError;
+use crate::data::Dataset;
 use crate::discretize::Rule;
 use crate::observer::{Event, Observer};
 use crate::run::{Error, Job, search};
@@ -19,11 +20,11 @@ impl Job {
         &self,
         depths: &[EdgeCount],
         own: &Genotype,
+        dataset: &Dataset,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Genotype>, Error> {
         let context = self.context();
         let (device, engine) = context.device()?;
-        let dataset = context.dataset()?;
         let config = self.config();
         let setup = SearchSetup {
             target: config.target.without_limits(),
@@ -37,7 +38,7 @@ impl Job {
                 target,
                 ..setup.clone()
             };
-            Search::new(&setup, &dataset, &device, &engine)
+            Search::new(&setup, dataset, &device, &engine)
         };
         let state = search::finished(&context, &with(setup.target.clone())?, &device, observer)?;
         let rule = config.discretize.rule;

@@ -17,12 +17,14 @@ use da2s_records::files::{EVALUATION, FRONT, GAP, SUMMARY, front as front_folder
 use da2s_records::schema::{Evaluation, Front, FrontPoint, LatencySource, Summary, TrainedNetwork};
 
 use super::below::Below;
-use super::width::{Limit, is_too_low, widest_in_time, widest_within};
+use super::width::{is_too_low, widest_in_time, widest_within};
 use super::{Error, Job, RunDirectory, genotype_file};
 use crate::backbone::NetworkSize;
 use crate::config::Config;
 use crate::data::Dataset;
-use crate::network::{BaselineSettings, LatencyError, LatencyTable, NetworkShape, Resource, channels_at, network};
+use crate::network::{
+    BaselineSettings, LatencyError, LatencyTable, Limit, NetworkShape, Resource, channels_at, network,
+};
 use crate::observer::{Event, Observer};
 use crate::search::SearchError;
 use crate::space::{Genotype, Precision};
@@ -124,7 +126,7 @@ impl Job {
         let shape = &self.config().network.shape;
         let genotypes = match &request.depths[..] {
             [] => vec![own.clone()],
-            depths => self.at_depths(depths, own, observer)?,
+            depths => self.at_depths(depths, own, dataset, observer)?,
         };
         let cells = if request.cells.is_empty() {
             vec![shape.cells]
