@@ -169,8 +169,8 @@ impl Observer for Teller<'_> {
                 "Baseline",
                 Ok(json!({ "network": network, "channels": channels }).to_string()),
             ),
-            // Neither checkpoints nor fronts are reported here.
-            Event::Checkpoint { .. } | Event::FrontNetwork { .. } => return,
+            // Neither checkpoints, fronts nor decisions are reported here.
+            Event::Checkpoint { .. } | Event::FrontNetwork { .. } | Event::TuningEpoch(_) => return,
         };
         // Numbers and names, whose serialisation cannot fail.
         if let Ok(fields) = fields {

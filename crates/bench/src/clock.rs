@@ -75,6 +75,7 @@ impl Observer for StepTimes {
             | Event::Checkpoint { .. }
             | Event::SearchEpoch(_)
             | Event::TrainEpoch(_)
+            | Event::TuningEpoch(_)
             | Event::Baseline { .. }
             | Event::FrontNetwork { .. }
             | Event::Gap(_)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use da2s::observer::{Event, Observer, Warning};
 use da2s::planner::StageTime;
 use da2s::stage::Stage;
-use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
+use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch, TuningEpoch};
 use da2s_report::tensorboard::EventWriter;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -317,6 +317,10 @@ impl Observer for Progress {
                 self.update_events();
                 self.wait_after_epoch(metrics.epoch);
             }
+            Event::TuningEpoch(metrics) => {
+                self.epoch(&tuning_line(metrics));
+                self.wait_after_epoch(metrics.epoch);
+            }
             Event::TrainEpoch(metrics) => {
                 self.epoch(&train_line(metrics));
                 self.update_events();
@@ -362,6 +366,22 @@ fn search_line(metrics: &SearchEpoch) -> String {
     )
 }
 
+fn tuning_line(metrics: &TuningEpoch) -> String {
+    format!(
+        "discretize {}/{}: decision {} of {}, {} {} keeps {}; cross-entropy {}, accuracy {} %, held-out {} %",
+        metrics.epoch,
+        metrics.epochs,
+        metrics.decision,
+        metrics.decisions,
+        metrics.kind,
+        metrics.choice,
+        metrics.kept.join(" "),
+        decimals(metrics.cross_entropy, 3),
+        decimals(metrics.train_accuracy, 1),
+        decimals(metrics.accuracy, 1),
+    )
+}
+
 fn train_line(metrics: &TrainEpoch) -> String {
     let validation = metrics
         .validation_accuracy
@@ -378,8 +398,12 @@ fn train_line(metrics: &TrainEpoch) -> String {
 
 fn gap_line(gap: &Gap) -> String {
     let row = &gap.as_trained;
+    let tuned = gap
+        .tuned
+        .map(|accuracy| format!("; tuned weights {accuracy:.1} %"))
+        .unwrap_or_default();
     format!(
-        "gap on {} held-out images: super-network {} %, operations {} %, edges {} %, both {} %: {} points",
+        "gap on {} held-out images: super-network {} %, operations {} %, edges {} %, both {} %: {} points{tuned}",
         gap.images.unwrap_or(0),
         decimals(row.supernet, 1),
         decimals(row.operations, 1),

@@ -145,6 +145,9 @@ pub fn of_discretization(discretized: &Discretized) -> String {
         table.percent("  edges discretized", row.edges, "");
         table.percent("discretized", row.both, &gap(gap_rows.points()));
         table.percent("  statistics recalibrated", gap_rows.recalibrated.both, "");
+        if let Some(tuned) = gap_rows.tuned {
+            table.percent("  weights tuned", Some(tuned), "after each decision");
+        }
     }
     table.count("parameters", Some(discretized.cost.parameters));
     table.count("multiply-adds", Some(discretized.cost.multiply_adds));

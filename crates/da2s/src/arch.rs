@@ -69,6 +69,15 @@ pub struct Mixture {
 }
 
 impl Mixture {
+    /// The same values on an autodiff graph, without a gradient.
+    pub(crate) fn on_graph(self) -> Self {
+        Self {
+            weights: self.weights.autodiff(),
+            edges: self.edges.autodiff(),
+            ..self
+        }
+    }
+
     /// The same with `shift`, `[edges · operations]`, added to the weights.
     pub(crate) fn shifted(&self, shift: Tensor<1>) -> Self {
         Self {

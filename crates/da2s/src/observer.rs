@@ -1,6 +1,6 @@
 //! Progress reports to the caller of the library: its only output, and the only way to stop it.
 
-use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
+use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch, TuningEpoch};
 
 use crate::hint::Hint;
 use crate::stage::Stage;
@@ -35,6 +35,8 @@ pub enum Event<'a> {
     },
     /// An epoch of the search is complete.
     SearchEpoch(&'a SearchEpoch),
+    /// An epoch of the tuning after a decision of a rule of discretization is complete.
+    TuningEpoch(&'a TuningEpoch),
     /// An epoch of the retraining is complete.
     TrainEpoch(&'a TrainEpoch),
     /// A checkpoint that the observer requested has been written.

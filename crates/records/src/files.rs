@@ -20,6 +20,15 @@ pub const SEARCH_TIMES: &str = "search/times.jsonl";
 /// One line per epoch of the search, and one before the first: α, β, p and q.
 pub const ARCH: &str = "search/arch.jsonl";
 
+/// Folder of the tuning between the decisions of a rule.
+pub const TUNING: &str = "tuning";
+/// State of the tuning, and the decisions so far.
+pub const TUNING_CHECKPOINT: &str = "tuning/checkpoint.safetensors";
+/// One line per epoch of the tuning: its measurements, and the decision before it.
+pub const TUNING_METRICS: &str = "tuning/metrics.jsonl";
+/// One line per epoch of the tuning: its duration.
+pub const TUNING_TIMES: &str = "tuning/times.jsonl";
+
 /// The discretized architecture.
 pub const GENOTYPE: &str = "genotype.json";
 /// Cost of the final network, part by part.
@@ -70,12 +79,13 @@ pub const EXPORT: &str = "export";
 pub const DRAWINGS: &str = "drawings";
 
 /// What a run's directory holds that nothing else may replace.
-pub const OWN: [&str; 15] = [
+pub const OWN: [&str; 16] = [
     CONFIG,
     ENVIRONMENT,
     LOCK,
     FAILURE,
     SEARCH,
+    TUNING,
     GENOTYPE,
     COST,
     GAP,
@@ -110,7 +120,15 @@ pub const WHOLE: [&str; 9] = [
 ];
 
 /// Files that grow by one line of JSON per epoch.
-pub const LINES: [&str; 5] = [SEARCH_METRICS, ARCH, SEARCH_TIMES, NETWORK_METRICS, NETWORK_TIMES];
+pub const LINES: [&str; 7] = [
+    SEARCH_METRICS,
+    ARCH,
+    SEARCH_TIMES,
+    TUNING_METRICS,
+    TUNING_TIMES,
+    NETWORK_METRICS,
+    NETWORK_TIMES,
+];
 
 /// The last file that a run writes; `search_only` runs end after the discretization.
 pub const fn last(search_only: bool) -> &'static str {

@@ -61,6 +61,10 @@ pub struct DiscretizeArguments {
     /// What decides which operations and edges stay, instead of the run's rule, which becomes this
     #[arg(long, value_name = "RULE", value_parser = Rule::ALL.map(Rule::name))]
     pub rule: Option<String>,
+    /// Tune the weights for N epochs after each decision of the rule perturbation, instead of the
+    /// run's number, which becomes N. A tuning that was stopped continues
+    #[arg(long, value_name = "N", conflicts_with = "genotype")]
+    pub tuning_epochs: Option<u32>,
 }
 
 impl DiscretizeArguments {
@@ -72,6 +76,11 @@ impl DiscretizeArguments {
         let mut request = self.stage.request()?;
         if let Some(rule) = &self.rule {
             let layer = Layer::flag("--rule", "discretize.rule", rule.as_str().into())?;
+            request.layers.push(layer);
+        }
+        if let Some(epochs) = self.tuning_epochs {
+            let epochs = i64::from(epochs).into();
+            let layer = Layer::flag("--tuning-epochs", "discretize.tuning_epochs", epochs)?;
             request.layers.push(layer);
         }
         Ok(request)

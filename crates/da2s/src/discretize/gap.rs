@@ -206,5 +206,6 @@ pub fn measure_gap(
         as_trained: row(|pair| pair.0),
         recalibrated: row(|pair| pair.1),
         removed: None,
+        tuned: None,
     })
 }

@@ -11,10 +11,23 @@ settings! {
         rule: Rule = Rule::Strongest, named "rule";
         /// Held-out images on which a rule that measures compares choices; 0 takes all of them.
         rule_images: usize = 256, in COUNT_OR_0;
+        /// Epochs for which the weights are tuned after each decision of the rule `perturbation`,
+        /// as in its paper; 0 decides everything with the weights of the search.
+        ///
+        /// Wang et al. 2021 tune for 5 to 10 epochs.
+        tuning_epochs: usize = 0, in COUNT_OR_0, named "tuning_epochs";
         /// Held-out images on which the cost of each edge by itself is measured, with two
         /// evaluations for each edge.
         ///
         /// 0 measures neither that nor the cost of each undecided choice.
         edge_images: usize = 256;
+    }
+}
+
+impl DiscretizeSettings {
+    /// Epochs for which the weights are tuned after each decision of the rule; `None` if it changes
+    /// no weights.
+    pub fn tuning(&self) -> Option<usize> {
+        Some(self.tuning_epochs).filter(|&epochs| epochs > 0 && self.rule == Rule::Perturbation)
     }
 }

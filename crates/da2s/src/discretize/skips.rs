@@ -31,16 +31,26 @@ pub(crate) fn excluding<E>(
     read: impl Fn(&PerKind<KindStrengths>) -> Result<Genotype, E>,
 ) -> Result<(Genotype, Vec<usize>), E> {
     let (mut genotype, mut excluded) = (read(strengths)?, Vec::new());
-    let Some(most) = target.normal.most_skips else {
-        return Ok((genotype, excluded));
-    };
     let mut left = strengths.clone();
-    while let Some((edge, skip)) = weakest_excess(&genotype.cells.normal, &left.normal, space, most) {
-        left.normal.exclude(edge, skip, space);
+    while let Some(edge) = exclude_excess(&mut left, &genotype, space, target) {
         excluded.push(edge);
         genotype = read(&left)?;
     }
     Ok((genotype, excluded))
+}
+
+/// Excludes the weakest skip connection of `genotype` from `strengths` if its normal cell has more
+/// than the target allows, and returns its edge.
+pub(crate) fn exclude_excess(
+    strengths: &mut PerKind<KindStrengths>,
+    genotype: &Genotype,
+    space: &Space,
+    target: &Target,
+) -> Option<usize> {
+    let most = target.normal.most_skips?;
+    let (edge, skip) = weakest_excess(&genotype.cells.normal, &strengths.normal, space, most)?;
+    strengths.normal.exclude(edge, skip, space);
+    Some(edge)
 }
 
 /// The edge of `cell` with the weakest skip connection, and the candidate that is this operation;

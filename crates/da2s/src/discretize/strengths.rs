@@ -30,7 +30,7 @@ impl KindStrengths {
 
     /// Excludes the operation `candidate` of `edge`. If edges are ranked by their strongest
     /// operation, the edge has the rank of its next one.
-    pub(super) fn exclude(&mut self, edge: usize, candidate: usize, space: &Space) {
+    pub(crate) fn exclude(&mut self, edge: usize, candidate: usize, space: &Space) {
         let real = |at: usize| space.operations[at] != Operation::None;
         let strongest = |row: &[f32]| {
             let real = row.iter().enumerate().filter(|(at, _)| real(*at));

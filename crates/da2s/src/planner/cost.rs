@@ -71,6 +71,8 @@ pub(super) struct SearchWork {
     pub gap: [usize; 2],
     /// Images that the rule and the gaps of single edges evaluate, each time that they do.
     pub examined: usize,
+    /// Epochs of tuning after decisions of the rule, and the images that are evaluated after each.
+    pub tuned: [usize; 2],
 }
 
 impl SearchWork {
@@ -83,11 +85,14 @@ impl SearchWork {
     }
 
     /// Time of the discretization: the gap with statistics as trained and recalibrated, and what
-    /// single choices cost.
+    /// single choices cost; and the tuning of the weights, which is a warm-up in its cost.
     pub fn discretize_s(&self, rates: &SearchRates) -> f64 {
         let [held_out, calibration] = self.gap;
         let gap: f64 = rates.image_s.iter().sum();
-        self.read_s + (2 * held_out + calibration) as f64 * gap + self.examined as f64 * rates.image_s[0]
+        let [epochs, by_rule] = self.tuned;
+        let epoch_s = self.steps as f64 * rates.warmup_step_s + by_rule as f64 * rates.image_s[0] + EPOCH_S;
+        let tuned_s = epochs as f64 * epoch_s;
+        self.read_s + (2 * held_out + calibration) as f64 * gap + self.examined as f64 * rates.image_s[0] + tuned_s
     }
 }
 
@@ -165,6 +170,7 @@ mod tests {
             monitored: 4,
             gap: [20, 30],
             examined: 100,
+            tuned: [0, 5],
         };
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} != {b}");
         near(
@@ -172,6 +178,11 @@ mod tests {
             3.0 + 20.0 + 60.0 + 5.0 * (4.0 * 0.5 + EPOCH_S),
         );
         near(work.discretize_s(&rates), 3.0 + 70.0 + 40.0);
+        let tuned = SearchWork { tuned: [6, 5], ..work };
+        near(
+            tuned.discretize_s(&rates),
+            3.0 + 70.0 + 40.0 + 6.0 * (10.0 + 2.0 + EPOCH_S),
+        );
     }
 
     #[test]

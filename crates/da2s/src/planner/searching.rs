@@ -10,9 +10,10 @@ use super::measure::Measure;
 use super::solve::{Choice, Chosen};
 use super::{Goal, Lesson, PlanError};
 use crate::config::Config;
-use crate::discretize::{MOST_EXAMINED, Rule};
+use crate::discretize::{Decisions, KindStrengths, MOST_EXAMINED, Rule};
 use crate::network::cost;
 use crate::search::{Drive, SearchError};
+use crate::space::PerKind;
 use crate::supernet::supernet;
 
 /// The fewest epochs and steps of a search; a good number of epochs, but as many as it takes for so
@@ -70,6 +71,7 @@ impl<'a> Searching<'a> {
                 },
                 gap: [images.arch, images.weights],
                 examined: examined(config, images.arch),
+                tuned: tuned(config, images.arch),
             },
             measure,
         };
@@ -165,6 +167,21 @@ fn examined(config: &Config, arch: usize) -> usize {
         _ => kinds * edges * (space.operations.len() + 1) * some(config.discretize.rule_images),
     };
     by_edge + by_rule
+}
+
+/// Epochs of tuning after decisions of the rule, and the images that are evaluated after each.
+fn tuned(config: &Config, arch: usize) -> [usize; 2] {
+    let (settings, space) = (&config.discretize, config.space.build());
+    let by_rule = match settings.rule_images {
+        0 => arch,
+        images => images.min(arch),
+    };
+    let (Some(epochs), Ok(target)) = (settings.tuning(), config.target.resolve(&space)) else {
+        return [0, by_rule];
+    };
+    let even = PerKind::new(space.kinds(), |_| KindStrengths::even(&space));
+    let [decisions, _] = Decisions::new(even, &space, &target).counts();
+    [epochs * decisions, by_rule]
 }
 
 impl Choice for Searching<'_> {

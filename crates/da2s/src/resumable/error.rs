@@ -97,7 +97,8 @@ impl StageError {
             Self::NotFinite { at, rollbacks } => {
                 let lower = Hint::Lower(match at.stage {
                     Stage::Search => &["search.learning_rate", "search.regulariser.lambda"],
-                    Stage::Train | Stage::Discretize | Stage::Evaluate => &["network.learning_rate"],
+                    Stage::Discretize => &["search.learning_rate"],
+                    Stage::Train | Stage::Evaluate => &["network.learning_rate"],
                 });
                 match rollbacks {
                     0 => vec![lower, Hint::Set("run.on_nan", "rollback")],

@@ -7,7 +7,7 @@ use da2s_records::files::{
 };
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
-use super::{Context, Error, RunDirectory, genotype_file, search};
+use super::{Context, Error, RunDirectory, genotype_file, search, tuning};
 use crate::backbone::NetworkSize;
 use crate::discretize::{Decision, MOST_EXAMINED, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
@@ -99,10 +99,22 @@ pub fn discretize(
                         "{what} are {value}: the search diverged in its last steps; search again with lower rates"
                     ),
                 })?;
-            let rule = context.config.discretize.rule.build();
-            let outcome = search.discretized(&state, &*rule, &|| observer.stop())?;
+            let (outcome, tuned) = match context.config.discretize.tuning() {
+                Some(epochs) => {
+                    let (outcome, accuracy) = tuning::tuned(context, (&search, &state), epochs, observer)?;
+                    (outcome, Some(accuracy))
+                }
+                None => {
+                    let rule = context.config.discretize.rule.build();
+                    (search.discretized(&state, &*rule, &|| observer.stop())?, None)
+                }
+            };
             let decision = Decision::join(outcome.decisions.values().cloned());
-            (outcome.genotype.clone(), decision, Some((search, state, outcome)))
+            (
+                outcome.genotype.clone(),
+                decision,
+                Some((search, state, outcome, tuned)),
+            )
         }
     };
     let image_size = dataset.shape.height;
@@ -118,11 +130,12 @@ pub fn discretize(
     };
     let mut measured = None;
     match &found {
-        Some((search, state, outcome)) if allowed.is_ok() => {
+        Some((search, state, outcome, tuned)) if allowed.is_ok() => {
             let pruned = search.pruned(state, outcome);
             let (gap, edges) = measure(search, &pruned, &mut decision, &device, &|| observer.stop())?;
             let removed = search.removed_gap(state);
-            measured = Some((Gap { removed, ..gap }, edges));
+            let tuned = *tuned;
+            measured = Some((Gap { removed, tuned, ..gap }, edges));
         }
         Some(_) => {}
         None => {
@@ -240,13 +253,14 @@ fn decisive(context: &Context<'_>) -> Vec<Hint> {
     hints
 }
 
-/// Writes a changed rule into the run's configuration.
+/// Writes a changed rule, and how long it tunes, into the run's configuration.
 fn record_rule(context: &Context<'_>) -> Result<(), Error> {
     let mut config = context.directory.config()?;
-    if config.discretize.rule == context.config.discretize.rule {
+    let (stored, asked) = (&mut config.discretize, &context.config.discretize);
+    if (stored.rule, stored.tuning_epochs) == (asked.rule, asked.tuning_epochs) {
         return Ok(());
     }
-    config.discretize.rule = context.config.discretize.rule;
+    (stored.rule, stored.tuning_epochs) = (asked.rule, asked.tuning_epochs);
     context.directory.write_config(&config)
 }
 

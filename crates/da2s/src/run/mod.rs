@@ -31,6 +31,7 @@ mod state_file;
 mod suspects;
 mod train;
 mod trained;
+mod tuning;
 mod width;
 
 pub use crate::network::Limit;

@@ -25,6 +25,7 @@ mod second_order;
 mod settings;
 mod setup;
 mod state;
+mod tuning;
 
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use drive::{Drive, DrivenMethod};
@@ -39,6 +40,7 @@ pub use perturbation::Perturbation;
 pub use settings::{ArchOptimizerName, Auto, Rate, ScheduleName, SearchSettings};
 pub use setup::SearchSetup;
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
+pub use tuning::{Tuning, TuningImages, TuningProgress, TuningState};
 
 use burn::tensor::Device;
 

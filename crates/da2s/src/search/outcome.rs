@@ -84,7 +84,7 @@ impl Search {
         Ok(self.outcome_of(strengths, genotype))
     }
 
-    fn outcome_of(&self, strengths: PerKind<KindStrengths>, genotype: Genotype) -> Outcome {
+    pub(super) fn outcome_of(&self, strengths: PerKind<KindStrengths>, genotype: Genotype) -> Outcome {
         Outcome {
             decisions: decide(&strengths, &self.space, &genotype),
             genotype,
@@ -92,7 +92,11 @@ impl Search {
         }
     }
 
-    fn searched<'a>(&'a self, state: &'a SearchState, strengths: &'a PerKind<KindStrengths>) -> Searched<'a> {
+    pub(super) fn searched<'a>(
+        &'a self,
+        state: &'a SearchState,
+        strengths: &'a PerKind<KindStrengths>,
+    ) -> Searched<'a> {
         Searched {
             backbone: &self.backbone,
             weights: &state.weights,

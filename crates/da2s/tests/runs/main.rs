@@ -9,6 +9,7 @@ mod spaces;
 mod stages;
 mod targets;
 mod training;
+mod tuning;
 
 use std::cell::Cell;
 use std::fs;

@@ -22,6 +22,10 @@ pub struct Gap {
     /// What the search removed before its end; `None` if nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<RemovedGap>,
+    /// Accuracy with operations and edges pruned, statistics as trained, if the weights were tuned
+    /// after each decision; all other rows are with the weights of the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<f64>,
 }
 
 /// What a search removed for good before its end.

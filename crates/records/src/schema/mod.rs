@@ -25,6 +25,7 @@ mod summary;
 mod suspects;
 mod train_epoch;
 mod trained_network;
+mod tuning_epoch;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
 pub use baseline::Baseline;
@@ -46,6 +47,7 @@ pub use summary::{Environment, Summary};
 pub use suspects::{Doubted, Suspect, Suspects};
 pub use train_epoch::{EpochTime, TrainEpoch};
 pub use trained_network::TrainedNetwork;
+pub use tuning_epoch::TuningEpoch;
 
 #[cfg(test)]
 mod tests {

@@ -56,6 +56,9 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         }
         @if let Some(sentence) = hardening(&run.search) { p { (sentence) } }
         @if let Some(removed) = &gap.removed { p { (earlier(removed)) } }
+        @if let Some(tuned) = gap.tuned {
+            p { "With the weights that were tuned between the decisions of the rule, the discretized network has " (percent(tuned)) "." }
+        }
         p.source { (table(gap, &stages.map(|(name, _, accuracy)| (name, accuracy))).link("gap", "What pruning costs")) }
         @if let Some(edges) = edge_gaps::part(run) { (edges) }
     })

@@ -12,7 +12,7 @@ use crate::space::{Genotype, KeptEdge, PerKind, Space};
 
 /// The quality of a super-network.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Quality {
+pub(crate) struct Quality {
     /// In percent.
     pub accuracy: f64,
     /// Mean cross-entropy in nats.
@@ -35,7 +35,7 @@ impl Quality {
 
 /// Weights of a mixture that are decided together.
 #[derive(Clone, Debug)]
-pub(super) enum Choice {
+pub(crate) enum Choice {
     /// The operations of one edge, by its index.
     Operations(usize),
     /// The edges into one node, by their indices.
@@ -76,7 +76,7 @@ impl Choice {
 
 /// The quality of the super-network under `strengths`, on the images of a rule, with the statistics
 /// as trained.
-pub(super) fn quality(
+pub(crate) fn quality(
     strengths: &PerKind<KindStrengths>,
     searched: &Searched<'_>,
     images: &Images<'_>,

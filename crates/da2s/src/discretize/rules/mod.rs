@@ -7,11 +7,14 @@
 //! To add a rule, add a file with an implementation, its `mod` line and its row of the table; see
 //! CONTRIBUTING.md.
 
+mod decisions;
 mod measured;
 mod perturbation;
 mod sequential;
 mod strongest;
 
+pub(crate) use decisions::Decisions;
+pub(crate) use measured::{Quality, quality};
 pub use strongest::strongest;
 pub(crate) use strongest::strongest_excluding;
 

@@ -3,19 +3,21 @@
 //! Reference: Wang, Cheng, Chen, Tang, Hsieh, "Rethinking Architecture Selection in Differentiable
 //! NAS", ICLR 2021, algorithm 1. Edge by edge, each operation is left out in turn, and those whose
 //! absence costs the most accuracy are kept; then, node by node, the same for the incoming edges.
-//! Each decision is discretized before the next choice is measured. Differences from the authors'
-//! code: kinds of cells, edges and nodes come in order and not at random; nothing is fine-tuned in
-//! between, because a rule changes no weights; the remaining candidates take over the weight of
-//! what is left out; the edges into a node are ranked once and not removed one after another.
+//! Each decision is discretized before the next choice is measured, and with
+//! `discretize.tuning_epochs` the weights are tuned in between (`search/tuning.rs`). Differences
+//! from the authors' code: kinds of cells, edges and nodes come in order and not at random; the
+//! remaining candidates take over the weight of what is left out; the edges into a node are ranked
+//! once and not removed one after another.
 //! Contract: measured on held-out images with the statistics as trained; the loss breaks ties, then
 //! the earlier operation or edge wins.
 
-use super::measured::{Choice, Quality, genotype_of, quality};
+use super::decisions::Decisions;
+use super::measured::{Quality, quality};
 use super::{DiscretizationRule, Images, Searched};
 use crate::discretize::skips::limited;
 use crate::discretize::strengths::KindStrengths;
 use crate::evaluate::EvaluateError;
-use crate::space::{CellKind, Genotype, PerKind, Space, Target};
+use crate::space::{Genotype, PerKind, Space, Target};
 
 /// The rule; it has no settings of its own.
 #[derive(Clone, Copy, Debug)]
@@ -33,67 +35,17 @@ impl DiscretizationRule for Perturbation {
 /// Decides all operations, then all edges. `measure` returns the quality of the super-network under
 /// a mixture.
 fn choose<E>(
-    mut strengths: PerKind<KindStrengths>,
+    strengths: PerKind<KindStrengths>,
     space: &Space,
     target: &Target,
     measure: impl Fn(&PerKind<KindStrengths>) -> Result<Quality, E>,
 ) -> Result<Genotype, E> {
-    let kept_operations = PerKind::try_new(space.kinds(), |kind| {
-        (0..space.graph.edge_count())
-            .map(|edge| {
-                let candidates = strengths.kind(kind).may_stay(edge, space);
-                let count = target.kind(kind).operations;
-                let choice = Choice::Operations(edge);
-                decide(&mut strengths, kind, &choice, &candidates, count, &measure)
-            })
-            .collect::<Result<Vec<_>, E>>()
-    })?;
-    let kept_edges = PerKind::try_new(space.kinds(), |kind| {
-        let groups = space.graph.groups().map(|group| {
-            let of_group = space.graph.edges_of(group);
-            let remaining = strengths.kind(kind).remaining(of_group.clone()).into_iter();
-            let candidates: Vec<usize> = remaining.map(|edge| edge - of_group.start).collect();
-            let count = target.kind(kind).kept(group);
-            let choice = Choice::Edges(of_group.clone());
-            let stay = decide(&mut strengths, kind, &choice, &candidates, count, &measure)?;
-            Ok(stay.into_iter().map(|index| of_group.start + index).collect::<Vec<_>>())
-        });
-        Ok(groups.collect::<Result<Vec<_>, E>>()?.concat())
-    })?;
-    Ok(genotype_of(space, &kept_operations, &kept_edges))
-}
-
-/// Keeps `count` of `candidates`: those whose absence costs most, in that order, or all of them in
-/// their own order. Candidates are indices into the weights of `choice` in cells of `kind`, which
-/// the kept ones then share evenly.
-fn decide<E>(
-    strengths: &mut PerKind<KindStrengths>,
-    kind: CellKind,
-    choice: &Choice,
-    candidates: &[usize],
-    count: usize,
-    measure: &impl Fn(&PerKind<KindStrengths>) -> Result<Quality, E>,
-) -> Result<Vec<usize>, E> {
-    let mut stay: Vec<(usize, Quality)> = Vec::with_capacity(candidates.len());
-    for &candidate in candidates {
-        // All are kept, so there is nothing to compare.
-        if count >= candidates.len() {
-            stay.push((candidate, Quality::NONE));
-            continue;
-        }
-        let mut without = strengths.clone();
-        let quality = if choice.leave_out(without.kind_mut(kind), candidate) {
-            measure(&without)?
-        } else {
-            Quality::NONE
-        };
-        stay.push((candidate, quality));
+    let mut decisions = Decisions::new(strengths, space, target);
+    while let Some(question) = decisions.open() {
+        let kept = decisions.answer(question, &measure)?;
+        decisions.settle(kept);
     }
-    stay.sort_by(|(_, a), (_, b)| a.order(b));
-    stay.truncate(count);
-    let kept: Vec<usize> = stay.into_iter().map(|(candidate, _)| candidate).collect();
-    choice.keep(strengths.kind_mut(kind), &kept);
-    Ok(kept)
+    Ok(decisions.genotype())
 }
 
 #[cfg(test)]

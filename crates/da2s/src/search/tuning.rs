@@ -1,0 +1,480 @@
+//! Tuning: the rule `perturbation` with a super-network whose weights train after each decision.
+//!
+//! Reference: Wang, Cheng, Chen, Tang, Hsieh, "Rethinking Architecture Selection in Differentiable
+//! NAS", ICLR 2021, algorithm 1 (`discretize/rules/perturbation.rs` has the decisions). As in the
+//! authors' code, the optimiser starts again, with a tenth of the search's learning rate, which
+//! falls along one cosine over all epochs of tuning. Differences from it: only the weights train,
+//! as the paper says, while the code also trains α; each decision has its own epochs, while the
+//! code decides one edge of each kind of cell before it tunes. Contract: a pure function of the
+//! finished search, the settings and the seed. A decision is made when the first step after it is
+//! due. If the genotype has too many skip connections, the weakest is excluded and everything is
+//! decided again, beginning with the weights of the search.
+
+use da2s_records::schema::TuningEpoch;
+use serde::{Deserialize, Serialize};
+
+use super::bilevel::{Rates, Under};
+use super::{Draw, Outcome, Search, SearchState};
+use crate::data::Batch;
+use crate::discretize::mixture::discrete_mixture;
+use crate::discretize::{Decisions, Discretization, Images, KindStrengths, Quality, exclude_excess, quality};
+use crate::evaluate::EvaluateError;
+use crate::finite::NotFinite;
+use crate::observer::Event;
+use crate::optim::Sgd;
+use crate::parallel::Group;
+use crate::resumable::{Position, Resumable, StageError};
+use crate::space::{Operation, PerKind};
+use crate::stage::Stage;
+
+/// The share of the search's learning rate with which the tuning begins.
+const RATE: f64 = 0.1;
+
+/// The unchanging inputs of a tuning.
+#[derive(Debug)]
+pub struct Tuning<'a> {
+    search: &'a Search,
+    finished: &'a SearchState,
+    strengths: PerKind<KindStrengths>,
+    /// Epochs after each decision.
+    epochs: usize,
+    group: Group,
+}
+
+/// Everything that a tuning changes.
+#[derive(Clone, Debug)]
+pub struct TuningState {
+    /// The super-network. Its α and β, and its progress, are those of the finished search.
+    pub supernet: SearchState,
+    /// The decisions, and the progress of the tuning.
+    pub progress: TuningProgress,
+}
+
+/// The decisions, the progress of the tuning, and the sums of the current epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TuningProgress {
+    /// Edges of the normal cell that may not keep a skip connection.
+    pub excluded: Vec<usize>,
+    /// What is kept, for each decision.
+    pub kept: Vec<Vec<usize>>,
+    /// Completed epochs since the last decision.
+    pub tuned: usize,
+    /// Completed epochs.
+    pub epochs_done: usize,
+    /// Completed steps of the current epoch.
+    pub steps_done: usize,
+    /// Sum of the steps' cross-entropies.
+    pub cross_entropy: f64,
+    /// Number of samples that were classified correctly in the steps.
+    pub correct: usize,
+    /// How often the tuning returned to a checkpoint because of NaN or infinity.
+    pub rollbacks: u32,
+}
+
+/// The images of a step, and what is decided before it.
+#[derive(Debug)]
+pub struct TuningImages {
+    decided: Option<Vec<usize>>,
+    batch: Batch,
+}
+
+impl<'a> Tuning<'a> {
+    /// Tunes the `finished` state of `search` for `epochs` after each decision. Contract: the
+    /// search is not shared with other processes.
+    pub fn new(search: &'a Search, finished: &'a SearchState, epochs: usize) -> Self {
+        Self {
+            strengths: search.outcome(finished).strengths,
+            search,
+            finished,
+            epochs,
+            group: Group::alone(),
+        }
+    }
+
+    /// The outcome of a completed tuning, and the accuracy in percent of the tuned super-network
+    /// that is pruned to it, on all held-out images.
+    ///
+    /// # Errors
+    /// If an image cannot be read.
+    pub fn outcome(&self, state: &TuningState) -> Result<(Outcome, f64), EvaluateError> {
+        let genotype = self.decisions(&state.progress).genotype();
+        let outcome = self.search.outcome_of(self.strengths.clone(), genotype);
+        let (held_out, _) = self.search.gap_loaders();
+        let pruned = self.search.pruned(&state.supernet, &outcome);
+        let accuracy = pruned.accuracy(Discretization::Both, held_out, &self.group, &self.search.device)?;
+        Ok((outcome, accuracy))
+    }
+
+    /// The mixture of the search without the skip connections that are excluded.
+    fn allowed(&self, progress: &TuningProgress) -> PerKind<KindStrengths> {
+        let space = &self.search.space;
+        let mut strengths = self.strengths.clone();
+        let skip = |operation: &Operation| *operation == Operation::SkipConnect;
+        if let Some(skip) = space.operations.iter().position(skip) {
+            for &edge in &progress.excluded {
+                strengths.normal.exclude(edge, skip, space);
+            }
+        }
+        strengths
+    }
+
+    /// The decisions of `progress`.
+    fn decisions(&self, progress: &TuningProgress) -> Decisions<'_> {
+        let mut decisions = Decisions::new(self.allowed(progress), &self.search.space, &self.search.target);
+        for kept in &progress.kept {
+            decisions.settle(kept.clone());
+        }
+        decisions
+    }
+
+    /// The quality of the super-network of `state` under `strengths`.
+    fn quality(&self, state: &TuningState, strengths: &PerKind<KindStrengths>) -> Result<Quality, EvaluateError> {
+        let images = Images {
+            held_out: &self.search.by_rule,
+            device: &self.search.device,
+            stop: &|| false,
+        };
+        quality(strengths, &self.search.searched(&state.supernet, strengths), &images)
+    }
+
+    /// Learning rate in the current epoch, halved for each time that the tuning has returned to a
+    /// checkpoint.
+    fn rate(&self, progress: &TuningProgress) -> f64 {
+        let settings = &self.search.settings;
+        let first = RATE * settings.learning_rate;
+        let last = settings.learning_rate_min.min(first);
+        let done = progress.kept.len().saturating_sub(1) * self.epochs + progress.tuned;
+        let phase = std::f64::consts::PI * (done as f64 / self.epochs() as f64).min(1.0);
+        0.5f64.powi(progress.rollbacks as i32) * (last + (first - last) * (1.0 + phase.cos()) / 2.0)
+    }
+
+    fn fresh(&self) -> SearchState {
+        let settings = &self.search.settings;
+        SearchState {
+            sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
+            ..self.finished.clone()
+        }
+    }
+}
+
+impl Resumable for Tuning<'_> {
+    type State = TuningState;
+    type Images = TuningImages;
+    type Record = TuningEpoch;
+
+    const STAGE: Stage = Stage::Discretize;
+
+    /// Decides first if the last decision has been tuned.
+    fn images(&self, state: &TuningState) -> Result<TuningImages, StageError> {
+        let progress = &state.progress;
+        let decisions = self.decisions(progress);
+        let due = progress.tuned == 0 && progress.steps_done == 0;
+        let decided = match decisions.open().filter(|_| due) {
+            Some(question) => {
+                let measure = |strengths: &PerKind<KindStrengths>| self.quality(state, strengths);
+                Some(decisions.answer(question, &measure)?)
+            }
+            None => None,
+        };
+        // The epochs of the search come before.
+        let epoch = self.finished.progress.epochs_done + progress.epochs_done + 1;
+        let batch = self
+            .search
+            .weight_loader
+            .batch(epoch as u64, progress.steps_done as u64)?;
+        Ok(TuningImages { decided, batch })
+    }
+
+    fn step(&self, state: &mut TuningState, images: TuningImages) -> Result<(), NotFinite> {
+        state.progress.kept.extend(images.decided);
+        let (search, supernet) = (self.search, &mut state.supernet);
+        let decisions = self.decisions(&state.progress);
+        let undecided = search.space.cell(Vec::new());
+        let mixtures = decisions.strengths().map(|kind, strengths| {
+            let choices = (&search.space, search.target.kind(kind));
+            let device = &search.device;
+            discrete_mixture(strengths, choices, &undecided, false, false, device).on_graph()
+        });
+        let (weights, arch) = (supernet.weights.on_graph(true), supernet.arch.untracked());
+        let (stepper, draw) = (search.stepper(), Draw::new(search.seed, search.moment(supernet)));
+        let under = Under {
+            mixtures: &mixtures,
+            shifts: None,
+        };
+        let (loss, reading) = stepper.loss_under(supernet, &weights, &arch, under, &images.batch, draw)?;
+        let gradients = weights.gradients(loss.backward());
+        let rates = Rates {
+            weights: self.rate(&state.progress),
+            alpha: 0.0,
+            beta: 0.0,
+        };
+        stepper.move_weights(supernet, gradients, rates)?;
+        let progress = &mut state.progress;
+        progress.steps_done += 1;
+        progress.cross_entropy += reading.cross_entropy;
+        progress.correct += reading.correct;
+        Ok(())
+    }
+
+    fn end_epoch(&self, state: &mut TuningState) -> Result<TuningEpoch, StageError> {
+        let decisions = self.decisions(&state.progress);
+        let quality = self.quality(state, decisions.strengths())?;
+        let [all, decided] = decisions.counts();
+        let (kind, choice, kept) = decisions.last_in_words().unwrap_or_default();
+        let progress = &mut state.progress;
+        let (steps, images) = (self.steps(), self.steps() * self.batch_size());
+        let record = TuningEpoch {
+            epoch: progress.epochs_done + 1,
+            epochs: self.epochs(),
+            decision: decided,
+            decisions: all,
+            kind,
+            choice,
+            kept,
+            learning_rate: Some(self.rate(progress)),
+            cross_entropy: Some(progress.cross_entropy / steps as f64),
+            train_accuracy: Some(100.0 * progress.correct as f64 / images as f64),
+            accuracy: Some(quality.accuracy),
+        };
+        progress.epochs_done += 1;
+        progress.tuned = (progress.tuned + 1) % self.epochs;
+        (progress.steps_done, progress.cross_entropy, progress.correct) = (0, 0.0, 0);
+        if progress.tuned == 0 && decisions.open().is_none() {
+            let (mut allowed, genotype) = (self.allowed(progress), decisions.genotype());
+            let (space, target) = (&self.search.space, &self.search.target);
+            if let Some(edge) = exclude_excess(&mut allowed, &genotype, space, target) {
+                progress.excluded.push(edge);
+                progress.kept.clear();
+                state.supernet = self.fresh();
+            }
+        }
+        Ok(record)
+    }
+
+    fn is_unfinished(&self, state: &TuningState) -> bool {
+        let progress = &state.progress;
+        progress.tuned > 0 || progress.steps_done > 0 || self.decisions(progress).open().is_some()
+    }
+
+    fn start(&self) -> TuningState {
+        TuningState {
+            supernet: self.fresh(),
+            progress: TuningProgress::default(),
+        }
+    }
+
+    fn position(&self, state: &TuningState) -> Position {
+        let progress = &state.progress;
+        Position {
+            epochs_done: progress.epochs_done,
+            steps_done: progress.steps_done,
+            rollbacks: progress.rollbacks,
+            loss: progress.cross_entropy,
+            correct: progress.correct,
+        }
+    }
+
+    fn set_rollbacks(&self, state: &mut TuningState, rollbacks: u32) {
+        state.progress.rollbacks = rollbacks;
+    }
+
+    fn check(&self, state: &TuningState) -> Result<(), NotFinite> {
+        let SearchState {
+            weights, statistics, ..
+        } = &state.supernet;
+        NotFinite::in_values(weights, statistics, &self.search.backbone)
+    }
+
+    fn bytes(&self, state: &TuningState) -> Vec<u8> {
+        state.supernet.bytes()
+    }
+
+    fn event(record: &TuningEpoch) -> Event<'_> {
+        Event::TuningEpoch(record)
+    }
+
+    fn group(&self) -> &Group {
+        &self.group
+    }
+
+    fn epochs(&self) -> usize {
+        let [all, _] = self.decisions(&TuningProgress::default()).counts();
+        self.epochs * all
+    }
+
+    fn steps(&self) -> usize {
+        self.search.steps()
+    }
+
+    fn batch_size(&self) -> usize {
+        self.search.batch_size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataOptions, Format, open};
+    use crate::observer::Silent;
+    use crate::search::{SearchSetup, Trains};
+    use crate::space::{CellKind, Genotype};
+    use burn::tensor::Device;
+    use da2s_engine::Engine;
+
+    /// A search of cells of one node, with two edges of which one stays and three operations, in 60
+    /// images.
+    fn tiny() -> (Search, SearchState) {
+        let options = DataOptions {
+            limit: Some(120),
+            ..DataOptions::default()
+        };
+        let dataset = open(Format::Digits, None, &options).unwrap();
+        let mut setup = SearchSetup {
+            seed: 3,
+            target: toml::from_str("edges = 1").unwrap(),
+            space: toml::from_str("nodes = 1\noperations = [\"max_pool_3x3\", \"skip_connect\", \"sep_conv_3x3\"]")
+                .unwrap(),
+            ..SearchSetup::default()
+        };
+        (setup.search.channels, setup.search.batch_size, setup.search.epochs) = (2, 20, 2);
+        setup.search.warmup_epochs = 1;
+        let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
+        let mut state = search.start();
+        search
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
+            .unwrap();
+        (search, state)
+    }
+
+    /// The tuned rule, spelled out: every candidate is left out by hand, the one that costs most is
+    /// kept, and the weights take their steps in a plain loop.
+    #[test]
+    fn a_tuning_is_what_brute_force_decides_and_trains() {
+        const EPOCHS: usize = 2;
+        let (search, finished) = tiny();
+        let tuning = Tuning::new(&search, &finished, EPOCHS);
+        let mut state = tuning.start();
+        let mut records = Vec::new();
+        let mut save = |_: &TuningState, record: Option<&TuningEpoch>| {
+            records.extend(record.cloned());
+            Ok(())
+        };
+        tuning.run::<StageError>(&mut state, &mut Silent, &mut save).unwrap();
+        // Two edges of two kinds of cells, then the node of each.
+        assert_eq!((records.len(), tuning.epochs()), (6 * EPOCHS, 6 * EPOCHS));
+
+        let mut supernet = tuning.fresh();
+        let mut strengths = search.outcome(&finished).strengths;
+        let (normal, reduction) = (CellKind::Normal, CellKind::Reduction);
+        let decisions = [
+            (normal, Some(0)),
+            (normal, Some(1)),
+            (reduction, Some(0)),
+            (reduction, Some(1)),
+            (normal, None),
+            (reduction, None),
+        ];
+        let mut kept = Vec::new();
+        for (at, (kind, edge)) in decisions.into_iter().enumerate() {
+            let row = |strengths: &mut PerKind<KindStrengths>| -> Vec<f32> {
+                let strengths = strengths.kind_mut(kind);
+                edge.map_or_else(|| strengths.q.clone(), |edge| strengths.p[edge].clone())
+            };
+            let with = |strengths: &mut PerKind<KindStrengths>, row: Vec<f32>| {
+                let strengths = strengths.kind_mut(kind);
+                match edge {
+                    Some(edge) => strengths.p[edge] = row,
+                    None => strengths.q = row,
+                }
+            };
+            let mut worst = None;
+            let own = row(&mut strengths);
+            for candidate in 0..own.len() {
+                let mut without = own.clone();
+                without[candidate] = 0.0;
+                let (whole, rest): (f32, f32) = (own.iter().sum(), without.iter().sum());
+                without.iter_mut().for_each(|weight| *weight *= whole / rest);
+                let mut left = strengths.clone();
+                with(&mut left, without);
+                let aside = TuningState {
+                    supernet: supernet.clone(),
+                    progress: TuningProgress::default(),
+                };
+                let Quality { accuracy, loss } = tuning.quality(&aside, &left).unwrap();
+                let is_worse = worst.is_none_or(|(_, before, its_loss): (usize, f64, f64)| {
+                    accuracy < before || accuracy == before && loss > its_loss
+                });
+                if is_worse {
+                    worst = Some((candidate, accuracy, loss));
+                }
+            }
+            let (stays, ..) = worst.unwrap();
+            kept.push(vec![stays]);
+            let mut one = vec![0.0; own.len()];
+            one[stays] = 1.0;
+            with(&mut strengths, one);
+            for epoch in 0..EPOCHS {
+                for step in 0..search.steps() {
+                    let number = 2 + at * EPOCHS + epoch + 1;
+                    let batch = search.weight_loader.batch(number as u64, step as u64).unwrap();
+                    let undecided = search.space.cell(Vec::new());
+                    let mixtures = strengths.map(|kind, strengths| {
+                        let choices = (&search.space, search.target.kind(kind));
+                        discrete_mixture(strengths, choices, &undecided, false, false, &search.device).on_graph()
+                    });
+                    let (weights, arch) = (supernet.weights.on_graph(true), supernet.arch.untracked());
+                    let (stepper, moment) = (search.stepper(), search.moment(&supernet));
+                    let under = Under {
+                        mixtures: &mixtures,
+                        shifts: None,
+                    };
+                    let draw = Draw::new(3, moment).for_half(Trains::Weights.half());
+                    let (loss, _) = stepper
+                        .loss_under(&mut supernet, &weights, &arch, under, &batch, draw)
+                        .unwrap();
+                    let phase = std::f64::consts::PI * ((at * EPOCHS + epoch) as f64 / 12.0);
+                    let (first, last) = (0.1 * 0.025, 0.001);
+                    let rate = last + (first - last) * (1.0 + phase.cos()) / 2.0;
+                    let SearchState { sgd, weights: own, .. } = &mut supernet;
+                    sgd.step(rate, own, weights.gradients(loss.backward()), &search.backbone)
+                        .unwrap();
+                }
+            }
+        }
+        assert_eq!(state.progress.kept, kept);
+        assert!(state.supernet.bytes() == supernet.bytes(), "the weights are others");
+        assert!(state.supernet.bytes() != finished.bytes());
+        let (outcome, accuracy) = tuning.outcome(&state).unwrap();
+        let one: Genotype = outcome.genotype;
+        assert_eq!(one.cells.normal.edges.len(), 1);
+        let names = |record: &TuningEpoch| (record.decision, record.kind.clone(), record.choice.clone());
+        assert_eq!(names(&records[0]), (1, "normal".to_owned(), "0→2".to_owned()));
+        assert_eq!(names(&records[11]), (6, "reduction".to_owned(), "0→2 1→2".to_owned()));
+        assert!((0.0..=100.0).contains(&accuracy));
+    }
+
+    /// With too many skip connections the weakest is excluded, and everything is decided again.
+    #[test]
+    fn a_limit_on_skip_connections_is_kept() {
+        let (mut search, finished) = tiny();
+        search.target.normal.most_skips = Some(0);
+        let tuning = Tuning::new(&search, &finished, 1);
+        let mut state = tuning.start();
+        // As if the rule had preferred them.
+        let complete = TuningProgress {
+            kept: vec![vec![1], vec![1], vec![1], vec![1], vec![0], vec![0]],
+            epochs_done: 5,
+            steps_done: search.steps(),
+            ..TuningProgress::default()
+        };
+        state.progress = complete;
+        tuning.end_epoch(&mut state).unwrap();
+        assert_eq!((state.progress.excluded.len(), state.progress.kept.len()), (1, 0));
+        assert!(tuning.is_unfinished(&state) && state.supernet.bytes() == finished.bytes());
+        tuning
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
+            .unwrap();
+        let (outcome, _) = tuning.outcome(&state).unwrap();
+        assert_eq!(outcome.genotype.cells.normal.count(Operation::SkipConnect), 0);
+    }
+}
