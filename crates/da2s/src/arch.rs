@@ -120,6 +120,15 @@ impl ArchParams {
         Self { kinds }
     }
 
+    /// Without the candidates that edges of `space` never have; `parameter` is their α.
+    #[must_use]
+    pub(crate) fn without_never(self, space: &Space, parameter: impl Fn(CellKind) -> f32) -> Self {
+        let kinds = self
+            .kinds
+            .map(|kind, params| params.clone().without_never(space, parameter(kind)));
+        Self { kinds }
+    }
+
     /// The given α and β.
     pub fn from_kinds(kinds: PerKind<KindParams>) -> Self {
         Self { kinds }

@@ -119,6 +119,16 @@ impl CellGraph {
         first..first
     }
 
+    /// Whether `edge` is the first layer of a stage of a chain.
+    pub fn begins_stage(&self, edge: usize) -> bool {
+        let mut first = 0;
+        let mut firsts = self.stages().map(|layers| {
+            first += layers;
+            first - layers
+        });
+        firsts.any(|first| first == edge)
+    }
+
     /// Number of edges in a group.
     pub fn size_of(&self, group: usize) -> usize {
         self.edges_of(group).len()
@@ -167,6 +177,9 @@ mod tests {
         let groups: Vec<Range<usize>> = graph.groups().map(|group| graph.edges_of(group)).collect();
         assert_eq!(groups, [0..1, 1..3, 3..4, 4..5, 5..6]);
         assert_eq!(graph.groups_of_edges().collect::<Vec<_>>(), [0, 1, 1, 2, 3, 4]);
+        let begins: Vec<usize> = (0..6).filter(|&edge| graph.begins_stage(edge)).collect();
+        assert_eq!(begins, [0, 3, 4]);
+        assert!(!CellGraph::new(2, 4).begins_stage(0));
     }
 
     #[test]

@@ -25,8 +25,8 @@ mod target;
 pub(crate) use darts::darts_operations;
 pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge, PublishedGenotype};
 pub use graph::CellGraph;
-pub(crate) use mobile::MOBILE_OPERATIONS;
 pub use mobile::{ChainPreset, ChainShape, LayerShape, StageShape};
+pub(crate) use mobile::{MOBILE_OPERATIONS, mobile_candidates};
 pub(crate) use nas_bench_201::NAS_BENCH_201_GRAPH;
 pub(crate) use nas_bench_201::NAS_BENCH_201_OPERATIONS;
 pub use networks::{NamedNetwork, PlainNetwork};
@@ -194,6 +194,17 @@ impl Space {
         operation != Operation::None || self.name.keeps_every_edge()
     }
 
+    /// Whether `operation` is a candidate of `edge`: any is, except `skip` in the first layer of a
+    /// stage, which never vanishes.
+    pub fn has_on(&self, edge: usize, operation: Operation) -> bool {
+        operation != Operation::Skip || !self.graph.begins_stage(edge)
+    }
+
+    /// Whether discretization may keep `operation` on `edge`.
+    pub fn may_keep_on(&self, edge: usize, operation: Operation) -> bool {
+        self.may_keep(operation) && self.has_on(edge, operation)
+    }
+
     /// The nodes whose concatenation is the output of a cell.
     pub fn output(&self) -> Vec<usize> {
         match self.name {
@@ -204,9 +215,9 @@ impl Space {
         }
     }
 
-    /// Candidates that discretization may keep.
+    /// Candidates that discretization may keep on every edge.
     pub(crate) fn kept_candidates(&self) -> usize {
-        let kept = self.operations.iter().filter(|&&operation| self.may_keep(operation));
-        kept.count()
+        let everywhere = |&&operation: &&Operation| operation != Operation::Skip && self.may_keep(operation);
+        self.operations.iter().filter(everywhere).count()
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Reference: Sandler et al., "MobileNetV2", CVPR 2018, section 4 (the blocks and the chain); Cai,
 //! Zhu, Han, "ProxylessNAS", ICLR 2019, section 4 (what is searched: kernel and expansion of every
-//! layer, and which layers are removed). Contract: a network is a stem (a 3×3 convolution and a
+//! layer, and which layers are removed); Wu et al., "FBNet", CVPR 2019, section 3.1 (`skip`, a
+//! candidate by which a layer is removed). Contract: a network is a stem (a 3×3 convolution and a
 //! fixed bottleneck of expansion 1), the stages, a 1×1 convolution, the mean, a classifier. The
 //! first layer of a stage has its stride and its channels; the others have a residual and may be
 //! removed.
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Operation;
 
-/// The candidates in the order of α's columns.
-pub(crate) const MOBILE_OPERATIONS: [Operation; 9] = [
+/// All candidates that the space can have.
+pub(crate) const MOBILE_OPERATIONS: [Operation; 10] = [
     Operation::MbConvK3E1,
     Operation::MbConvK3E3,
     Operation::MbConvK3E6,
@@ -23,7 +24,14 @@ pub(crate) const MOBILE_OPERATIONS: [Operation; 9] = [
     Operation::MbConvK7E1,
     Operation::MbConvK7E3,
     Operation::MbConvK7E6,
+    Operation::Skip,
 ];
+
+/// The candidates in the order of α's columns, with `skip` if requested.
+pub(crate) fn mobile_candidates(skip: bool) -> Vec<Operation> {
+    let is_candidate = |operation: &Operation| skip || *operation != Operation::Skip;
+    MOBILE_OPERATIONS.into_iter().filter(is_candidate).collect()
+}
 
 /// A stage of a chain, as a row of MobileNetV2's table 2: c, n, s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

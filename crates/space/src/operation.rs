@@ -86,6 +86,8 @@ operations! {
     MbConvK7E3 = "mbconv_k7_e3", true, |stride, _| bottleneck(7, 3, stride);
     /// 7×7 inverted bottleneck of expansion 6.
     MbConvK7E6 = "mbconv_k7_e6", true, |stride, _| bottleneck(7, 6, stride);
+    /// Nothing: only the residual of a layer remains, so the layer vanishes (FBNet).
+    Skip = "skip", false, |stride, _| Block::Zero { stride };
     /// ReLU, 3×3 convolution, batch norm, twice: ResNet's basic block, whose shortcut is beside it.
     BasicBlock = "basic_block", true, |stride, _| Block::Basic { kernel: 3, stride };
     /// ReLU, 3×3 depthwise convolution, batch norm, ReLU, 1×1 convolution, batch norm (DS-CNN).
@@ -205,7 +207,11 @@ mod tests {
 
     #[test]
     fn a_block_tells_its_operation() {
-        for operation in Operation::ALL {
+        // A network does not compute `skip`, whose block is that of `none`.
+        for operation in Operation::ALL
+            .into_iter()
+            .filter(|&operation| operation != Operation::Skip)
+        {
             for stride in 1..=4 {
                 let (block, _) = operation.block(stride, HostNetwork::Network);
                 assert_eq!(Operation::in_network(block), Some(operation));

@@ -2,7 +2,7 @@
 
 use da2s_settings::{Allowed, Problem, Setting, settings, whole};
 
-use crate::{CellGraph, ChainPreset, ChainShape, MOBILE_OPERATIONS, Operation, Space, SpaceName, darts_operations};
+use crate::{CellGraph, ChainPreset, ChainShape, Operation, Space, SpaceName, darts_operations, mobile_candidates};
 
 /// Candidates of a space.
 const OPERATIONS: Allowed = Allowed::List {
@@ -29,6 +29,10 @@ settings! {
         name: SpaceName = SpaceName::Darts, named "space";
         /// Whether `none` is a candidate of the DARTS space.
         none: bool = false;
+        /// Whether `skip` is a candidate of the space `mobile`: a layer that keeps it vanishes.
+        ///
+        /// Not with `target.depth`. The first layer of a stage never vanishes.
+        skip: bool = false;
         /// The candidates of the space in their order; unset takes the space's own.
         ///
         /// The space `nas-bench-201` has its own and no others.
@@ -68,7 +72,7 @@ impl SpaceSettings {
             SpaceName::Mobile => {
                 let own = self.operations.clone();
                 let layers = self.chain().stages.into_iter().map(|stage| stage.layers);
-                Space::mobile(layers, own.unwrap_or_else(|| MOBILE_OPERATIONS.to_vec()))
+                Space::mobile(layers, own.unwrap_or_else(|| mobile_candidates(self.skip)))
             }
         }
     }
@@ -123,17 +127,24 @@ impl SpaceSettings {
             let expected = "absent beside space.operations, which names all candidates: put \"none\" in the list";
             return Err(Problem::refused("space.none", true, expected));
         }
+        if self.skip {
+            let expected = "absent beside space.operations, which names all candidates: put \"skip\" in the list";
+            return Err(Problem::refused("space.skip", true, expected));
+        }
         if operations.as_slice() == [Operation::None] {
             return refused("[\"none\"]", "an operation beside none, which is never kept");
+        }
+        if operations.as_slice() == [Operation::Skip] {
+            return refused("[\"skip\"]", "an operation beside skip, for the first layer of a stage");
         }
         match operations.iter().find(|operation| !self.name.has(**operation)) {
             Some(operation) if self.name == SpaceName::Mobile => refused(
                 operation.name(),
-                "operations of the space mobile: mbconv_k3_e1 and its like",
+                "operations of the space mobile: mbconv_k3_e1 and its like, and skip",
             ),
             Some(operation) => refused(
                 operation.name(),
-                "operations of the DARTS space: those of NAS-Bench-201 cannot reduce",
+                "operations of the DARTS space: those of NAS-Bench-201 and skip cannot reduce",
             ),
             None => Ok(()),
         }
@@ -141,6 +152,9 @@ impl SpaceSettings {
 
     /// Checks the settings that only one space has.
     fn check_chain(&self) -> Result<(), Problem> {
+        if self.name != SpaceName::Mobile && self.skip {
+            return Err(Problem::useless("space.skip", "outside the space mobile"));
+        }
         if self.name != SpaceName::Darts && self.nodes != Self::default().nodes {
             return Err(Problem::useless("space.nodes", "outside the space darts"));
         }

@@ -71,7 +71,7 @@ settings! {
         /// stage; unset keeps all.
         ///
         /// `2`, or `[2, 3, 4, 1]`. The first layer of a stage always stays, so that a stage of
-        /// several layers keeps 2 or more.
+        /// several layers keeps 2 or more. Not with the candidate `skip`, which decides this too.
         depth: Option<EdgeCount> = None, named "depth";
         /// Operations to keep on every kept edge.
         operations: usize = 1, in whole(1..=8), named "operations";
@@ -206,6 +206,11 @@ pub enum TopologyError {
     /// A number of edges in a space of layers.
     #[error("a chain has layers in stages: set target.edges = \"all\", and how many layers stay with target.depth")]
     Layers,
+    /// A depth where `skip` is a candidate.
+    #[error(
+        "target.depth and the candidate skip both decide which layers vanish: leave target.depth unset, or search without skip"
+    )]
+    DepthAndSkip,
     /// Layers in a space of edges.
     #[error(
         "target.depth is for the layers of a chain, as in the space mobile: a cell of this space has edges, see target.edges"
@@ -271,7 +276,16 @@ impl TargetSpec {
         let kind = kind.name();
         let asked = own.and_then(|own| own.edges.as_ref()).unwrap_or(&self.edges);
         let edges = match space.name {
-            SpaceName::Mobile | SpaceName::Plain => self.layers(graph, asked)?,
+            SpaceName::Mobile | SpaceName::Plain => {
+                let declared = self
+                    .depth
+                    .as_ref()
+                    .is_some_and(|depth| !matches!(depth, EdgeCount::All(_)));
+                if declared && space.operations.contains(&Operation::Skip) {
+                    return Err(TopologyError::DepthAndSkip);
+                }
+                self.layers(graph, asked)?
+            }
             SpaceName::Darts | SpaceName::NasBench201 if self.depth.is_some() => return Err(TopologyError::NoLayers),
             SpaceName::Darts | SpaceName::NasBench201 => match asked {
                 EdgeCount::Uniform(count) => vec![*count; graph.nodes],
@@ -438,6 +452,13 @@ mod tests {
             assert!(error.contains(says), "{text}: {error}");
         }
         assert_eq!(edges("edges = 2"), Err(TopologyError::Layers));
+        let skip = Space::mobile([3, 1], vec![Operation::Skip, Operation::MbConvK3E1]);
+        let with_skip = |text: &str| spec(&format!("{all}{text}")).resolve(&skip);
+        assert_eq!(with_skip("depth = 2"), Err(TopologyError::DepthAndSkip));
+        assert_eq!(with_skip("depth = \"all\"").unwrap().normal.edges, [1, 2, 1]);
+        // A layer that never vanishes has one candidate.
+        let two = with_skip("operations = 2").unwrap_err().to_string();
+        assert!(two.contains("allowed are 1 to 1"), "{two}");
         let darts = spec("depth = 2").resolve(&Space::darts(false));
         assert_eq!(darts, Err(TopologyError::NoLayers));
     }

@@ -1,4 +1,4 @@
-//! Operations and edges that a search has removed for good.
+//! Operations and edges that a search has removed for good, and operations that an edge never has.
 //!
 //! Contract: what is removed has the weight 0, is not computed, and its parameter does not move.
 //! Whoever removes it gives it a parameter whose share is 0, so the weights of what remains sum to
@@ -31,6 +31,21 @@ impl Removed {
         }
     }
 
+    /// The candidates that edges of `space` never have.
+    pub(crate) fn never(space: &Space) -> Self {
+        let edges = 0..space.graph.edge_count();
+        let never = |edge| {
+            space
+                .operations
+                .iter()
+                .map(move |&operation| !space.has_on(edge, operation))
+        };
+        Self {
+            operations: edges.flat_map(never).collect(),
+            ..Self::nothing(space)
+        }
+    }
+
     /// Whether `edge` or its operation `candidate` has been removed.
     pub fn has(&self, edge: usize, candidate: usize) -> bool {
         self.edges[edge] || self.operations[edge * self.candidates() + candidate]
@@ -60,6 +75,20 @@ fn remaining<const D: usize>(removed: &[bool], shape: [usize; D], device: &Devic
 }
 
 impl KindParams {
+    /// Without the candidates that edges of `space` never have, whose α becomes `parameter`.
+    pub(crate) fn without_never(self, space: &Space, parameter: f32) -> Self {
+        let never = Removed::never(space);
+        if never.counts() == [0, 0] {
+            return self;
+        }
+        let mask = remaining(&never.operations, self.alpha.dims(), &self.alpha.device());
+        Self {
+            alpha: self.alpha.mask_fill(mask.lower_elem(0.5), parameter),
+            beta: self.beta,
+            removed: Some(Arc::new(never)),
+        }
+    }
+
     /// Sets α to `moved`, except for removed operations.
     pub(crate) fn move_alpha(&mut self, moved: Tensor<2>) {
         self.alpha = match &self.removed {
@@ -90,7 +119,14 @@ impl KindParams {
         Strengths {
             p: self.remaining_of(strengths.p),
             q: strengths.q * edges,
-            active: Some(removed.active()),
+            active: Some(match strengths.active {
+                None => removed.active(),
+                Some(own) => own
+                    .iter()
+                    .zip(&*removed.active())
+                    .map(|(own, left)| *own && *left)
+                    .collect(),
+            }),
         }
     }
 }
@@ -133,5 +169,26 @@ mod tests {
         let strengths = arch.without_removed(Strengths::new(table([0.5; 4]), row([0.5; 2])));
         assert_eq!(host(&strengths.p), [0.5, 0.0, 0.5, 0.5]);
         assert_eq!(host(&strengths.q), [0.5, 0.0]);
+        // A method that computes one operation itself keeps to it.
+        let sampled = Strengths {
+            active: Some(Arc::new([false, true, true, false])),
+            ..Strengths::new(table([0.5; 4]), row([0.5; 2]))
+        };
+        let active = arch.without_removed(sampled).active.unwrap();
+        assert_eq!(*active, [false; 4]);
+    }
+
+    #[test]
+    fn the_first_layer_of_a_stage_has_no_skip_from_the_start() {
+        let space = Space::mobile([2, 1], vec![Operation::MbConvK3E1, Operation::Skip]);
+        let device = Device::flex();
+        let params = || KindParams::new(Tensor::zeros([3, 2], &device), Tensor::zeros([3], &device));
+        let arch = params().without_never(&space, -200.0);
+        assert_eq!(host(&arch.alpha), [0.0, -200.0, 0.0, 0.0, 0.0, -200.0]);
+        let removed = arch.removed.unwrap();
+        assert_eq!(removed.operations, [false, true, false, false, false, true]);
+        assert_eq!(removed.counts(), [2, 0]);
+        let without = Space::mobile([2, 1], vec![Operation::MbConvK3E1, Operation::MbConvK3E3]);
+        assert_eq!(params().without_never(&without, -200.0).removed, None);
     }
 }

@@ -1,7 +1,8 @@
 //! Random genotypes, without a search.
 //!
 //! Contract: uniform over the genotypes of a target (edges of each node, and operations of each
-//! edge, without repetition); a pure function of space, target and seed.
+//! edge, without repetition); a pure function of space, target and seed. `skip` is drawn where an
+//! edge has it.
 
 use rand::Rng;
 use rand::seq::index::sample;
@@ -30,7 +31,10 @@ pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
                 let (from, to) = ends[of_group.start + at];
                 // The skip connection is drawn already if the target limits it.
                 let skip = skips.as_mut().map(|skips| skips.next() == Some(true));
-                let is_open = |operation: &Operation| skip.is_none() || *operation != Operation::SkipConnect;
+                let is_open = |&operation: &Operation| {
+                    space.has_on(of_group.start + at, operation)
+                        && (skip.is_none() || operation != Operation::SkipConnect)
+                };
                 let open: Vec<_> = candidates.iter().copied().filter(is_open).collect();
                 let has_skip = skip == Some(true);
                 let more = some_of(&mut random, open.len(), target.operations - usize::from(has_skip));
@@ -114,6 +118,20 @@ mod tests {
                 .count(Operation::SkipConnect),
             0
         );
+    }
+
+    #[test]
+    fn no_first_layer_of_a_stage_draws_skip() {
+        let space = Space::mobile([3, 1, 2], vec![Operation::Skip, Operation::MbConvK3E1]);
+        let target: TargetSpec = toml::from_str("edges = \"all\"").unwrap();
+        let target = target.resolve(&space).unwrap();
+        let drawn: Vec<Genotype> = (0..40).map(|seed| random_genotype(&space, &target, seed)).collect();
+        let skips = |edge: usize| {
+            let mut cells = drawn.iter().map(|drawn| &drawn.cells.normal.edges[edge]);
+            cells.any(|kept| kept.operations == [Operation::Skip])
+        };
+        let counts: Vec<bool> = (0..6).map(skips).collect();
+        assert_eq!(counts, [false, true, true, false, false, true]);
     }
 
     #[test]

@@ -97,23 +97,29 @@ fn nas_bench_201_cell(genotype: &CellGenotype, slot: &CellSlot) -> CellPlan {
     builder.output([nodes])
 }
 
+/// The layers of a chain that compute something, in order, each with its operations.
+pub(crate) fn kept_layers(genotype: &CellGenotype, size: &NetworkSize) -> Vec<(LayerShape, Vec<Operation>)> {
+    let all = size.chain.layers(size.channels);
+    let layer = |edge: &KeptEdge| {
+        let computed = edge.operations.iter().copied();
+        let computed: Vec<Operation> = computed.filter(|&operation| operation != Operation::Skip).collect();
+        Some((*all.get(edge.from)?, computed))
+    };
+    let layers = genotype.edges.iter().filter_map(layer);
+    layers.filter(|(_, operations)| !operations.is_empty()).collect()
+}
+
 /// The kept layers of a chain, in order. A layer with several operations sums them.
 fn chain(genotype: &CellGenotype, size: &NetworkSize) -> CellPlan {
-    let all = size.chain.layers(size.channels);
-    let kept = genotype.edges.iter();
-    let kept: Vec<(&KeptEdge, LayerShape)> = kept.filter_map(|edge| Some((edge, *all.get(edge.from)?))).collect();
-    let layers: Vec<LayerShape> = kept.iter().map(|(_, layer)| *layer).collect();
+    let kept = kept_layers(genotype, size);
+    let layers: Vec<LayerShape> = kept.iter().map(|(layer, _)| *layer).collect();
     let mut builder = chain_input(CellPlanBuilder::new(true), &layers);
-    for (index, (edge, layer)) in kept.into_iter().enumerate() {
-        let choices = edge.operations.iter().enumerate().map(|(place, operation)| {
+    for (index, (layer, operations)) in kept.into_iter().enumerate() {
+        let choices = operations.iter().enumerate().map(|(place, operation)| {
             let (block, _) = operation.block(layer.stride, HostNetwork::Network);
             (block, format!("layers.{index}.{place}"), 0)
         });
-        let beside = shortcut(
-            &layer,
-            &edge.operations,
-            format!("layers.{index}.{}", edge.operations.len()),
-        );
+        let beside = shortcut(&layer, &operations, format!("layers.{index}.{}", operations.len()));
         builder = builder.edge(index, index + 1, choices.chain(beside));
     }
     builder.output([layers.len()])
@@ -158,4 +164,45 @@ pub(crate) fn small_network(cells: usize) -> Backbone {
         chain: crate::space::ChainShape::default(),
     };
     network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{ChainShape, Reductions, StageShape};
+    use da2s_engine::StagePlan;
+
+    #[test]
+    fn a_layer_that_keeps_skip_vanishes() {
+        let size = NetworkSize {
+            stem: crate::backbone::Stem::Cifar,
+            channels: 8,
+            cells: 1,
+            reductions: Reductions::At(Vec::new()),
+            image_channels: 3,
+            image_size: 16,
+            classes: 4,
+            auxiliary: false,
+            chain: ChainShape {
+                stem_channels: 8,
+                stem_stride: 1,
+                stages: [[8, 3, 2], [16, 2, 1]].map(StageShape::from).to_vec(),
+                head_channels: 16,
+                plain: false,
+            },
+        };
+        let of = |text: &str| {
+            let genotype = Genotype::parse(text).unwrap();
+            let network = network(&genotype, size.clone(), &Engine::Plain).unwrap();
+            let plan = StagePlan::new("", vec![Some(0)], network.stages()[1].cell.plan());
+            (plan, genotype.cells.normal.depth())
+        };
+        let none = of("Genotype(stages=[['mbconv_k3_e1', None, 'mbconv_k5_e3'], ['mbconv_k3_e3', None]])");
+        let skip = of("Genotype(stages=[['mbconv_k3_e1', 'skip', 'mbconv_k5_e3'], ['mbconv_k3_e3', 'skip']])");
+        assert_eq!(skip, none);
+        assert_eq!(skip.1, [2, 1]);
+        // Beside another operation it adds nothing.
+        let both = of("Genotype(stages=[['mbconv_k3_e1', None, ('skip', 'mbconv_k5_e3')], ['mbconv_k3_e3', None]])");
+        assert_eq!(both, none);
+    }
 }

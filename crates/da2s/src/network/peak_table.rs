@@ -1,6 +1,6 @@
 //! The memory of activations at each choice of a space, for limits on the expected peak.
 
-use da2s_engine::{CellPlanBuilder, RunningStage, activations, breadth};
+use da2s_engine::{Block, CellPlanBuilder, RunningStage, activations, breadth};
 
 use super::cost::{classes, input_sizes, stage_activations, stage_sizes};
 use super::cost_tables::Candidate;
@@ -65,8 +65,12 @@ fn fixed(network: &Backbone, image_size: usize, sizes: &[(usize, usize)]) -> usi
 }
 
 impl Candidate {
-    /// The most values in memory while it runs: what it reads, what it writes, and what is between.
+    /// The most values in memory while it runs: what it reads, what it writes, and what is between;
+    /// none if nothing runs.
     fn peak(&self) -> usize {
+        if matches!(self.block, Block::Zero { .. }) {
+            return 0;
+        }
         let shortcut = self.block.shortcut(self.inputs, self.outputs);
         let choices = [Some(self.block), shortcut].into_iter().flatten();
         let cell = CellPlanBuilder::new(true)

@@ -84,7 +84,7 @@ pub(super) fn cheapest<'a>(
     };
     let of_edge = move |edge: usize| -> f64 {
         let row = costs[edge * width..(edge + 1) * width].iter().zip(&space.operations);
-        let row = row.filter(|(_, operation)| space.may_keep(**operation));
+        let row = row.filter(|(_, operation)| space.may_keep_on(edge, **operation));
         smallest(row.map(|(cost, _)| *cost).collect(), operations).iter().sum()
     };
     graph
@@ -217,8 +217,14 @@ mod tests {
             };
             let q: Vec<f32> = (0..edges).map(|edge| value(first + 500 + edge)).collect();
             let p: Vec<Vec<f32>> = (0..edges).map(row).collect();
+            let mut operation_rank = p.clone();
+            for (edge, ranks) in operation_rank.iter_mut().enumerate() {
+                let lacks = ranks.iter_mut().zip(&space.operations);
+                let lacks = lacks.filter(|(_, operation)| !space.has_on(edge, **operation));
+                lacks.for_each(|(rank, _)| *rank = f32::NEG_INFINITY);
+            }
             KindStrengths {
-                operation_rank: p.clone(),
+                operation_rank,
                 p,
                 edge_rank: q.clone(),
                 q,
@@ -254,21 +260,25 @@ mod tests {
             costs(&space, &target, &size, &reference, seed);
         }
 
-        /// In a chain the table is based on a genotype with every layer.
+        /// In a chain the table is based on a genotype with every layer. Layers vanish by a
+        /// declared depth, or by `skip`.
         #[test]
-        fn the_expected_cost_of_a_chain_is_its_cost(seed in any::<u64>(), operations in 1..3usize) {
+        fn the_expected_cost_of_a_chain_is_its_cost(seed in any::<u64>(), operations in 1..3usize, skip in any::<bool>()) {
             let chain = ChainPreset::Pixels64.shape();
-            let layers = chain.stages.iter().map(|stage| stage.layers);
-            let space = Space::mobile(layers, vec![Operation::MbConvK3E1, Operation::MbConvK5E3, Operation::MbConvK7E6]);
+            let layers = || chain.stages.iter().map(|stage| stage.layers);
+            let mut candidates = vec![Operation::MbConvK3E1, Operation::MbConvK5E3, Operation::MbConvK7E6];
+            let without = Space::mobile(layers(), candidates.clone());
+            candidates.extend(skip.then_some(Operation::Skip));
+            let space = Space::mobile(layers(), candidates);
             let spec = TargetSpec {
                 edges: EdgeCount::All(All::All),
-                depth: Some(EdgeCount::PerNode(vec![2, 3, 4, 2])),
+                depth: (!skip).then(|| EdgeCount::PerNode(vec![2, 3, 4, 2])),
                 operations,
                 ..TargetSpec::default()
             };
             let target = spec.resolve(&space).unwrap();
             let whole = target.map(|_, target| KindTarget::whole(space.graph, target.operations));
-            let (reference, _) = genotype(&space, &whole, seed ^ 1);
+            let (reference, _) = genotype(&without, &whole, seed ^ 1);
             let size = NetworkSize {
                 stem: Stem::Cifar,
                 channels: 8,

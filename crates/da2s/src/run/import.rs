@@ -169,7 +169,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     for &kind in search.space.kinds() {
         let [alpha, beta] = arch_names(search.space.name, kind);
         let arch = state.arch.kind_mut(kind);
-        arch.alpha = find_tensor(&file.tensors, alpha, arch.alpha.dims(), &device).map_err(misfit)?;
+        arch.move_alpha(find_tensor(&file.tensors, alpha, arch.alpha.dims(), &device).map_err(misfit)?);
         // Only PC-DARTS and similar methods have weights of edges; otherwise all edges into a node
         // have the same weight.
         if file.tensors.iter().any(|tensor| tensor.name == beta) {

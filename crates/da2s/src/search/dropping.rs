@@ -126,8 +126,11 @@ impl Search {
             .kinds()
             .values()
             .filter_map(|arch| Some(arch.removed.as_ref()?.counts()));
-        let [operations, edges] = counts.reduce(|a, b| [a[0] + b[0], a[1] + b[1]])?;
-        Some(RemovedGap {
+        let [all, edges] = counts.reduce(|a, b| [a[0] + b[0], a[1] + b[1]])?;
+        // What an edge never has was not removed.
+        let [never, _] = Removed::never(&self.space).counts();
+        let operations = all - never * self.space.kinds().len();
+        (operations + edges > 0).then_some(RemovedGap {
             operations: operations as u64,
             edges: edges as u64,
             points: Some(state.progress.dropping.points),

@@ -97,7 +97,8 @@ impl SearchState {
                 |target| method.alpha_start(target, space.operations.len()),
                 seed,
                 device,
-            ),
+            )
+            .without_never(space, |kind| method.link(target.kind(kind)).removed()),
             sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
             arch_moments: PerKind::new(space.kinds(), |_| KindMoments::default()),
             progress: SearchProgress::default(),

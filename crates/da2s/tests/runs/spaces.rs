@@ -4,7 +4,7 @@ use da2s::config::Config;
 use da2s::discretize::Rule;
 use da2s::observer::Silent;
 use da2s::run::{RunDirectory, discretize};
-use da2s::search::{ArchOptimizerName, ScheduleName};
+use da2s::search::{ArchOptimizerName, Method, ScheduleName};
 use da2s::space::{All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
 
 use crate::{context, genotype_of, tiny, twice};
@@ -55,6 +55,32 @@ fn a_chain_runs_and_keeps_the_declared_depth() {
     config.discretize.rule = Rule::Perturbation;
     config.target.max_multiply_adds = Some(10_000_000);
     assert_eq!(genotype_of(&twice(&config)).cells.normal.edges.len(), 4);
+}
+
+#[test]
+fn a_chain_with_skip_decides_its_own_depth() {
+    let mut config = tiny_chain();
+    config.target.depth = None;
+    config.space.operations = Some(vec![Operation::Skip, Operation::MbConvK3E1, Operation::MbConvK3E3]);
+    let firsts_stay = |genotype: &Genotype| {
+        let cell = &genotype.cells.normal;
+        assert_eq!((cell.stages.as_slice(), cell.edges.len()), (&[3, 2][..], 5));
+        let skips = |edge: usize| cell.edges[edge].operations.contains(&Operation::Skip);
+        assert!(!skips(0) && !skips(3), "{genotype}");
+    };
+    firsts_stay(&genotype_of(&twice(&config)));
+    // Choices removed while searching and a limit, a rule that measures, and other parameters.
+    config.search.schedule = ScheduleName::Adaptive;
+    config.search.drop_below = 0.2;
+    config.target.max_multiply_adds = Some(10_000_000);
+    firsts_stay(&genotype_of(&twice(&config)));
+    (config.search.drop_below, config.discretize.rule) = (0.0, Rule::Sequential);
+    firsts_stay(&genotype_of(&twice(&config)));
+    for method in [Method::Gdas, Method::FairDarts, Method::Gaea, Method::DrNas] {
+        let mut config = tiny_chain();
+        (config.target.depth, config.space.skip, config.search.method) = (None, true, method);
+        firsts_stay(&genotype_of(&twice(&config)));
+    }
 }
 
 #[test]

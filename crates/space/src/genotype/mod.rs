@@ -125,11 +125,15 @@ impl CellGenotype {
         self.edges.iter().filter(keeps).count()
     }
 
-    /// Number of layers that each stage of a chain keeps; empty in a cell of nodes.
+    /// Number of layers that each stage of a chain keeps; empty in a cell of nodes. A layer that
+    /// keeps `skip` alone is not kept.
     pub fn depth(&self) -> Vec<usize> {
         let mut first = 0;
-        let kept =
-            |layers: std::ops::Range<usize>| self.edges.iter().filter(|edge| layers.contains(&edge.from)).count();
+        let stays = |edge: &&KeptEdge| edge.operations.iter().any(|&operation| operation != Operation::Skip);
+        let kept = |layers: std::ops::Range<usize>| {
+            let of_stage = self.edges.iter().filter(|edge| layers.contains(&edge.from));
+            of_stage.filter(stays).count()
+        };
         let stages = self.stages.iter().map(|layers| {
             let stage = first..first + layers;
             first = stage.end;

@@ -132,6 +132,11 @@ pub fn cases() -> Vec<Case> {
             "Genotype(stages=[[None, 'mbconv_k3_e1']])",
             &["the first layer of a stage never vanishes"],
         ),
+        text(
+            "mobile: skip in the first layer",
+            "Genotype(stages=[['skip', 'mbconv_k3_e1']])",
+            &["the first layer of a stage never vanishes"],
+        ),
         text("nas-bench-201: cut", "|none~0|+|none~0|", &["expected"]),
         text("nas-bench-201: unknown operation", "|conv~0|", &["character 1"]),
         text(

@@ -62,6 +62,36 @@ pub fn cases() -> Vec<Case> {
             &["target.depth has 2 numbers", "4 stages"],
         ),
         flags(
+            &[
+                "run",
+                "--space",
+                "mobile",
+                "--depth",
+                "2",
+                "--set",
+                "space.skip=true",
+                "--out",
+                "out",
+            ],
+            &["target.depth and the candidate skip both decide"],
+        ),
+        flags(
+            &["run", "--set", "space.skip=true", "--out", "out"],
+            &["space.skip", "outside the space mobile"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "mobile",
+                "--set",
+                "space.operations=[\"skip\"]",
+                "--out",
+                "out",
+            ],
+            &["space.operations", "an operation beside skip"],
+        ),
+        flags(
             &["run", "--space", "mobile", "--edges", "2", "--out", "out"],
             &["target.edges = \"all\""],
         ),

@@ -15,10 +15,8 @@ use da2s_records::Sha256;
 
 use super::{ExportError, ExportedFile, safetensors};
 use crate::backbone::{NetworkSize, STAGES, Stem};
-use crate::network::Trained;
-use crate::space::{
-    CellGenotype, CellGraph, CellKind, HostNetwork, KeptEdge, LayerShape, Operation, PerKind, SpaceName,
-};
+use crate::network::{Trained, kept_layers};
+use crate::space::{CellGenotype, CellGraph, CellKind, HostNetwork, LayerShape, Operation, PerKind, SpaceName};
 
 const HEAD: &str = include_str!("head.py");
 const DARTS: &str = include_str!("darts.py");
@@ -97,22 +95,20 @@ fn bench_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     text + &channels(size)
 }
 
-/// The kept layers of a chain, one per line, each with what `operations` writes for it.
-fn layers(cell: &CellGenotype, size: &NetworkSize, operations: impl Fn(&KeptEdge, &LayerShape) -> String) -> String {
+/// The kept layers of a chain, one per line, each with what `write` writes for its operations.
+fn layers(cell: &CellGenotype, size: &NetworkSize, write: impl Fn(&[Operation], &LayerShape) -> String) -> String {
     let mut text = "LAYERS = [\n".to_owned();
-    let layers = size.chain.layers(size.channels);
-    for edge in &cell.edges {
-        let Some(layer) = layers.get(edge.from) else { continue };
+    for (layer, operations) in kept_layers(cell, size) {
         let (outputs, stride) = (layer.outputs, layer.stride);
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "    ({outputs}, {stride}, {}),", operations(edge, layer));
+        let _ = writeln!(text, "    ({outputs}, {stride}, {}),", write(&operations, &layer));
     }
     text + "]\n"
 }
 
 fn plain_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
-    let name = |edge: &KeptEdge, _: &LayerShape| {
-        let names = edge.operations.iter().map(|operation| format!("\"{operation}\""));
+    let name = |operations: &[Operation], _: &LayerShape| {
+        let names = operations.iter().map(|operation| format!("\"{operation}\""));
         names.collect::<Vec<_>>().join(", ")
     };
     format!(
@@ -128,12 +124,12 @@ fn plain_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
 
 fn mobile_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     let chain = &size.chain;
-    let of_layer = |edge: &KeptEdge, layer: &LayerShape| {
+    let of_layer = |operations: &[Operation], layer: &LayerShape| {
         let shape = |operation: &Operation| match operation.block(layer.stride, HostNetwork::Network).0 {
             Block::InvertedBottleneck { kernel, expansion, .. } => Some(format!("({kernel}, {expansion})")),
             _ => None,
         };
-        let operations: Vec<String> = edge.operations.iter().filter_map(shape).collect();
+        let operations: Vec<String> = operations.iter().filter_map(shape).collect();
         format!("[{}]", operations.join(", "))
     };
     let mut text =
