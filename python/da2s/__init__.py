@@ -27,7 +27,7 @@ from .errors import (
     RunDirectoryError,
     Stopped,
 )
-from .progress import Baseline, Gap, Removed, SearchEpoch, Started, Step, Term, TrainEpoch
+from .progress import Baseline, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch
 from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
@@ -56,6 +56,7 @@ __all__ = [
     "RunDirectoryError",
     "RunResult",
     "SearchEpoch",
+    "Seed",
     "Started",
     "Step",
     "Stopped",

@@ -119,6 +119,9 @@ class Job:
     def evaluate(self, listener: _Listener) -> None:
         """Evaluates the final network."""
 
+    def seeds(self, listener: _Listener) -> None:
+        """Trains the final network from its other seeds."""
+
     def baselines(self, listener: _Listener) -> None:
         """Trains the run's baselines."""
 

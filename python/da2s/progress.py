@@ -26,6 +26,17 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Seed:
+    """The training of the final network from another seed begins; the events that follow are its own."""
+
+    #: The seed.
+    seed: int
+    #: Its place among the trainings, from 1, and their number; the first was that of the run's own network.
+    place: int
+    trainings: int
+
+
+@dataclass(frozen=True)
 class Baseline:
     """The training of a plain network begins; the events that follow are its own."""
 
@@ -157,9 +168,9 @@ class Gap:
 
 
 #: The events that ``on_progress`` receives.
-Progress = Union[Started, Baseline, Step, SearchEpoch, TrainEpoch, Gap]
+Progress = Union[Started, Seed, Baseline, Step, SearchEpoch, TrainEpoch, Gap]
 
-_CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Baseline, Step, SearchEpoch, TrainEpoch)}
+_CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Seed, Baseline, Step, SearchEpoch, TrainEpoch)}
 
 
 def gap_of(fields: Dict[str, Any]) -> Gap:

@@ -310,6 +310,11 @@ class RunResult:
     ram_int8_bytes: Optional[int]
     #: Predicted time for one image; ``None`` without a table of latencies.
     latency_ms: Optional[float]
+    #: Time for one image on one thread, measured on the machine that trained the network, and its processor.
+    measured_latency_ms: Optional[float]
+    measured_latency_machine: Optional[str]
+    #: Mean and deviation of the accuracy over trainings from several seeds, with the keys of ``summary.json``; ``None`` for one.
+    seeds: Optional[Dict[str, Any]]
     #: Plain networks that were trained by the same recipe, with the keys of ``summary.json``.
     baselines: List[Dict[str, Any]]
     search_time_s: Optional[float]

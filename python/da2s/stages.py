@@ -51,7 +51,7 @@ def run(
     ``pathlib.Path`` is a file with a genotype, or ``FILE:NAME`` if the file contains several. ``network`` is
     a network by name, such as ``"mobilenet-v2"``, trained without a search. ``options`` are the flags of the command line (``seed``, ``method``,
     ``search_epochs``, ``train_epochs``, ``edges``, …, see :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's
-    ``config.toml``, for example ``{"search.regulariser.lambda": 0.5}``. ``on_progress`` receives the events of
+    ``config.toml``, for example ``{"search.regulariser.lambda": 0.5}``, or ``{"network.seeds": 3}`` for three trainings of the final network. ``on_progress`` receives the events of
     :mod:`da2s.progress`.
     """
     listen = listener(on_progress)
@@ -67,6 +67,7 @@ def run(
         job.discretize(given, listen)
         job.train(listen)
         job.evaluate(listen)
+        job.seeds(listen)
         job.baselines(listen)
         made = Run(job.path)
         made.report()

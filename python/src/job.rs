@@ -137,6 +137,11 @@ impl Job {
         self.stage(py, listener, |run, observer| run.evaluate(observer).map(drop))
     }
 
+    /// Trains the final network from its other seeds.
+    fn seeds(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
+        self.stage(py, listener, |run, observer| run.seeds(observer).map(drop))
+    }
+
     /// Trains the run's baselines.
     fn baselines(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
         self.stage(py, listener, |run, observer| run.baselines(observer).map(drop))

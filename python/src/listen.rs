@@ -165,6 +165,10 @@ impl Observer for Teller<'_> {
             Event::SearchEpoch(metrics) => ("SearchEpoch", to_string(metrics)),
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
+            Event::Seed { seed, place, trainings } => (
+                "Seed",
+                Ok(json!({ "seed": seed, "place": place, "trainings": trainings }).to_string()),
+            ),
             Event::Baseline { network, channels } => (
                 "Baseline",
                 Ok(json!({ "network": network, "channels": channels }).to_string()),

@@ -17,9 +17,13 @@ def test_a_network_is_trained_by_its_name_and_has_baselines(tmp_path):
             network="resnet8",
             max_parameters=5000,
             baselines=["ds-cnn"],
-            settings=SMALL,
+            settings={**SMALL, "network.seeds": 2},
             on_progress=heard.append,
         )
+    (seed,) = (event for event in heard if isinstance(event, da2s.Seed))
+    assert (seed.seed, seed.place, seed.trainings) == (2, 2, 2)
+    assert [each["seed"] for each in made.seeds["trainings"]] == [1, 2]
+    assert made.seeds["trainings"][0]["accuracy"] == made.network_accuracy
     (named,) = (event for event in heard if isinstance(event, da2s.Baseline))
     assert named.network == "ds-cnn" and named.channels > 0
     assert (made.network, made.gap) == ("resnet8", None)

@@ -76,6 +76,7 @@ impl Observer for StepTimes {
             | Event::SearchEpoch(_)
             | Event::TrainEpoch(_)
             | Event::TuningEpoch(_)
+            | Event::Seed { .. }
             | Event::Baseline { .. }
             | Event::FrontNetwork { .. }
             | Event::Gap(_)

@@ -118,11 +118,12 @@ pub fn text(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use da2s::planner::Whose;
 
     fn planned(stage: Option<Stage>, time_s: f64) -> StageTime {
         StageTime {
             stage,
-            of_baseline: false,
+            whose: Whose::Run,
             time_s,
         }
     }

@@ -5,8 +5,10 @@
 
 use std::path::Path;
 
+use da2s::config::Config;
+use da2s::data::Mirrored;
 use da2s::memory::{Bytes, available};
-use da2s::planner::{Found, Lesson, Plan, span};
+use da2s::planner::{Found, Lesson, Plan, Whose, span};
 use da2s::stage::Stage;
 use da2s_records::counted;
 
@@ -26,20 +28,51 @@ pub fn lines(plan: &Plan, path: &Path) -> Vec<String> {
     }
     lines.push(row("train", &lesson(&plan.network, time_of(plan, Stage::Train))));
     lines.push(row("evaluate", &span(time_of(plan, Stage::Evaluate))));
-    let of_baselines: f64 = plan
-        .times
-        .iter()
-        .filter(|stage| stage.of_baseline)
-        .map(|stage| stage.time_s)
-        .sum();
-    if of_baselines > 0.0 {
-        lines.push(row("baselines", &span(of_baselines)));
+    for (name, whose) in [("other seeds", Whose::Seed), ("baselines", Whose::Baseline)] {
+        let stages = plan.times.iter().filter(|stage| stage.whose == whose);
+        let time_s: f64 = stages.map(|stage| stage.time_s).sum();
+        if time_s > 0.0 {
+            lines.push(row(name, &span(time_s)));
+        }
     }
     lines.push(row("in all", &in_all(plan)));
     lines.push(row("memory", &memory(plan)));
     lines.push(row("results", &path.display().to_string()));
+    let watch = format!("da2s watch {} --http 8080", da2s_report::argument(path));
+    lines.push(row("watch it", &watch));
+    let names: Vec<&str> = plan.found.classes.iter().map(|(name, _)| name.as_str()).collect();
+    let remarks = plan.found.mirrored.iter();
+    lines.extend(remarks.map(|pair| row("mirrored", &mirror_remark(pair, &names, &flips(&plan.config)))));
     lines.extend(plan.reasons.iter().map(|reason| row("because", reason)));
     lines
+}
+
+/// The settings that mirror images.
+pub const FLIPS: [&str; 2] = ["search.augmentation.flip", "network.augmentation.flip"];
+
+/// A remark on two of the classes `names` that are mirror images of each other, where the settings
+/// `flips` mirror images.
+pub fn mirror_remark(pair: &Mirrored, names: &[impl AsRef<str>], flips: &[&str]) -> String {
+    let [a, b] = pair.classes.map(|class| names[class].as_ref());
+    let off = flips.iter().map(|key| format!("--set {key}=false"));
+    format!(
+        "{a} and {b} look like mirror images of each other (mirrored, {:.0} % of {a} look most like {b}, and {:.0} % of {b} like {a}): \
+         flips would teach wrong labels; turn them off with {}",
+        pair.percent[0],
+        pair.percent[1],
+        off.collect::<Vec<_>>().join(" ")
+    )
+}
+
+/// The settings of `config` by which images are mirrored.
+fn flips(config: &Config) -> Vec<&'static str> {
+    let on = [&config.search.augmentation, &config.network.training.augmentation];
+    let on = on.map(|augmentation| augmentation.flip);
+    FLIPS
+        .into_iter()
+        .zip(on)
+        .filter_map(|(key, on)| on.then_some(key))
+        .collect()
 }
 
 fn found(found: &Found) -> String {
@@ -103,16 +136,23 @@ fn time_of(plan: &Plan, stage: Stage) -> f64 {
     let own = plan
         .times
         .iter()
-        .filter(|time| time.stage == Some(stage) && !time.of_baseline);
+        .filter(|time| time.stage == Some(stage) && time.whose == Whose::Run);
     own.map(|time| time.time_s).sum()
 }
 
 fn in_all(plan: &Plan) -> String {
-    let total = span(plan.total_s());
-    match plan.goal {
-        Some(goal) if !goal.at_most => format!("{total} from now on, of {}", span(goal.time_s)),
-        _ => format!("{total} from now on"),
-    }
+    let total_s = plan.total_s();
+    let total = span(total_s);
+    let of_goal = match plan.goal {
+        Some(goal) if !goal.at_most => format!(", of {}", span(goal.time_s)),
+        _ => String::new(),
+    };
+    let search_s = time_of(plan, Stage::Search) + time_of(plan, Stage::Discretize);
+    let share = match &plan.search {
+        Some(_) => format!("; {:.0} % of it for the search", 100.0 * search_s / total_s),
+        None => String::new(),
+    };
+    format!("{total} from now on{of_goal}{share}")
 }
 
 fn memory(plan: &Plan) -> String {

@@ -326,6 +326,9 @@ impl Observer for Progress {
                 self.update_events();
                 self.wait_after_epoch(metrics.epoch);
             }
+            Event::Seed { seed, place, trainings } => {
+                self.line(&format!("training {place} of {trainings}, from seed {seed}"));
+            }
             Event::Baseline { network, channels } => {
                 self.line(&format!("baseline {network}, {channels} channels in its stem"));
             }

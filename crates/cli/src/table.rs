@@ -55,6 +55,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         summary.network_accuracy,
         &on_test_images(summary.network_accuracy_interval),
     );
+    table.seeds(summary);
     table.percent("  in int8", summary.int8_accuracy, &gap(summary.int8_gap));
     table.percent(
         "  on training images",
@@ -74,6 +75,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
     table.count("parameters", summary.parameters);
     table.count("multiply-adds", summary.multiply_adds);
     table.device(&summary.on_device);
+    table.latency(summary);
     if let Some((p_least, q_least)) = summary.p_least.zip(summary.q_least) {
         table.decision(summary.decided, p_least, q_least, undecided);
     }
@@ -88,6 +90,22 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
     }
     if let Some(report) = report {
         table.row("report", &report.display().to_string());
+    }
+    table.text
+}
+
+/// Commands to copy for the finished run in `run`.
+pub fn next_steps(run: &Path) -> String {
+    let run = da2s_report::argument(run);
+    let steps = [
+        format!("da2s predict {run} photo.jpg"),
+        format!("da2s serve {run}"),
+        format!("da2s export {run} --format onnx --with-preprocessing"),
+        format!("da2s watch {run} --http 8080"),
+    ];
+    let mut table = Lines::default();
+    for (at, step) in steps.iter().enumerate() {
+        table.row(if at == 0 { "next" } else { "" }, step);
     }
     table.text
 }
@@ -319,6 +337,16 @@ impl Lines {
         }
     }
 
+    /// Mean and deviation over several seeds.
+    fn seeds(&mut self, summary: &Summary) {
+        let Some(seeds) = &summary.seeds else { return };
+        if let (Some(mean), Some(deviation), Some(ends)) = (seeds.mean, seeds.deviation, seeds.interval) {
+            let name = format!("  over {} seeds", seeds.trainings.len());
+            let remark = format!("± {deviation:.2} points; 95 % interval of the mean {}", interval(ends));
+            self.percent(&name, Some(mean), &remark);
+        }
+    }
+
     /// The baselines, and what they say about the search.
     fn baselines(&mut self, summary: &Summary) {
         if summary.baselines.is_empty() {
@@ -363,6 +391,18 @@ impl Lines {
         if let Some(ms) = cost.latency_ms {
             let latency = Quantity::Milliseconds.text(ms);
             self.row("latency", &format!("{latency}, predicted from target.latency_table"));
+        }
+    }
+
+    /// The measured latency, if it is known.
+    fn latency(&mut self, summary: &Summary) {
+        if let Some(ms) = summary.measured_latency_ms {
+            let machine = summary.measured_latency_machine.clone().unwrap_or_else(absent);
+            let latency = Quantity::Milliseconds.text(ms);
+            self.row(
+                "latency here",
+                &format!("{latency} for an image, on one thread of {machine}"),
+            );
         }
     }
 
@@ -472,6 +512,8 @@ mod tests {
                 ram_int8_bytes: Some(40_960),
                 latency_ms: Some(0.4321),
             },
+            measured_latency_ms: Some(0.5),
+            measured_latency_machine: Some("a processor\u{1b}[2J".to_owned()),
             search_time_s: Some(61.4),
             train_time_s: Some(40.0),
             ..Summary::default()
@@ -493,9 +535,20 @@ mod tests {
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
         latency                   0.432 ms, predicted from target.latency_table
+        latency here              0.500 ms for an image, on one thread of a processor\u001b[2J
         decided                   every edge; least p 0.999, least q 0.998
         time                      search 61 s, training 40 s
         report                    runs/digits-da2s-s1/report.html
+        ");
+    }
+
+    #[test]
+    fn the_next_steps_can_be_copied() {
+        insta::assert_snapshot!(next_steps(Path::new("-a run/of \u{1b}mine")), @r"
+        next                      da2s predict './-a run/of \u001bmine' photo.jpg
+                                  da2s serve './-a run/of \u001bmine'
+                                  da2s export './-a run/of \u001bmine' --format onnx --with-preprocessing
+                                  da2s watch './-a run/of \u001bmine' --http 8080
         ");
     }
 
@@ -561,6 +614,7 @@ mod tests {
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
         latency                   0.432 ms, predicted from target.latency_table
+        latency here              0.500 ms for an image, on one thread of a processor\u001b[2J
         decided                   not every edge; least p 0.120, least q 0.600
                                   normal 0→4: sep_conv_3x3 has p = 0.120
                                   normal 1→4: sep_conv_3x3 has p = 0.120

@@ -46,6 +46,15 @@ pub enum Event<'a> {
         /// The step after which it was written, from 1.
         step: usize,
     },
+    /// The training of the final network from another seed begins.
+    Seed {
+        /// The seed.
+        seed: u64,
+        /// Its place among the trainings, from 1; the first was that of the run's own network.
+        place: usize,
+        /// Number of trainings.
+        trainings: usize,
+    },
     /// The training of a baseline begins.
     Baseline {
         /// Its name.

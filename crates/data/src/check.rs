@@ -4,6 +4,7 @@
 use super::dataset::{Part, class_counts};
 use super::error::DataError;
 use super::image_files::ImageFiles;
+use super::mirror::{Mirrored, mirrored};
 use super::options::DataOptions;
 use super::walk::PassedOver;
 use super::{Format, images, open};
@@ -23,6 +24,8 @@ pub struct Check {
     pub damaged: Vec<ImageError>,
     /// Files that are not read.
     pub passed_over: PassedOver,
+    /// Classes that are mirror images of each other.
+    pub mirrored: Vec<Mirrored>,
     /// Notes for the user about the layout of the images, one sentence each.
     pub notes: Vec<String>,
 }
@@ -72,6 +75,9 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
                 class_names: dataset.class_names.clone(),
                 damaged: Vec::new(),
                 passed_over: PassedOver::default(),
+                mirrored: mirrored(dataset.train.labels(), classes, &|index| {
+                    dataset.train.image(index).ok()
+                }),
                 notes: dataset.notes.clone(),
             })
         }
@@ -91,6 +97,7 @@ fn folder(dir: &Path) -> Result<Check, DataError> {
         parts: Vec::new(),
         damaged: Vec::new(),
         passed_over: pictures.passed_over,
+        mirrored: Vec::new(),
         notes: pictures.notes,
     };
     for (part, files) in [
@@ -108,6 +115,9 @@ fn folder(dir: &Path) -> Result<Check, DataError> {
             check.damaged.extend(damaged);
         }
     }
+    let train = &pictures.train;
+    let labels = train.list.labels();
+    check.mirrored = mirrored(labels, check.class_names.len(), &|index| train.picture(index).ok());
     Ok(check)
 }
 

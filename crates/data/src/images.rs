@@ -25,6 +25,9 @@ use std::sync::Arc;
 /// its end.
 const BLOCK_BYTES: u64 = 4096;
 
+/// Number of images that show whether all are grey.
+const EXAMINED: usize = 128;
+
 /// The files of every part, after applying the options.
 pub(super) struct Parts {
     pub class_names: Vec<String>,
@@ -105,6 +108,29 @@ pub fn small_training_set(path: &Path, options: &DataOptions, most_files: usize)
     let parts = thread.install(|| Parts::list(path, options)).ok()?;
     let labels = parts.train.list.labels().to_vec();
     (labels.len() <= most_files).then_some(labels)
+}
+
+/// Whether the training images in `path`, a folder or a table of labels, are grey: some of them,
+/// evenly spaced, have equal channels. `None` if there are more than `most_files` files, or they
+/// cannot be listed; images that cannot be read say nothing.
+pub fn are_grey(path: &Path, options: &DataOptions, most_files: usize) -> Option<bool> {
+    if path.is_dir() && has_more_files(path, most_files)? {
+        return None;
+    }
+    // A separate thread: the process's thread pool may not have been started yet.
+    let thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok()?;
+    let list = thread.install(|| Parts::list(path, options)).ok()?.train.list;
+    let count = list.len().min(EXAMINED);
+    let mut read = (0..count)
+        .filter_map(|at| Image::read(&list.path(at * list.len() / count), 3).ok())
+        .map(|image| {
+            let plane = image.pixels().len() / 3;
+            let [red, rest] = [&image.pixels()[..plane], &image.pixels()[plane..]];
+            rest.chunks_exact(plane).all(|other| other == red)
+        })
+        .peekable();
+    read.peek()?;
+    Some(read.all(|grey| grey))
 }
 
 /// Why there are no images in `path`, if something in it looks like them or it cannot be read.

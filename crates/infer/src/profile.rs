@@ -8,7 +8,7 @@
 //! processor is subtracted, and the median over the rounds counts. Contract: batch 1, on the
 //! threads of the global pool; the calling thread computes too if it belongs to the pool.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use da2s_engine::{Block, CellPlanBuilder};
@@ -61,21 +61,73 @@ pub fn medians_ms(subjects: &[Subject<'_>], rounds: usize) -> Vec<f64> {
                 runs[at]();
             }
             for &at in group {
-                let waited = waited_ns();
-                let began = Instant::now();
-                runs[at]();
-                let time_ms = 1e3 * began.elapsed().as_secs_f64();
-                let waited_ms = waited_ns().saturating_sub(waited) as f64 / 1e6;
-                // A wait that is longer than the run began before it.
-                times_ms[at].push(if waited_ms < time_ms {
-                    time_ms - waited_ms
-                } else {
-                    time_ms
-                });
+                times_ms[at].push(timed_ms(&mut runs[at]));
             }
         }
     }
     times_ms.into_iter().map(median).collect()
+}
+
+/// The latency of a network by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latency {
+    /// The median time, in milliseconds.
+    pub median_ms: f64,
+    /// Number of runs.
+    pub runs: usize,
+}
+
+/// The fewest runs of a network that are timed, and the most.
+const RUNS: [usize; 2] = [3, 300];
+/// Runs before those, which find the memory and the caches cold.
+const WARM_UP: usize = 3;
+
+/// The time of `network` for one image on one thread, whatever the pool of the caller has: runs are
+/// timed one after another until there are 300, or `within` is over.
+///
+/// # Errors
+/// If the thread cannot be started.
+pub fn latency(network: &Network, within: Duration) -> Result<Latency, rayon::ThreadPoolBuildError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    Ok(pool.install(|| {
+        let began = Instant::now();
+        let mut run = ready(&Subject::Network(network));
+        for _ in 0..WARM_UP {
+            run();
+        }
+        let [least, most] = RUNS;
+        let mut times_ms = Vec::with_capacity(most);
+        while times_ms.len() < least || (times_ms.len() < most && began.elapsed() < within) {
+            times_ms.push(timed_ms(&mut run));
+        }
+        Latency {
+            runs: times_ms.len(),
+            median_ms: median(times_ms),
+        }
+    }))
+}
+
+/// The processor, as the system names it.
+pub fn machine() -> String {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map(|line| line.trim_start_matches([' ', '\t', ':']).to_owned());
+    model.unwrap_or_else(|| format!("{} {}", std::env::consts::OS, std::env::consts::ARCH))
+}
+
+/// The time of `run` in milliseconds, without the time that its thread waited.
+fn timed_ms(run: &mut dyn FnMut()) -> f64 {
+    let waited = waited_ns();
+    let began = Instant::now();
+    run();
+    let time_ms = 1e3 * began.elapsed().as_secs_f64();
+    let waited_ms = waited_ns().saturating_sub(waited) as f64 / 1e6;
+    // A wait that is longer than the run began before it.
+    if waited_ms < time_ms {
+        time_ms - waited_ms
+    } else {
+        time_ms
+    }
 }
 
 /// How long this thread was ready to run, but waited for a processor: on Linux, where the system

@@ -79,6 +79,14 @@ impl Connections {
         }
     }
 
+    /// Drops all connections without a complete request.
+    pub fn end_silent(&self) {
+        let silent = |state: &Arc<State>| !state.asked.load(Ordering::SeqCst);
+        for state in self.open().iter().filter(|state| silent(state)) {
+            state.end();
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, Vec<Arc<State>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

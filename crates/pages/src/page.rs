@@ -36,18 +36,27 @@ impl Page {
         }
     }
 
-    /// The bytes of the response. No other site may use it, and no cache may keep it.
-    pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
+    /// The bytes of the response of a server that accepts posted bodies, or does not. No other site
+    /// may use it, and no cache may keep it.
+    pub(crate) fn to_bytes(&self, head_only: bool, takes_posts: bool) -> Vec<u8> {
         let reason = match self.status {
             200 => "OK",
             400 => "Bad Request",
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
+            411 => "Length Required",
+            413 => "Content Too Large",
+            422 => "Unprocessable Content",
             431 => "Request Header Fields Too Large",
+            503 => "Service Unavailable",
             _ => "Internal Server Error",
         };
-        let allow = if self.status == 405 { "Allow: GET, HEAD\r\n" } else { "" };
+        let allow = match (self.status, takes_posts) {
+            (405, false) => "Allow: GET, HEAD\r\n",
+            (405, true) => "Allow: GET, HEAD, POST\r\n",
+            _ => "",
+        };
         let mut bytes = format!(
             "HTTP/1.1 {status} {reason}\r\n\
              Content-Type: {content_type}\r\n\

@@ -1,8 +1,9 @@
 //! Parses a request: the path that it asks for, or the reason to refuse it.
 //!
 //! Contract: only the head is parsed (with `httparse`), up to [`MOST_HEAD_BYTES`]; only GET and
-//! HEAD are accepted, and only for the hosts and origins of `address.rs`. The body is never read,
-//! because no page needs one.
+//! HEAD are accepted, and only for the hosts and origins of `address.rs`. A server may also accept
+//! bodies that are posted to one path ([`Uploads`]): their length must be announced and within its
+//! limit, and a browser must not have sent them from another site. Any other body is ignored.
 
 use std::net::SocketAddr;
 
@@ -13,6 +14,15 @@ pub(crate) const MOST_HEAD_BYTES: usize = 16 << 10;
 /// Limit on the number of headers. A browser sends one or two dozen.
 const MOST_HEADERS: usize = 64;
 
+/// The bodies that a server accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uploads {
+    /// The path to which they are posted.
+    pub path: &'static str,
+    /// Limit on the length of a body.
+    pub most_bytes: usize,
+}
+
 /// A parsed head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -20,6 +30,21 @@ pub struct Request {
     pub head_only: bool,
     /// The requested path, without its query.
     pub path: Result<String, Refusal>,
+    /// The body that follows, if it is to be read.
+    pub body: Option<Body>,
+}
+
+/// The announced body of a POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Where it begins, after the head.
+    pub start: usize,
+    /// Its length.
+    pub length: usize,
+    /// Its content type; empty if there is none.
+    pub content_type: String,
+    /// Whether the peer waits for permission before it sends the body.
+    pub is_held_back: bool,
 }
 
 /// Why a request is refused.
@@ -35,6 +60,10 @@ pub enum Refusal {
     Origin,
     /// Its method would change something.
     Method,
+    /// Its body has no announced length.
+    NoLength,
+    /// Its body is longer than the server accepts.
+    TooLarge,
 }
 
 impl Refusal {
@@ -46,6 +75,11 @@ impl Refusal {
             Self::Host => (403, format!("This page is at http://{shown}/")),
             Self::Origin => (403, "Other sites may not read this page.".to_owned()),
             Self::Method => (405, "This page is read-only.".to_owned()),
+            Self::NoLength => (
+                411,
+                "The length of the body is missing: send Content-Length.".to_owned(),
+            ),
+            Self::TooLarge => (413, "The body is too long.".to_owned()),
         }
     }
 }
@@ -55,41 +89,82 @@ impl Request {
         Self {
             head_only: false,
             path: Err(refusal),
+            body: None,
         }
     }
 
-    /// Parses the head at the beginning of `bytes`, sent to the server at `bound`; `None` while it
-    /// is incomplete.
-    pub fn parse(bytes: &[u8], bound: SocketAddr) -> Option<Self> {
+    /// Parses the head at the beginning of `bytes`, sent to the server at `bound` that accepts
+    /// `uploads`; `None` while it is incomplete.
+    pub fn parse(bytes: &[u8], bound: SocketAddr, uploads: Option<Uploads>) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
-        match request.parse(bytes) {
-            Ok(httparse::Status::Complete(_)) => {}
+        let start = match request.parse(bytes) {
+            Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if bytes.len() < MOST_HEAD_BYTES => return None,
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
                 return Some(Self::refused(Refusal::TooLong));
             }
             Err(_) => return Some(Self::refused(Refusal::Malformed)),
-        }
+        };
+        let found = path(&request, bound, uploads);
+        let body = match (&found, uploads) {
+            (Ok(_), Some(uploads)) if request.method == Some("POST") => match body(&request, start, uploads) {
+                Ok(body) => Some(body),
+                Err(refusal) => return Some(Self::refused(refusal)),
+            },
+            _ => None,
+        };
         Some(Self {
             head_only: request.method == Some("HEAD"),
-            path: path(&request, bound),
+            path: found,
+            body,
         })
     }
 }
 
 /// The path of a request that may be answered.
-fn path(request: &httparse::Request<'_, '_>, bound: SocketAddr) -> Result<String, Refusal> {
+fn path(request: &httparse::Request<'_, '_>, bound: SocketAddr, uploads: Option<Uploads>) -> Result<String, Refusal> {
     let host = header(request, "Host").filter(|host| is_host(bound, host));
     let host = host.ok_or(Refusal::Host)?;
     if header(request, "Origin").is_some_and(|origin| !is_origin(host, origin)) {
         return Err(Refusal::Origin);
     }
-    if !matches!(request.method, Some("GET" | "HEAD")) {
-        return Err(Refusal::Method);
-    }
     let target = request.path.unwrap_or_default();
-    Ok(target.split(['?', '#']).next().unwrap_or_default().to_owned())
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    match request.method {
+        Some("GET" | "HEAD") => Ok(path.to_owned()),
+        Some("POST") if uploads.is_some_and(|uploads| uploads.path == path) => Ok(path.to_owned()),
+        _ => Err(Refusal::Method),
+    }
+}
+
+/// The body of a POST that may be read.
+fn body(request: &httparse::Request<'_, '_>, start: usize, uploads: Uploads) -> Result<Body, Refusal> {
+    // Browsers say so even where they send no Origin.
+    let site = header(request, "Sec-Fetch-Site");
+    if site.is_some_and(|site| !["same-origin", "none"].contains(&site)) {
+        return Err(Refusal::Origin);
+    }
+    // A length that is announced twice, in two ways, could be read as another request.
+    if header(request, "Transfer-Encoding").is_some() {
+        return Err(Refusal::NoLength);
+    }
+    let length = header(request, "Content-Length").ok_or(Refusal::NoLength)?;
+    if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::Malformed);
+    }
+    // More digits than a number has are too many bytes, too.
+    let length = length.parse().unwrap_or(usize::MAX);
+    if length > uploads.most_bytes {
+        return Err(Refusal::TooLarge);
+    }
+    let expects = header(request, "Expect");
+    Ok(Body {
+        start,
+        length,
+        content_type: header(request, "Content-Type").unwrap_or_default().to_owned(),
+        is_held_back: expects.is_some_and(|expected| expected.eq_ignore_ascii_case("100-continue")),
+    })
 }
 
 /// The only header of that name. Duplicates are ambiguous and non-text values unreadable; both
@@ -112,7 +187,18 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Option<Request> {
-        Request::parse(text.as_bytes(), "127.0.0.1:8080".parse().unwrap())
+        Request::parse(text.as_bytes(), "127.0.0.1:8080".parse().unwrap(), None)
+    }
+
+    const UPLOADS: Uploads = Uploads {
+        path: "/predict",
+        most_bytes: 100,
+    };
+
+    /// A request to a server that accepts uploads.
+    fn post(headers: &str) -> Request {
+        let text = format!("POST /predict?a HTTP/1.1\r\nHost: localhost:8080\r\n{headers}\r\nbody");
+        Request::parse(text.as_bytes(), "127.0.0.1:8080".parse().unwrap(), Some(UPLOADS)).unwrap()
     }
 
     #[test]
@@ -122,7 +208,11 @@ mod tests {
             assert_eq!(parse(&head[..cut]), None, "{cut}");
         }
         let path = Ok("/news".to_owned());
-        let expected = Request { head_only: false, path };
+        let expected = Request {
+            head_only: false,
+            path,
+            body: None,
+        };
         assert_eq!(parse(head), Some(expected.clone()));
         assert_eq!(parse(&format!("{head}GET / HTTP/1.1")), Some(expected));
         assert!(parse(&head.replace("GET", "HEAD")).unwrap().head_only);
@@ -143,5 +233,44 @@ mod tests {
         // The announced length of a body is ignored.
         let claims = from("Content-Length: 99999999999999999999\r\n");
         assert_eq!(parse(&claims).unwrap().path.as_deref(), Ok("/"));
+    }
+
+    #[test]
+    fn a_body_has_an_announced_length_within_the_limit() {
+        let found = post("Content-Length: 4\r\nContent-Type: image/png\r\nSec-Fetch-Site: same-origin\r\n");
+        assert_eq!(found.path.as_deref(), Ok("/predict"));
+        let body = found.body.unwrap();
+        assert_eq!(
+            (body.length, &*body.content_type, body.is_held_back),
+            (4, "image/png", false)
+        );
+        assert!(
+            post("Content-Length: 100\r\nExpect: 100-continue\r\n")
+                .body
+                .unwrap()
+                .is_held_back
+        );
+        for (headers, refusal) in [
+            ("", Refusal::NoLength),
+            ("Transfer-Encoding: chunked\r\n", Refusal::NoLength),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", Refusal::NoLength),
+            ("Content-Length: 101\r\n", Refusal::TooLarge),
+            ("Content-Length: 99999999999999999999999\r\n", Refusal::TooLarge),
+            ("Content-Length: -1\r\n", Refusal::Malformed),
+            ("Content-Length: +4\r\n", Refusal::Malformed),
+            ("Content-Length: 4, 4\r\n", Refusal::Malformed),
+            ("Content-Length: 4\r\nContent-Length: 4\r\n", Refusal::Malformed),
+            ("Content-Length: 4\r\nOrigin: null\r\n", Refusal::Origin),
+            ("Content-Length: 4\r\nOrigin: http://evil.example\r\n", Refusal::Origin),
+            ("Content-Length: 4\r\nSec-Fetch-Site: cross-site\r\n", Refusal::Origin),
+            ("Content-Length: 4\r\nSec-Fetch-Site: same-site\r\n", Refusal::Origin),
+        ] {
+            assert_eq!(post(headers).path, Err(refusal), "{headers}");
+        }
+        let elsewhere = "POST / HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 4\r\n\r\nbody";
+        let bound = "127.0.0.1:8080".parse().unwrap();
+        let refused = |uploads| Request::parse(elsewhere.as_bytes(), bound, uploads).unwrap().path;
+        assert_eq!(refused(Some(UPLOADS)), Err(Refusal::Method));
+        assert_eq!(refused(None), Err(Refusal::Method));
     }
 }

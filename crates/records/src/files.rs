@@ -54,6 +54,8 @@ pub const PREPROCESSING: &str = "network/preprocessing.json";
 pub const PREPROCESSING_NAME: &str = "preprocessing.json";
 /// Results of the final network on the test images.
 pub const EVALUATION: &str = "network/evaluation.json";
+/// The time of the final network on the machine that trained it.
+pub const LATENCY: &str = "network/latency.json";
 /// The final network in int8, as far as it was quantised.
 pub const INT8: &str = "network/int8.json";
 /// Folder of the images of the worst mistakes, each named after its index among the test images:
@@ -64,6 +66,9 @@ pub const MISTAKES_TABLE: &str = "network/mistakes.csv";
 
 /// The run in one flat object. A run with this file is finished.
 pub const SUMMARY: &str = "summary.json";
+/// Folder of the final network's trainings from other seeds, each a run in a folder of its own:
+/// [`seed`].
+pub const SEEDS: &str = "seeds";
 /// Folder of the baselines, each a run in a folder of its own: [`baseline`].
 pub const BASELINES: &str = "baselines";
 /// Folder of the networks of a front, each a run in a folder of its own: [`front`]. It also has the
@@ -79,7 +84,7 @@ pub const EXPORT: &str = "export";
 pub const DRAWINGS: &str = "drawings";
 
 /// What a run's directory holds that nothing else may replace.
-pub const OWN: [&str; 16] = [
+pub const OWN: [&str; 17] = [
     CONFIG,
     ENVIRONMENT,
     LOCK,
@@ -92,6 +97,7 @@ pub const OWN: [&str; 16] = [
     EDGE_GAPS,
     NETWORK,
     SUMMARY,
+    SEEDS,
     BASELINES,
     FRONT,
     REPORT,
@@ -138,6 +144,11 @@ pub const fn last(search_only: bool) -> &'static str {
 /// The file of the test image `index`, which the network misclassified.
 pub fn mistake(index: impl std::fmt::Display) -> String {
     format!("{MISTAKES}/{index}.png")
+}
+
+/// The folder of the training from `seed`.
+pub fn seed(seed: u64) -> String {
+    format!("{SEEDS}/s{seed}")
 }
 
 /// The folder of the baseline `network`.

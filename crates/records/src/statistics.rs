@@ -2,7 +2,8 @@
 //!
 //! Reference: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA
 //! 1927; McNemar, "Note on the Sampling Error of the Difference Between Correlated Proportions or
-//! Percentages", Psychometrika 1947, here with the exact binomial distribution.
+//! Percentages", Psychometrika 1947, here with the exact binomial distribution; Student, "The
+//! Probable Error of a Mean", Biometrika 1908.
 
 /// The 97.5 % point of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
@@ -42,9 +43,76 @@ pub fn mcnemar(first: u64, second: u64) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
+/// Mean and spread of a few numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation, with n − 1.
+    pub deviation: f64,
+    /// Student's 95 % interval of the mean.
+    pub interval: [f64; 2],
+}
+
+impl Spread {
+    /// The spread of `numbers`; `None` for fewer than two.
+    pub fn of(numbers: &[f64]) -> Option<Self> {
+        if numbers.len() < 2 {
+            return None;
+        }
+        let n = numbers.len() as f64;
+        let mean = numbers.iter().sum::<f64>() / n;
+        let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+        let deviation = (squares / (n - 1.0)).sqrt();
+        let half = student(numbers.len() - 1) * deviation / n.sqrt();
+        Some(Self {
+            mean,
+            deviation,
+            interval: [mean - half, mean + half],
+        })
+    }
+}
+
+/// The 97.5 % point of Student's t distribution with this many degrees of freedom, from 1.
+fn student(degrees: usize) -> f64 {
+    const FEW: [f64; 9] = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622];
+    if let Some(&point) = FEW.get(degrees.saturating_sub(1)) {
+        return point;
+    }
+    // The expansion around the normal distribution: Abramowitz and Stegun, 26.7.5.
+    let n = degrees as f64;
+    let first = (Z.powi(3) + Z) / 4.0;
+    let second = (5.0 * Z.powi(5) + 16.0 * Z.powi(3) + 3.0 * Z) / 96.0;
+    let third = (3.0 * Z.powi(7) + 19.0 * Z.powi(5) + 17.0 * Z.powi(3) - 15.0 * Z) / 384.0;
+    Z + first / n + second / n.powi(2) + third / n.powi(3)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_interval_of_a_mean_is_that_of_student() {
+        // scipy.stats.t.ppf(0.975, n)
+        for (degrees, point) in [
+            (1, 12.7062),
+            (4, 2.7764),
+            (9, 2.2622),
+            (10, 2.2281),
+            (30, 2.0423),
+            (99, 1.9842),
+        ] {
+            assert!(
+                (student(degrees) - point).abs() < 2e-4,
+                "{degrees}: {}",
+                student(degrees)
+            );
+        }
+        let spread = Spread::of(&[97.0, 98.0, 99.0]).unwrap();
+        assert_eq!((spread.mean, spread.deviation), (98.0, 1.0));
+        assert!((spread.interval[0] - 95.5159).abs() < 1e-3, "{spread:?}");
+        assert_eq!(Spread::of(&[97.0]), None);
+    }
 
     #[test]
     fn intervals_are_those_of_wilson() {

@@ -13,7 +13,7 @@ mod values;
 pub use flags::flag_of;
 pub use of_a_run::{
     DiscretizeArguments, DrawArguments, ExportArguments, FrontArguments, ImportArguments, PredictArguments,
-    QuantiseArguments, RunArguments, TrainArguments, WatchArguments,
+    QuantiseArguments, RunArguments, ServeArguments, TrainArguments, WatchArguments,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
 pub use settings::{
@@ -69,6 +69,9 @@ pub enum Verb {
     Front(FrontArguments),
     /// Classify images with the trained network of a run
     Predict(PredictArguments),
+    /// Serve the trained network of a run on this machine: a page to drop an image on, and POST
+    /// /predict
+    Serve(ServeArguments),
     /// Quantise the trained network of a run to int8, and measure what that costs
     Quantise(QuantiseArguments),
     /// Write the trained network of a run for ONNX, PyTorch, or as plain safetensors

@@ -39,9 +39,22 @@ pub struct RunArguments {
     /// --network or --genotype, `da2s run --config` repeats the run
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     pub time: Option<Duration>,
+    /// Train the final network N times, each from another seed, for the mean and the standard
+    /// deviation of its accuracy. The first one is the network of the run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    seeds: Option<u16>,
 }
 
 impl RunArguments {
+    /// The settings that have a flag of this command alone.
+    ///
+    /// # Errors
+    /// If a flag has an invalid value.
+    pub fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
+        let layer = |seeds: u16| Layer::flag("--seeds", "network.seeds", i64::from(seeds).into());
+        self.seeds.map(layer).into_iter().collect()
+    }
+
     /// The network that takes the place of the search, if one was requested.
     pub fn network(&self) -> Option<NamedNetwork> {
         NamedNetwork::from_name(self.network.as_deref()?)
@@ -328,4 +341,24 @@ pub struct WatchArguments {
     /// and 0 is any free one
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = da2s_pages::address::parse)]
     pub http: Option<SocketAddr>,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+#[command(mut_arg("on_nan", |arg| arg.hide(true)))]
+#[command(mut_arg("device", |arg| arg.hide(true)))]
+#[command(mut_arg("engine", |arg| arg.hide(true)))]
+pub struct ServeArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// Address of the page; a port alone is of 127.0.0.1, and 0 is any free one
+    #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "8000", value_parser = da2s_pages::address::parse)]
+    pub http: SocketAddr,
+    /// Allow an address that other machines can reach, as 0.0.0.0:8000. There is no password
+    #[arg(long)]
+    pub public: bool,
+    /// Classes to name for an image, the most probable first
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub top: u16,
 }

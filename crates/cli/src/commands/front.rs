@@ -9,12 +9,12 @@ use std::path::Path;
 
 use da2s::Hint;
 use da2s::config::Request;
-use da2s::run::Job;
+use da2s::run::{Job, deployed};
 use da2s_infer::Network;
-use da2s_infer::profile::{Subject, medians_ms};
+use da2s_infer::profile::{Subject, machine, medians_ms};
 use da2s_records::schema::{Front, LatencySource};
 
-use super::profile::{deployed, engine, machine};
+use super::profile::engine;
 use super::session::{Session, this_command};
 use crate::args::FrontArguments;
 use crate::exit::Code;
@@ -49,7 +49,7 @@ pub fn execute(arguments: &FrontArguments) -> Result<(), Failure> {
 fn measure(front: &mut Front, run: &Path) -> Result<(), Failure> {
     let network = |directory: &str| -> Result<Network, Failure> {
         let job = Job::read(&run.join(directory), &Request::default(), this_command())?;
-        deployed(&job.trained()?)
+        Ok(deployed(&job.trained()?)?)
     };
     let networks: Vec<Network> = front
         .points

@@ -22,6 +22,7 @@ mod report;
 mod run;
 pub mod runs;
 mod search;
+mod serve;
 mod session;
 mod train;
 pub mod watch;
@@ -46,6 +47,7 @@ pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
         Verb::Front(arguments) => front::execute(arguments),
         Verb::Predict(arguments) => predict::execute(arguments),
+        Verb::Serve(arguments) => serve::execute(arguments),
         Verb::Quantise(arguments) => quantise::execute(arguments),
         Verb::Export(arguments) => export::execute(arguments),
         Verb::Import(arguments) => import::execute(arguments),

@@ -1,7 +1,6 @@
 //! `da2s profile`: measures a table of block latencies on this machine, with the kernels of
 //! `da2s-infer`, and on request how well it predicts whole networks.
 
-use std::fs;
 use std::path::Path;
 
 use da2s::Error;
@@ -10,16 +9,16 @@ use da2s::config::{Config, baseline_of};
 use da2s::data::{Dataset, open, preprocessing};
 use da2s::device;
 use da2s::discretize::{random_genotype, whole_genotype};
-use da2s::export::{ExportFormat, ExportOptions, files};
 use da2s::network::{
     Conditions, LatencyTable, TimedBlock, Trained, WidthError, channels_at, network, network_blocks, timed_blocks,
 };
 use da2s::random::Purpose;
+use da2s::run::deployed;
 use da2s::space::PlainNetwork;
 use da2s_bench::median;
 use da2s_engine::{Engine, cpu_level};
 use da2s_infer::Network;
-use da2s_infer::profile::{Subject, medians_ms};
+use da2s_infer::profile::{Subject, machine, medians_ms};
 use da2s_records::write_output;
 use da2s_settings::Quantity;
 
@@ -66,7 +65,7 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
     let size = size_of(&config, &dataset, widths.first().copied());
     let side = size.image_size;
     let drawn = drawn(&config, &dataset, &size, arguments.check)?;
-    let networks: Result<Vec<Network>, Failure> = drawn.iter().map(deployed).collect();
+    let networks: Result<Vec<Network>, Failure> = drawn.iter().map(|trained| Ok(deployed(trained)?)).collect();
     let networks = networks?;
     let subjects: Vec<Subject<'_>> = blocks
         .iter()
@@ -155,16 +154,6 @@ fn drawn(config: &Config, dataset: &Dataset, size: &NetworkSize, count: u16) -> 
     (0..count).map(one).collect()
 }
 
-/// The network as `da2s-infer` reads it.
-pub(super) fn deployed(trained: &Trained) -> Result<Network, Failure> {
-    let files = files(trained, ExportFormat::Safetensors, ExportOptions::default()).map_err(internal)?;
-    let bytes = files
-        .into_iter()
-        .find(|(name, _)| name.is_empty())
-        .map(|(_, bytes)| bytes);
-    Network::from_bytes(&bytes.unwrap_or_default()).map_err(internal)
-}
-
 fn subject<'a>(timed: &TimedBlock) -> Subject<'a> {
     let shape = &timed.shape;
     let (inputs, outputs, size) = (shape.inputs, shape.outputs, (shape.height, shape.width));
@@ -186,14 +175,6 @@ fn subject<'a>(timed: &TimedBlock) -> Subject<'a> {
 /// The kernels that are timed.
 pub(super) fn engine() -> String {
     format!("da2s-infer {} {}", env!("CARGO_PKG_VERSION"), cpu_level())
-}
-
-/// The processor, as the system names it.
-pub(super) fn machine() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.map(|line| line.trim_start_matches([' ', '\t', ':']).to_owned());
-    model.unwrap_or_else(|| format!("{} {}", std::env::consts::OS, std::env::consts::ARCH))
 }
 
 fn described(table: &LatencyTable, blocks: usize, path: &Path) -> String {

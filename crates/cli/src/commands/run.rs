@@ -19,18 +19,24 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     let began = Instant::now();
     // The other processes receive it from the leading one.
     let asked = if group.leads() { asked(arguments)? } else { None };
+    let layers = arguments.layers().map_err(Error::from)?;
     let planned = PlanStart {
         time: arguments.time,
         given: asked.as_ref(),
         began,
+        layers: &layers,
     };
     let created = Session::create_planned(&arguments.create, arguments.network(), planned, group);
     let mut session = created.map_err(|failure| arguments.given.named(failure))?;
     let given = session.given(asked)?;
     let finished = stages(&mut session, given.as_ref()).map_err(|failure| arguments.given.named(failure));
     let table = session.noted(finished)?;
-    session.end();
-    table.map_or(Ok(()), |table| terminal::print(&table))
+    let run = session.end();
+    let Some(mut table) = table else { return Ok(()) };
+    if !arguments.create.quiet {
+        table += &table::next_steps(&run);
+    }
+    terminal::print(&table)
 }
 
 /// The requested genotype, given as such or as the name of a network.
@@ -58,16 +64,17 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
     session.train()?;
     let evaluated = if session.leads() {
         let summary = session.evaluate()?;
-        // Its baselines may take as long again.
+        // What is trained after it may take several times as long.
         Some((summary, da2s_report::write_report(session.path())?))
     } else {
         None
     };
-    let with_baselines = session.baselines()?;
+    let with_seeds = session.seeds()?;
+    let with_all = session.baselines()?.or(with_seeds);
     let (Some(discretized), Some(evaluated)) = (discretized, evaluated) else {
         return Ok(None);
     };
-    let (summary, report) = match with_baselines {
+    let (summary, report) = match with_all {
         Some(summary) => (summary, da2s_report::write_report(session.path())?),
         None => evaluated,
     };

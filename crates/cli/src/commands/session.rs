@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use da2s::Hint;
-use da2s::config::{Pace, Request};
+use da2s::config::{Layer, Pace, Request};
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
@@ -39,6 +39,8 @@ pub struct PlanStart<'a> {
     pub given: Option<&'a Genotype>,
     /// When the run began.
     pub began: Instant,
+    /// Settings beside those of every new run.
+    pub layers: &'a [Layer],
 }
 
 /// Refuses a run directory given as a folder of images.
@@ -81,9 +83,7 @@ impl Session {
         if group.size() > 1 && planned.time.is_some() {
             return Err(Failure::OneProcessPlan);
         }
-        // Each process would have to measure the steps of all.
-        let planned = Some(planned).filter(|_| group.size() == 1);
-        Self::shared(group, || Self::make(arguments, network, planned, group))
+        Self::shared(group, || Self::make(arguments, network, Some(planned), group))
     }
 
     fn make(
@@ -97,7 +97,10 @@ impl Session {
             screen::check()?;
         }
         require_images(&arguments.settings)?;
-        let request = Request {
+        let layers = planned.map_or(&[][..], |planned| planned.layers);
+        // Each process would have to measure the steps of all.
+        let planned = planned.filter(|_| group.size() == 1);
+        let mut request = Request {
             network,
             pace: planned.map(|planned| match planned.time {
                 Some(time) => Pace::Seconds(time.as_secs_f64()),
@@ -105,6 +108,7 @@ impl Session {
             }),
             ..arguments.settings.request()?
         };
+        request.layers.extend_from_slice(layers);
         let run = run::Job::create(&request, arguments.out.as_deref(), arguments.resume, this_command())?;
         let run = run.among(group.clone());
         let begun = Self::new(run.clone(), arguments.quiet).and_then(|mut job| {
@@ -289,6 +293,14 @@ impl Session {
         let quantised = self.run.quantise(options, &mut self.progress)?;
         self.progress.finish();
         Ok(quantised)
+    }
+
+    /// Trains the final network from its other seeds, if there are any; returns the summary with
+    /// them.
+    pub fn seeds(&mut self) -> Result<Option<Summary>, Failure> {
+        let summary = self.run.seeds(&mut self.progress)?;
+        self.progress.finish();
+        Ok(summary)
     }
 
     /// Trains the baselines, if there are any; returns the summary with them.

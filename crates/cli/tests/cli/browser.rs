@@ -1,5 +1,5 @@
-//! Pages in a real browser: the watched page while its run grows, the report of several runs, a
-//! comparison, and a front.
+//! Pages in a real browser: the watched page while its run grows, the page of a served network, the
+//! report of several runs, a comparison, and a front.
 //!
 //! Requires Node, Chromium and playwright-core, which `crates/report/tests/browser/setup.sh`
 //! installs. Without them the tests are reported as skipped.
@@ -44,6 +44,28 @@ fn an_update_of_the_watched_page_leaves_the_reader_where_they_are() {
             .script(&script)
             .arg(format!("http://{}/", server.host))
             .args([run, finished()]),
+    );
+}
+
+#[test]
+fn an_image_is_dropped_on_the_page_of_a_served_network() {
+    let Some(tools) = Tools::find("an_image_is_dropped_on_the_page_of_a_served_network") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let [picture, other] = ["digit.png", "other.png"].map(|name| folder.path().join(name));
+    let grey = image::GrayImage::from_fn(64, 64, |x, y| image::Luma([(x * 3 + y) as u8]));
+    grey.save(&picture).unwrap();
+    fs::write(&other, "no image").unwrap();
+    let server = Server::serve(finished());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/serve.mjs");
+    let url = format!("http://{}/", server.host);
+    runs_well(
+        tools
+            .script(&script)
+            .arg(url)
+            .args([picture, other])
+            .args(std::env::var_os("DA2S_SCREENSHOTS")),
     );
 }
 

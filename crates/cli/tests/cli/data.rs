@@ -180,3 +180,62 @@ fn what_cannot_be_fetched_says_why() {
     answering.join().unwrap();
     assert!(out.join("train-images-idx3-ubyte.gz.part").is_file());
 }
+
+/// A folder of arrows to the left, to the right and upward, in grey.
+fn arrows(dir: &Path) {
+    let ink: [fn(u32, u32) -> bool; 3] = [
+        |x, y| y == 8 || (x < 8 && x.abs_diff(8) + y.abs_diff(8) == 8),
+        |x, y| y == 8 || (x > 7 && (15 - x).abs_diff(8) + y.abs_diff(8) == 8),
+        |x, y| x == 8 || x == 7 || (y < 8 && y.abs_diff(8) + x.abs_diff(8) == 8),
+    ];
+    for (class, ink) in ["left", "right", "up"].into_iter().zip(ink) {
+        fs::create_dir_all(dir.join(class)).unwrap();
+        for number in 0..15u32 {
+            let level = |x, y| (if ink(x, y) { 200 } else { 20 }) + (x * 7 + y * 13 + number * 11) % 40;
+            let image = image::GrayImage::from_fn(16, 16, |x, y| image::Luma([level(x, y) as u8]));
+            image.save(dir.join(class).join(format!("{number}.png"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn classes_that_are_mirror_images_are_said_where_flips_would_harm() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("arrows");
+    arrows(&dir);
+    let check = |arguments: &[&str]| {
+        let mut command = da2s();
+        command.args(["data", "check"]).arg(&dir).args(arguments);
+        command.assert().success()
+    };
+    let both = "--set search.augmentation.flip=false --set network.augmentation.flip=false";
+    check(&[]).stdout(
+        predicate::str::contains("left and right look like mirror images of each other")
+            .and(predicate::str::contains(both))
+            .and(predicate::str::contains("up and").not()),
+    );
+    let found: serde_json::Value = serde_json::from_slice(&check(&["--json"]).get_output().stdout).unwrap();
+    assert_eq!(found["mirrored"], serde_json::json!([["left", "right"]]));
+
+    // The plan of a run says it for the settings that mirror, and nothing where none does.
+    let planned = |out: &str, arguments: &[&str]| {
+        let settings = [
+            "network.epochs=1",
+            "network.channels=4",
+            "network.cells=1",
+            "network.batch_size=8",
+        ];
+        let mut command = crate::with("run", &settings);
+        command
+            .args(["--network", "resnet8", "--image-size", "16", "--threads", "1", "--out"])
+            .arg(temporary.path().join(out))
+            .arg(&dir)
+            .args(arguments);
+        command.assert().success()
+    };
+    let remark = predicate::str::contains("left and right look like mirror images");
+    let grey = predicate::str::contains("data.channels is 1, since the images are grey");
+    let off = "--set network.augmentation.flip=false";
+    planned("a", &[]).stderr(remark.clone().and(grey).and(predicate::str::contains(off)));
+    planned("b", &["--set", "network.augmentation.flip=false"]).stderr(remark.not());
+}

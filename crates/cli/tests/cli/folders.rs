@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{TINY, da2s};
+use crate::{TINY, da2s, with};
 use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::{Value, json};
@@ -473,4 +473,67 @@ fn a_small_folder_lowers_the_batches_of_its_recipe() {
         .code(2)
         .stderr(predicate::str::contains("an auxiliary head needs"));
     check(&[]).success().stderr(predicate::str::contains(left_out));
+}
+
+/// Grey images have one channel in search, training and exports, unless three are requested.
+#[test]
+fn grey_images_keep_one_channel() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    for (class, level) in [("bright", 150u32), ("dark", 20)] {
+        fs::create_dir_all(dir.join("grey").join(class)).unwrap();
+        for number in 0..20u32 {
+            let pixel = |x: u32, y: u32| image::Luma([(level + (x * 7 + y * 3 + number * 5) % 60) as u8]);
+            let image = image::GrayImage::from_fn(8, 8, pixel);
+            let path = dir.join("grey").join(class).join(format!("{number}.png"));
+            // In a file with three channels it is grey, too.
+            if number % 2 == 0 {
+                image.save(path).unwrap();
+            } else {
+                image::DynamicImage::from(image).to_rgb8().save(path).unwrap();
+            }
+        }
+    }
+    let run = |out: &str, settings: &[&str]| {
+        let all = [
+            &TINY[2..],
+            &["data.image_size=8", "network.augmentation.cutout=0"],
+            settings,
+        ]
+        .concat();
+        let mut command = with("run", &all);
+        command
+            .current_dir(dir)
+            .args(["grey", "--quiet", "--out", out])
+            .assert()
+            .success();
+        json(&dir.join(out).join("network/preprocessing.json"))
+    };
+    let preprocessing = run("one", &[]);
+    assert_eq!(preprocessing["channels"], 1);
+    assert_eq!(preprocessing["mean"].as_array().unwrap().len(), 1);
+    let config: toml::Table = fs::read_to_string(dir.join("one/config.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(config["data"]["channels"].as_integer(), Some(1));
+    // The first convolution of the super-network and of the exported network reads one channel.
+    da2s()
+        .current_dir(dir)
+        .args(["export", "one", "--format", "safetensors", "--out", "one.safetensors"])
+        .assert()
+        .success();
+    for file in ["one.safetensors", "one/search/checkpoint.safetensors"] {
+        let bytes = fs::read(dir.join(file)).unwrap();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        let tensors = header.as_object().unwrap();
+        let stems: Vec<_> = tensors
+            .iter()
+            .filter(|(name, _)| name.ends_with("stem.0.weight"))
+            .collect();
+        assert!(!stems.is_empty(), "{file}: {header}");
+        assert!(stems.iter().all(|(_, stem)| stem["shape"][1] == 1), "{file}: {stems:?}");
+    }
+    assert_eq!(run("three", &["data.channels=3"])["channels"], 3);
 }

@@ -26,6 +26,8 @@ mod profile;
 mod quantise;
 mod report;
 mod run;
+mod seeds;
+mod serve;
 mod shell;
 mod suspects;
 mod unsafe_code;

@@ -78,6 +78,22 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
 
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), mistakes.len());
+    assert!(page.contains("measured latency"));
+    // A latency is measured once, at the end of the run: what another machine reads, it shows.
+    let latency = run.join("network/latency.json");
+    let measured = json(&latency);
+    assert!(measured["median_ms"].as_f64().unwrap() > 0.0 && measured["runs"].as_u64().unwrap() >= 3);
+    assert_eq!(summary["measured_latency_ms"], measured["median_ms"]);
+    assert_eq!(summary["measured_latency_machine"], measured["machine"]);
+    fs::write(&latency, r#"{"median_ms":1234,"machine":"a board"}"#).unwrap();
+    let again = predicate::str::contains("1234 ms for an image, on one thread of a board");
+    da2s()
+        .args(["evaluate", "--quiet"])
+        .arg(&run)
+        .assert()
+        .success()
+        .stdout(again);
+    assert_eq!(json(&run.join("summary.json"))["measured_latency_ms"], 1234.0);
     assert!(page.contains("Edge by edge"));
 
     // A genotype of another space is refused, and the run is unchanged.

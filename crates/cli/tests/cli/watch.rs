@@ -24,7 +24,12 @@ pub struct Server {
 
 impl Server {
     pub fn start(run: &Path) -> Self {
-        Self::of(Command::new(assert_cmd::cargo::cargo_bin("da2s")), run)
+        Self::of(Command::new(assert_cmd::cargo::cargo_bin("da2s")), "watch", run)
+    }
+
+    /// The server of `da2s serve`.
+    pub fn serve(run: &Path) -> Self {
+        Self::of(Command::new(assert_cmd::cargo::cargo_bin("da2s")), "serve", run)
     }
 
     /// A server limited to this number of file descriptors.
@@ -33,12 +38,12 @@ impl Server {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
         shell.arg(assert_cmd::cargo::cargo_bin("da2s"));
-        Self::of(shell, run)
+        Self::of(shell, "watch", run)
     }
 
-    fn of(mut command: Command, run: &Path) -> Self {
+    fn of(mut command: Command, verb: &str, run: &Path) -> Self {
         let mut child = command
-            .arg("watch")
+            .arg(verb)
             .arg(run)
             .args(["--http", "0"])
             .stdout(Stdio::piped())
@@ -72,9 +77,14 @@ impl Server {
 
     /// Sends the request verbatim; returns the status line and everything after it.
     fn raw(&self, request: &str) -> String {
+        self.send(request.as_bytes())
+    }
+
+    /// The same for a request that need not be text.
+    pub fn send(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.host).unwrap();
         // The server may answer before the whole request was sent.
-        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.write_all(request);
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()
@@ -453,7 +463,7 @@ fn interrupted_the_server_ends_well() {
 }
 
 #[cfg(unix)]
-fn interrupt(server: &mut Server) {
+pub fn interrupt(server: &mut Server) {
     let told = Command::new("kill")
         .args(["-INT", &server.child.id().to_string()])
         .status()

@@ -13,7 +13,7 @@ use da2s::space::lookup::Benchmark;
 use da2s::space::{Genotype, GenotypeForm};
 use da2s_images::MOST_DECODED_BYTES;
 use da2s_infer::Network;
-use da2s_pages::{Request, address};
+use da2s_pages::{Posted, Request, Uploads, address};
 use da2s_records::{Named, WeightsFile};
 
 use crate::fixtures::{self, BATCHES, CLASSES};
@@ -476,9 +476,14 @@ fn http() -> Target {
         get,
         "HEAD / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
         "POST / HTTP/1.0\r\nHost: localhost\r\n\r\n",
+        "POST /predict HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 99\r\nContent-Type: multipart/form-data; boundary=x\r\nExpect: 100-continue\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\nbytes\r\n--x--\r\n",
         "127.0.0.1:80",
         "[::1]:9",
     ];
+    let uploads = Uploads {
+        path: "/predict",
+        most_bytes: 1000,
+    };
     let bound: [SocketAddr; 3] = ["127.0.0.1:8080", "[::1]:80", "0.0.0.0:1"].map(|address| address.parse().unwrap());
     let run = move |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
@@ -488,12 +493,23 @@ fn http() -> Target {
                 !host || !text.contains('/') && !text.contains('@'),
                 "a host of another kind: {text}"
             );
-            if let Some(Ok(path)) = Request::parse(bytes, bound).map(|request| request.path) {
+            if let Some(Ok(path)) = Request::parse(bytes, bound, None).map(|request| request.path) {
                 assert!(!path.contains(['?', '#', '\r', '\n', ' ']), "{path}");
             }
         }
         assert!(!address::is_origin("localhost", &text) || text == "http://localhost");
-        Request::parse(bytes, bound[0]).is_some_and(|request| request.path.is_ok()) || address::parse(&text).is_ok()
+        let posted = Request::parse(bytes, bound[0], Some(uploads));
+        if let Some(body) = posted.as_ref().and_then(|request| request.body.as_ref()) {
+            assert!(
+                body.start <= bytes.len() && body.length <= uploads.most_bytes,
+                "{body:?}"
+            );
+            // A form is parsed whether it is complete or not.
+            if let Ok(file) = Posted::of(&body.content_type, &bytes[body.start..]) {
+                assert!(file.bytes.len() <= bytes.len() - body.start);
+            }
+        }
+        posted.is_some_and(|request| request.path.is_ok()) || address::parse(&text).is_ok()
     };
     Target::new(
         "http",

@@ -1,19 +1,27 @@
-//! Fits a recipe to the images: an auxiliary head for which they are too small is left out, and the
-//! batch sizes of the recipe for folders are lowered for a small folder.
+//! Fits a recipe to the images: an auxiliary head for which they are too small is left out, the
+//! batch sizes of the recipe for folders are lowered for a small folder, and grey images keep one
+//! channel.
 //!
-//! Contract: only what the recipe itself sets is changed. A requested setting stays, and is refused
-//! if it does not fit.
+//! Contract: only what the recipe itself sets, or nobody, is changed. A requested setting stays,
+//! and is refused if it does not fit.
 
 use super::error::ConfigError;
 use super::layers::Layer;
 use super::settings::Config;
-use crate::data::{Format, SearchSplit, small_training_set};
+use crate::data::{Format, SearchSplit, are_grey, small_training_set};
 
 /// Number of files at which a folder has enough images for every batch.
 const MANY_FILES: usize = 4096;
 /// The batch sizes of search and retraining.
 const SEARCH: &str = "search.batch_size";
 const NETWORK: &str = "network.batch_size";
+
+/// Number of files above which a folder is not examined for grey images.
+const LISTED_FILES: usize = 200_000;
+/// The channels of images in files.
+const CHANNELS: &str = "data.channels";
+/// The message for the user about [`grey`] images.
+pub(super) const ONE_CHANNEL: &str = "data.channels is 1, since the images are grey";
 
 /// Whether the recipe sets an auxiliary head.
 const HEAD: &str = "network.auxiliary";
@@ -71,6 +79,24 @@ pub(super) fn lowered(layers: &[Layer], config: &Config) -> Result<Vec<Layer>, C
         .filter(|row| lower(row))
         .map(|&(key, _, most)| Layer::flag("the number of images", key, (most as i64).into()))
         .collect()
+}
+
+/// The layer with one channel, if the images of `config`, resolved from these layers, are grey
+/// files and nobody set the number of channels.
+///
+/// # Errors
+/// Problems with the folder are not reported here but when it is opened.
+pub(super) fn grey(layers: &[Layer], config: &Config) -> Result<Option<Layer>, ConfigError> {
+    let data = &config.data;
+    let is_open = layers.iter().all(|layer| layer.get(CHANNELS).is_none());
+    let folder = data
+        .dir
+        .as_deref()
+        .filter(|_| data.dataset == Format::Images && is_open);
+    match folder.and_then(|folder| are_grey(folder, &config.data_options(), LISTED_FILES)) {
+        Some(true) => Layer::flag("the images", CHANNELS, 1.into()).map(Some),
+        Some(false) | None => Ok(None),
+    }
 }
 
 /// Messages for the user about the `lowered` layers, one sentence each.

@@ -67,6 +67,7 @@ pub fn baseline_of(config: &Config, network: PlainNetwork) -> Config {
             },
             training: config.network.training.clone(),
             beside: BaselineSettings {
+                seeds: None,
                 baselines: None,
                 ..config.network.beside.clone()
             },

@@ -87,15 +87,21 @@ impl Request {
             above_recipe = with(trial.data.shape().map_or(0, |shape| shape.height))?;
         }
         layers.splice(1..1, above_recipe);
-        let (config, headless) = match resolve(&layers) {
+        let (mut config, headless) = match resolve(&layers) {
             Err(error) if fitted::is_head_of_recipe(&layers, &error) => {
                 layers.push(fitted::no_head()?);
                 (resolve(&layers)?, Some(fitted::HEAD_LEFT_OUT.to_owned()))
             }
             other => (other?, None),
         };
+        let grey = fitted::grey(&layers, &config)?;
+        if let Some(layer) = &grey {
+            layers.push(layer.clone());
+            config = resolve(&layers)?;
+        }
         let config = self.used(config)?;
         let mut notes = Vec::from_iter(headless);
+        notes.extend(grey.map(|_| fitted::ONE_CHANNEL.to_owned()));
         notes.extend(self.idle(&config));
         let lowered = fitted::lowered(&layers, &config)?;
         if lowered.is_empty() {

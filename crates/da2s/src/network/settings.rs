@@ -50,8 +50,15 @@ words! {
 }
 
 settings! {
-    /// Plain networks that are trained after the final network, to compare it with.
+    /// Networks that are trained after the final network, to compare it with: the same from other
+    /// seeds, and plain ones.
     pub struct BaselineSettings {
+        /// Trainings of the final network, each from another seed, for the mean and the standard
+        /// deviation of its accuracy; unset is 1.
+        ///
+        /// They differ in first weights, order of the images and augmentation, and share the split
+        /// of the images. The first one is the network of the run.
+        seeds: Option<usize> = None, in whole(1..=100), may_change on resume;
         /// Plain networks to train after the final network by the same recipe, to compare it with.
         baselines: Option<Vec<PlainNetwork>> = None, in BASELINES, named "baselines", may_change on resume;
         /// Which cost of the final network limits the width of the baselines; unset is
@@ -66,6 +73,11 @@ settings! {
 }
 
 impl BaselineSettings {
+    /// Number of trainings of the final network.
+    pub fn trainings(&self) -> usize {
+        self.seeds.unwrap_or(1)
+    }
+
     /// The cost that limits the width of the baselines.
     pub fn matched(&self) -> Resource {
         match self.baseline_match {

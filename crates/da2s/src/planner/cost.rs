@@ -11,6 +11,11 @@ use crate::stage::Stage;
 /// tenth of a second at most.
 pub(super) const EPOCH_S: f64 = 0.05;
 
+/// Runs of a network by which its latency is measured, and how long they take at most, unless three
+/// take longer.
+const LATENCY_RUNS: f64 = 300.0;
+const LATENCY_S: f64 = 1.0;
+
 /// Numbers of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageCounts {
@@ -26,13 +31,24 @@ pub struct ImageCounts {
     pub test: usize,
 }
 
+/// The network that a stage is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// That of the run.
+    Run,
+    /// The same, trained from another seed.
+    Seed,
+    /// A baseline.
+    Baseline,
+}
+
 /// The time of a stage of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StageTime {
     /// The stage; `None` is the report.
     pub stage: Option<Stage>,
-    /// Whether it is one of a baseline.
-    pub of_baseline: bool,
+    /// Whose stage it is.
+    pub whose: Whose,
     /// Its time, in seconds.
     pub time_s: f64,
 }
@@ -116,40 +132,35 @@ impl TrainWork {
         self.read_s + epochs as f64 * epoch_s
     }
 
-    /// Time of the evaluation.
+    /// Time of the evaluation, with the measurement of the latency.
     pub fn evaluate_s(&self, rates: &TrainRates) -> f64 {
-        self.read_s + self.evaluated as f64 * rates.image_s
+        self.read_s + self.evaluated as f64 * rates.image_s + (LATENCY_RUNS * rates.image_s).min(LATENCY_S)
     }
 }
 
 /// All stages in their order: the times of search and discretization, those of training and
-/// evaluation of the network and of each baseline, and that of the report. `discretizes` says
-/// whether a network without a search is still to be discretized.
+/// evaluation of each network, of which that of the run is the first, and that of the report.
+/// `discretizes` says whether a network without a search is still to be discretized.
 pub(super) fn times(
     search: Option<[f64; 2]>,
     discretizes: bool,
-    trainings: Vec<[f64; 3]>,
+    trainings: Vec<(Whose, [f64; 3])>,
     report_s: f64,
 ) -> Vec<StageTime> {
-    let time = |stage, of_baseline, time_s| StageTime {
-        stage,
-        of_baseline,
-        time_s,
-    };
+    let time = |stage, whose, time_s| StageTime { stage, whose, time_s };
     let mut times = Vec::new();
     if let Some([search_s, discretize_s]) = search {
-        times.push(time(Some(Stage::Search), false, search_s));
-        times.push(time(Some(Stage::Discretize), false, discretize_s));
+        times.push(time(Some(Stage::Search), Whose::Run, search_s));
+        times.push(time(Some(Stage::Discretize), Whose::Run, discretize_s));
     }
-    for (at, [discretize_s, train_s, evaluate_s]) in trainings.into_iter().enumerate() {
-        let of_baseline = at > 0;
-        if of_baseline || discretizes {
-            times.push(time(Some(Stage::Discretize), of_baseline, discretize_s));
+    for (whose, [discretize_s, train_s, evaluate_s]) in trainings {
+        if whose != Whose::Run || discretizes {
+            times.push(time(Some(Stage::Discretize), whose, discretize_s));
         }
-        times.push(time(Some(Stage::Train), of_baseline, train_s));
-        times.push(time(Some(Stage::Evaluate), of_baseline, evaluate_s));
+        times.push(time(Some(Stage::Train), whose, train_s));
+        times.push(time(Some(Stage::Evaluate), whose, evaluate_s));
     }
-    times.push(time(None, false, report_s));
+    times.push(time(None, Whose::Run, report_s));
     times
 }
 
@@ -187,27 +198,36 @@ mod tests {
 
     #[test]
     fn stages_come_in_their_order() {
-        let names = |times: Vec<StageTime>| -> Vec<(Option<Stage>, bool)> {
-            times.into_iter().map(|time| (time.stage, time.of_baseline)).collect()
+        let names = |times: Vec<StageTime>| -> Vec<(Option<Stage>, Whose)> {
+            times.into_iter().map(|time| (time.stage, time.whose)).collect()
         };
         let (search, discretize) = (Some(Stage::Search), Some(Stage::Discretize));
         let (train, evaluate) = (Some(Stage::Train), Some(Stage::Evaluate));
+        let trainings = [Whose::Run, Whose::Seed, Whose::Baseline].map(|whose| (whose, [0.0; 3]));
         assert_eq!(
-            names(times(Some([1.0, 2.0]), false, vec![[0.0; 3]; 2], 0.0)),
+            names(times(Some([1.0, 2.0]), false, trainings.to_vec(), 0.0)),
             [
-                (search, false),
-                (discretize, false),
-                (train, false),
-                (evaluate, false),
-                (discretize, true),
-                (train, true),
-                (evaluate, true),
-                (None, false)
+                (search, Whose::Run),
+                (discretize, Whose::Run),
+                (train, Whose::Run),
+                (evaluate, Whose::Run),
+                (discretize, Whose::Seed),
+                (train, Whose::Seed),
+                (evaluate, Whose::Seed),
+                (discretize, Whose::Baseline),
+                (train, Whose::Baseline),
+                (evaluate, Whose::Baseline),
+                (None, Whose::Run)
             ]
         );
         assert_eq!(
-            names(times(None, true, vec![[0.0; 3]], 0.0)),
-            [(discretize, false), (train, false), (evaluate, false), (None, false)]
+            names(times(None, true, trainings[..1].to_vec(), 0.0)),
+            [
+                (discretize, Whose::Run),
+                (train, Whose::Run),
+                (evaluate, Whose::Run),
+                (None, Whose::Run)
+            ]
         );
     }
 }

@@ -133,7 +133,7 @@ impl Measure<'_> {
                 .data
                 .class_weights
                 .of(&dataset.class_names, dataset.train.labels())?,
-            seed: config.run.seed,
+            seed: settings.seed(config.run.seed),
             group: Group::alone(),
             loader,
             validation: None,

@@ -20,7 +20,7 @@ mod searching;
 mod solve;
 mod training;
 
-pub use cost::{ImageCounts, StageTime};
+pub use cost::{ImageCounts, StageTime, Whose};
 pub use error::PlanError;
 pub use freedom::{Freedom, KEYS};
 pub use reasons::span;
@@ -29,7 +29,7 @@ use burn::tensor::Device;
 use da2s_engine::Engine;
 
 use crate::config::Config;
-use crate::data::{Dataset, ImageShape, Part, SearchSplit};
+use crate::data::{Dataset, ImageShape, Mirrored, Part, SearchSplit, mirrored};
 use crate::memory::Needs;
 use crate::search::Drive;
 use crate::space::Genotype;
@@ -99,7 +99,7 @@ pub struct Lesson {
 }
 
 /// The images of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The classes, each with its number of images.
     pub classes: Vec<(String, usize)>,
@@ -107,6 +107,8 @@ pub struct Found {
     pub shape: ImageShape,
     /// Their numbers by purpose.
     pub counts: ImageCounts,
+    /// Classes that are mirror images of each other, if images are mirrored.
+    pub mirrored: Vec<Mirrored>,
 }
 
 /// What will be done, and how long it will take.
@@ -122,7 +124,7 @@ pub struct Plan {
     pub search: Option<Lesson>,
     /// The training of the final network.
     pub network: Lesson,
-    /// The stages in their order, with their times; those of each baseline are at the end.
+    /// The stages in their order, with their times; those of further networks are at the end.
     pub times: Vec<StageTime>,
     /// Why it was chosen, one sentence each.
     pub reasons: Vec<String>,
@@ -154,6 +156,7 @@ pub fn plan(
     stop: &dyn Fn() -> bool,
 ) -> Result<Plan, PlanError> {
     let images = ImageCounts::new(inputs.config, inputs.dataset)?;
+    let found = Found::new(inputs, images);
     let start = prepared(inputs, goal.as_ref(), &images);
     let patience_s = goal.as_ref().map_or(PATIENCE_S / 4.0, Goal::patience_s);
     let measure = Measure {
@@ -201,7 +204,7 @@ pub fn plan(
     let total_s = spent_s() + again_s + times.iter().map(|stage| stage.time_s).sum::<f64>();
     let reason = |goal: &Goal| reasons::of(goal, [inputs.config, &config], search.as_ref(), &network, total_s);
     Ok(Plan {
-        found: Found::new(inputs.dataset, images),
+        found,
         reasons: goal.as_ref().map(reason).unwrap_or_default(),
         chosen: differences(inputs.config, &config),
         config,
@@ -293,17 +296,25 @@ fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
 }
 
 impl Found {
-    fn new(dataset: &Dataset, counts: ImageCounts) -> Self {
+    fn new(inputs: &Inputs<'_>, counts: ImageCounts) -> Self {
+        let (dataset, config) = (inputs.dataset, inputs.config);
         let mut images = vec![0; dataset.classes()];
         for part in [Part::Train, Part::Validation, Part::Test] {
             for &label in dataset.part(part).labels() {
                 images[label as usize] += 1;
             }
         }
+        let flips = (inputs.searches && config.search.augmentation.flip) || config.network.training.augmentation.flip;
         Self {
             classes: dataset.class_names.iter().cloned().zip(images).collect(),
             shape: dataset.shape,
             counts,
+            mirrored: match flips {
+                true => mirrored(dataset.train.labels(), dataset.classes(), &|index| {
+                    dataset.train.image(index).ok()
+                }),
+                false => Vec::new(),
+            },
         }
     }
 }

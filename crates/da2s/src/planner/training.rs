@@ -1,9 +1,9 @@
-//! The training of the final network, with that of the baselines, as a choice of the solver: its
-//! sizes, its numbers of epochs, and its times.
+//! The training of the final network, with those of its other seeds and of the baselines, as a
+//! choice of the solver: its sizes, its numbers of epochs, and its times.
 
 use da2s_engine::Engine;
 
-use super::cost::{ImageCounts, TrainRates, TrainWork};
+use super::cost::{ImageCounts, TrainRates, TrainWork, Whose};
 use super::epochs::Epochs;
 use super::ladder::{Ladder, sizes};
 use super::measure::Measure;
@@ -114,17 +114,22 @@ impl<'a> Training<'a> {
         config.network.training.epochs = epochs;
     }
 
-    /// Times of discretization, training and evaluation, of the network and of each baseline.
-    pub fn times(&self, chosen: &Chosen<TrainingRates>) -> Vec<[f64; 3]> {
-        let rates = &chosen.rates;
-        let of_one = |rates: &TrainRates| {
+    /// Times of discretization, training and evaluation of each network: that of the run, the same
+    /// from its other seeds, and the baselines.
+    pub fn times(&self, chosen: &Chosen<TrainingRates>) -> Vec<(Whose, [f64; 3])> {
+        let of_one = |(whose, rates): (Whose, &TrainRates)| {
             let train_s = self.work.train_s(rates, chosen.epochs);
-            [self.work.read_s, train_s, self.work.evaluate_s(rates)]
+            (whose, [self.work.read_s, train_s, self.work.evaluate_s(rates)])
         };
-        std::iter::once(&rates.network)
-            .chain(&rates.baselines)
-            .map(of_one)
-            .collect()
+        let own = std::iter::once((Whose::Run, &chosen.rates.network));
+        own.chain(self.beside(&chosen.rates)).map(of_one).collect()
+    }
+
+    /// The networks that are trained after that of the run.
+    fn beside<'r>(&self, rates: &'r TrainingRates) -> impl Iterator<Item = (Whose, &'r TrainRates)> {
+        let more = self.config.network.beside.trainings() - 1;
+        let seeds = std::iter::repeat_n((Whose::Seed, &rates.network), more);
+        seeds.chain(rates.baselines.iter().map(|rates| (Whose::Baseline, rates)))
     }
 
     pub fn lesson(&self, chosen: &Chosen<TrainingRates>) -> Lesson {
@@ -215,14 +220,14 @@ impl Choice for Training<'_> {
 
     fn time_s(&self, rates: &TrainingRates, epochs: usize) -> f64 {
         let of_one = |rates| self.work.train_s(rates, epochs) + self.work.evaluate_s(rates);
-        let baselines = rates.baselines.iter().map(|rates| self.work.read_s + of_one(rates));
+        let beside = self.beside(rates).map(|(_, rates)| self.work.read_s + of_one(rates));
         // A given genotype is discretized, which reads the images as well.
         let own_s = if self.measure.inputs.searches || self.measure.inputs.discretized {
             0.0
         } else {
             self.work.read_s
         };
-        own_s + of_one(&rates.network) + baselines.sum::<f64>()
+        own_s + of_one(&rates.network) + beside.sum::<f64>()
     }
 
     fn scaled(rates: &TrainingRates, factor: f64) -> TrainingRates {

@@ -34,7 +34,7 @@ pub(crate) fn loaders(
 ) -> Result<(Loader, Option<Loader>), DataError> {
     let (indices, held_out) = divided(data, seed, dataset)?;
     let order = TrainingOrder {
-        seed,
+        seed: settings.seed(seed),
         stream: Stream::Network,
         augmentation: settings.augmentation.clone(),
     };

@@ -89,7 +89,7 @@ pub struct Retraining<'a> {
     pub settings: &'a TrainSettings,
     /// A weight for each class, if the classes are not weighted equally.
     pub class_weights: Option<Vec<f32>>,
-    /// Seed of the run.
+    /// Seed of the training.
     pub seed: u64,
     /// The processes that train together.
     pub group: Group,

@@ -1,6 +1,6 @@
 //! The settings by which the final network trains.
 
-use da2s_settings::{BELOW_1, COUNT, COUNT_OR_0, NOT_NEGATIVE, POSITIVE, Problem, settings, words};
+use da2s_settings::{BELOW_1, COUNT, COUNT_OR_0, NOT_NEGATIVE, POSITIVE, Problem, settings, whole, words};
 
 use super::mixing::Mixing;
 use crate::data::Augmentation;
@@ -9,6 +9,9 @@ use crate::network::DropPathRamp;
 settings! {
     /// How the final network trains.
     pub struct TrainSettings {
+        /// Seed of the training: of the first weights, the order of the images, augmentation and
+        /// drop-path; unset is `run.seed`, which also divides the images.
+        seed: Option<u64> = None, in whole(0..=i64::MAX);
         /// Weight of the auxiliary head's loss.
         auxiliary_weight: f64 = 0.4, in NOT_NEGATIVE.in_f32();
         /// Largest probability p of drop-path.
@@ -48,6 +51,11 @@ settings! {
 }
 
 impl TrainSettings {
+    /// The seed of a training in a run of `run_seed`.
+    pub fn seed(&self, run_seed: u64) -> u64 {
+        self.seed.unwrap_or(run_seed)
+    }
+
     /// Checks that the settings fit each other.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ impl Job {
     pub fn baselines(&self, observer: &mut dyn Observer) -> Result<Option<Summary>, Error> {
         let networks = self.config().network.beside.baselines.clone().unwrap_or_default();
         if self.group().leads() {
-            self.record_baselines()?;
+            self.record_beside()?;
         }
         for &network in &networks {
             self.train_below(|observer| self.lead_baseline(network, observer), observer)?;
@@ -46,16 +46,6 @@ impl Job {
         };
         directory.write_json(SUMMARY, &summary)?;
         Ok(Some(summary))
-    }
-
-    /// Writes changed baselines into the run's configuration.
-    fn record_baselines(&self) -> Result<(), Error> {
-        let mut stored = self.directory().config()?;
-        if stored.network.beside == self.config().network.beside {
-            return Ok(());
-        }
-        stored.network.beside = self.config().network.beside.clone();
-        self.directory().write_config(&stored)
     }
 
     /// The baseline that is to be trained; `None` if there is nothing left to do.

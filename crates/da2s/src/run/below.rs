@@ -75,6 +75,19 @@ impl Job {
         unless_stopped(observer)
     }
 
+    /// Writes a changed request for networks below this run into its configuration.
+    ///
+    /// # Errors
+    /// If the configuration cannot be read or written.
+    pub(super) fn record_beside(&self) -> Result<(), Error> {
+        let mut stored = self.directory().config()?;
+        if stored.network.beside == self.config().network.beside {
+            return Ok(());
+        }
+        stored.network.beside = self.config().network.beside.clone();
+        self.directory().write_config(&stored)
+    }
+
     /// Whether the run of `below` is finished. One that does not fit is removed.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use da2s_records::files::{
     BASELINES, BEST, COST, DRAWINGS, EDGE_GAPS, ENVIRONMENT, EXPORT, FRONT, GAP, GENOTYPE, NETWORK, NETWORK_CHECKPOINT,
-    REPORT, SEARCH_CHECKPOINT, SUMMARY, SUSPECTS,
+    REPORT, SEARCH_CHECKPOINT, SEEDS, SUMMARY, SUSPECTS,
 };
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
@@ -324,7 +324,7 @@ fn remove_results_of_others(
                 exports, drawings and report";
             observer.on(Event::Warning(text.to_owned().into()));
         }
-        for name in [NETWORK, EXPORT, DRAWINGS, BASELINES, FRONT, SUSPECTS] {
+        for name in [NETWORK, EXPORT, DRAWINGS, SEEDS, BASELINES, FRONT, SUSPECTS] {
             directory.remove(name)?;
         }
     }

@@ -13,7 +13,7 @@ use da2s_records::schema::{
 use super::discretize::given_genotype;
 use super::measured::{Measured, trained_to_measure};
 use super::trained::preprocessing;
-use super::{Context, Error, baseline, judged, train};
+use super::{Context, Error, baseline, deployed, judged, seeds, train};
 use crate::data::{Dataset, Loader, Part, stratified_sample, thumbnail_png};
 use crate::hint::Hint;
 use crate::observer::{Event, Observer, Warning};
@@ -27,8 +27,8 @@ const MOST_PIXELS: usize = 48;
 const MOST_MISTAKES: usize = 24;
 
 /// Evaluates the trained network on the test images and, to compare, on some that it was trained
-/// on; writes `network/evaluation.json`, all of its mistakes as a table, the images of the worst,
-/// and `summary.json`.
+/// on; measures how long it takes for an image here; writes `network/evaluation.json`, all of its
+/// mistakes as a table, the images of the worst, `network/latency.json` and `summary.json`.
 ///
 /// # Errors
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
@@ -92,6 +92,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
             .calibration
             .as_ref()
             .and_then(|calibration| calibration.error),
+        seeds: None,
         baselines: baseline::trained(context, &evaluation)?,
         int8_accuracy: None,
         int8_accuracy_interval: None,
@@ -101,9 +102,13 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         parameters: genotype.parameters,
         multiply_adds: genotype.multiply_adds,
         on_device: genotype.on_device,
+        measured_latency_ms: None,
+        measured_latency_machine: None,
         search_time_s: total_time_s(context, SEARCH_TIMES)?,
         train_time_s: total_time_s(context, NETWORK_TIMES)?,
     };
+    summary.seeds = seeds::trained(context, &summary)?;
+    summary.set_latency(&deployed::latency(context)?);
     // The same network, if it was quantised before.
     if let Some(int8) = directory.find_json::<Int8>(INT8)? {
         summary.set_int8(&int8);

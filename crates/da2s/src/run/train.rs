@@ -72,7 +72,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             network: &network,
             settings: &context.config.network.training,
             class_weights: weights.of(&dataset.class_names, dataset.train.labels())?,
-            seed: context.config.run.seed,
+            seed: context.config.network.training.seed(context.config.run.seed),
             group: group.clone(),
             loader,
             validation,

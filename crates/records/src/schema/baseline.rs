@@ -19,6 +19,8 @@ pub struct Baseline {
     /// What it reaches and costs.
     #[serde(flatten)]
     pub trained: TrainedNetwork,
+    /// Its measured time for one image on one thread, in milliseconds.
+    pub measured_latency_ms: Option<f64>,
     /// Test images that only the run's network classifies correctly.
     pub only_network: Option<u64>,
     /// Test images that only the baseline classifies correctly.
@@ -43,21 +45,28 @@ impl Baseline {
             network: network.to_owned(),
             channels: Some(channels),
             trained: TrainedNetwork::new(summary, evaluation),
+            measured_latency_ms: summary.measured_latency_ms,
             only_network: counts.map(|[network, _]| network),
             only_baseline: counts.map(|[_, baseline]| baseline),
             p: counts.map(|[network, baseline]| mcnemar(network, baseline)),
         }
     }
 
+    /// The baseline of the run in `summary` with the highest accuracy, among those that can be
+    /// compared image by image.
+    pub fn best(summary: &Summary) -> Option<&Self> {
+        let known = |one: &&Self| one.trained.accuracy.is_some() && one.p.is_some();
+        let accuracy = |one: &Self| one.trained.accuracy.unwrap_or(f64::NEG_INFINITY);
+        let known = summary.baselines.iter().filter(known);
+        known.max_by(|a, b| accuracy(a).total_cmp(&accuracy(b)))
+    }
+
     /// One sentence on whether the search of the run in `summary` was worth it: its network against
     /// the best of its baselines. `None` without baselines or accuracies.
     pub fn verdict(summary: &Summary) -> Option<String> {
         let accuracy = summary.network_accuracy?;
-        let with_accuracy = summary
-            .baselines
-            .iter()
-            .filter_map(|one| Some((one, one.trained.accuracy?, one.p?)));
-        let (best, other, p) = with_accuracy.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let best = Self::best(summary)?;
+        let (other, p) = (best.trained.accuracy?, best.p?);
         let searched = summary.is_searched();
         let subject = if searched {
             "The searched network"

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, Int8, single};
+use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, Int8, Latency, Seeds, single};
 
-/// The summary of a run, a flat object except for the classes and the baselines. Accuracies and the
+/// The summary of a run, a flat object except for classes, seeds and baselines. Accuracies and the
 /// gap are in percent, on held-out images: the super-network's on the part of the training images
 /// that is never used for weight gradients, the final network's on the test images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,6 +83,14 @@ pub struct Summary {
     /// Size and memory of the final network on a device.
     #[serde(flatten)]
     pub on_device: DeviceCost,
+    /// Time of the final network for one image on one thread, as `da2s-infer` runs it, in
+    /// milliseconds: measured on the machine that trained it.
+    pub measured_latency_ms: Option<f64>,
+    /// The processor of that machine.
+    pub measured_latency_machine: Option<String>,
+    /// The final network trained from several seeds; `None` if it was trained once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Seeds>,
     /// Plain networks that were trained by the same recipe.
     #[serde(default)]
     pub baselines: Vec<Baseline>,
@@ -100,6 +108,12 @@ impl Summary {
             test: self.network_accuracy?,
             interval: self.network_accuracy_interval?,
         })
+    }
+
+    /// Records the measured time of the network.
+    pub fn set_latency(&mut self, latency: &Latency) {
+        self.measured_latency_ms = latency.median_ms;
+        self.measured_latency_machine.clone_from(&latency.machine);
     }
 
     /// Records the results of the network in int8.

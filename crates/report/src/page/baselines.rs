@@ -6,12 +6,13 @@ use maud::{Markup, html};
 
 use crate::Run;
 use crate::data_link::CsvTable;
-use crate::number::{count, magnitude, percent};
+use crate::number::{count, duration, magnitude, percent};
 
 /// A network in the table.
 struct Row<'a> {
     network: &'a str,
     trained: TrainedNetwork,
+    measured_latency_ms: Option<f64>,
 }
 
 /// The title of the section.
@@ -36,6 +37,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         "parameters",
         "size_bytes",
         "ram_bytes",
+        "measured_latency_ms",
     ]);
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let whole = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
@@ -49,16 +51,45 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             whole(row.trained.parameters),
             whole(row.trained.on_device.size_bytes),
             whole(row.trained.on_device.ram_bytes),
+            number(row.measured_latency_ms),
         ]);
     }
     Some(html! {
         @if let Some(verdict) = Baseline::verdict(summary) { p { b { (verdict) } } }
+        @if let Some(bought) = without_a_search(summary) { p { (bought) } }
         (table(&rows))
         p {
             "All networks were trained by the same recipe on the same images. Intervals are Wilson's 95 % intervals over the test images. "
             (data.link("baselines", "The network and its baselines"))
         }
     })
+}
+
+/// What the time of the search would have bought without it.
+fn without_a_search(summary: &Summary) -> Option<String> {
+    let best = Baseline::best(summary).filter(|_| summary.is_searched())?;
+    let (search_s, train_s, other_s) = (
+        summary.search_time_s?,
+        summary.train_time_s?,
+        best.trained.train_time_s?,
+    );
+    let all_s = search_s + train_s;
+    if other_s <= 0.0 || all_s <= 0.0 {
+        return None;
+    }
+    let name = match summary.baselines.len() {
+        1 => best.network.clone(),
+        _ => format!("{}, the best baseline", best.network),
+    };
+    Some(format!(
+        "Search and training took {}, {:.0} % of it the search. Without a search, the same time would have bought {:.1} \
+         trainings of {name}: the one that was measured took {} and reached {}.",
+        duration(all_s),
+        100.0 * search_s / all_s,
+        all_s / other_s,
+        duration(other_s),
+        percent(best.trained.accuracy?)
+    ))
 }
 
 fn rows(summary: &Summary) -> Vec<Row<'_>> {
@@ -72,10 +103,12 @@ fn rows(summary: &Summary) -> Vec<Row<'_>> {
             on_device: summary.on_device,
             train_time_s: summary.train_time_s,
         },
+        measured_latency_ms: summary.measured_latency_ms,
     };
     let baselines = summary.baselines.iter().map(|baseline| Row {
         network: &baseline.network,
         trained: baseline.trained,
+        measured_latency_ms: baseline.measured_latency_ms,
     });
     std::iter::once(own).chain(baselines).collect()
 }
@@ -92,6 +125,7 @@ fn table(rows: &[Row<'_>]) -> Markup {
                     th scope="col" { "network" } th.n scope="col" { "accuracy" } th.n scope="col" { "95 % interval" }
                     th.n scope="col" { "multiply-adds" } th.n scope="col" { "parameters" }
                     th.n scope="col" { "size" } th.n scope="col" { "peak memory" }
+                    th.n scope="col" { "measured latency" }
                 } }
                 tbody {
                     @for row in rows {
@@ -103,6 +137,7 @@ fn table(rows: &[Row<'_>]) -> Markup {
                             td.n { (or_dash(row.trained.parameters.map(count))) }
                             td.n { (bytes(row.trained.on_device.size_bytes)) }
                             td.n { (bytes(row.trained.on_device.ram_bytes)) }
+                            td.n { (or_dash(row.measured_latency_ms.map(|ms| Quantity::Milliseconds.text(ms)))) }
                         }
                     }
                 }

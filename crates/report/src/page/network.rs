@@ -56,6 +56,14 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
             let detail = "the sum of its blocks in the table of latencies".to_owned();
             ("predicted latency", Quantity::Milliseconds.text(ms), detail)
         }),
+        summary.and_then(|s| s.measured_latency_ms).map(|ms| {
+            let machine = summary.and_then(|s| s.measured_latency_machine.as_deref());
+            let detail = format!(
+                "for one image on one thread of {}, measured at the end of the run",
+                machine.unwrap_or("the machine that trained it")
+            );
+            ("measured latency", Quantity::Milliseconds.text(ms), detail)
+        }),
         summary.and_then(|s| s.int8_accuracy).map(|accuracy| {
             let gap = summary.and_then(|s| s.int8_gap);
             let side = |points: f64| if points < 0.0 { "above" } else { "below" };

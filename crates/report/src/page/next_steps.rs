@@ -1,5 +1,7 @@
 //! What to do with the network: commands to copy.
 
+use std::path::Path;
+
 use maud::{Markup, html};
 
 use crate::Run;
@@ -10,15 +12,16 @@ const RUN: &str = "RUN";
 /// The commands; `None` if the network was not evaluated.
 pub(super) fn section(run: &Run) -> Option<Markup> {
     run.evaluation.as_ref()?;
-    let directory = run.directory.as_ref().map(|path| path.to_string_lossy());
-    let directory = directory.as_deref().unwrap_or(RUN);
-    // A path is no flag.
-    let sign = if directory.starts_with('-') { "./" } else { "" };
-    let name = shell_words::quote(&format!("{sign}{directory}")).into_owned();
+    let directory = run.directory.as_deref().unwrap_or(Path::new(RUN));
+    let name = argument(directory);
     let steps = [
         (
             "Classify images, or whole folders of them",
             format!("da2s predict {name} photo.jpg"),
+        ),
+        (
+            "Try it in a browser, or over HTTP, on this machine",
+            format!("da2s serve {name}"),
         ),
         (
             "Export it for ONNX Runtime and others, as a graph that takes images as they are",
@@ -46,4 +49,12 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             }
         }
     })
+}
+
+/// `path` as an argument of a command for a shell.
+pub fn argument(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    // A path is no flag.
+    let sign = if path.starts_with('-') { "./" } else { "" };
+    shell_words::quote(&format!("{sign}{path}")).into_owned()
 }

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use da2s_records::schema::{ClassScores, class_scores};
+use da2s_records::schema::{ClassScores, SeedTraining, Seeds, class_scores};
 
 use super::scores;
 use crate::Run;
@@ -19,7 +19,8 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     let interval = evaluation
         .and_then(Evaluation::interval)
         .or_else(|| summary.and_then(|summary| summary.network_accuracy_interval));
-    let facts = evaluation.map(facts).unwrap_or_default();
+    let mut facts = evaluation.map(facts).unwrap_or_default();
+    facts.extend(summary.and_then(|summary| over_seeds(summary.seeds.as_ref()?)));
     Some(html! {
         div.result {
             div.number {
@@ -57,6 +58,19 @@ fn sentence(accuracy: f64, interval: Option<[f64; 2]>, evaluation: Option<&Evalu
         ),
         None => format!("{found}."),
     }
+}
+
+/// The same network trained from several seeds.
+fn over_seeds(seeds: &Seeds) -> Option<(&'static str, String, String)> {
+    let (mean, deviation, [from, to]) = (seeds.mean?, seeds.deviation?, seeds.interval?);
+    let accuracy = |training: &SeedTraining| training.accuracy.map(|accuracy| format!("{accuracy:.2}"));
+    let each: Vec<String> = seeds.trainings.iter().filter_map(accuracy).collect();
+    let detail = format!(
+        "over {} trainings from other seeds ({}), of which the first is this network; 95 % interval of the mean {from:.2} to {to:.2} % (Student’s t)",
+        each.len(),
+        each.join(", ")
+    );
+    Some(("mean and deviation", format!("{mean:.2} ± {deviation:.2} %"), detail))
 }
 
 /// (name, value, detail)

@@ -439,7 +439,7 @@ impl Synthetic {
             "discretized_operations_accuracy": 96.38, "discretized_edges_accuracy": 96.52, "discretized_accuracy": 96.24,
             "discretized_recalibrated_accuracy": 96.38, "gap": 0.28, "genotype": self.genotype()["genotype"],
             "network_accuracy": self.evaluation()["accuracy"], "network_train_accuracy": 99.4, "parameters": 123_456, "multiply_adds": 4_834_567,
-            "search_time_s": 36.4, "train_time_s": 22.9
+            "measured_latency_ms": 0.4321, "measured_latency_machine": "Processor <b>X</b>", "search_time_s": 36.4, "train_time_s": 22.9
         })
     }
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::args::DataCheckArguments;
 use crate::exit::Code;
 use crate::failure::Failure;
+use crate::plan::{FLIPS, mirror_remark};
 use crate::terminal::{self, escaped};
 
 /// Reads all images and prints the summary.
@@ -62,6 +63,7 @@ fn document(format: Format, check: &Check) -> serde_json::Value {
         "dataset": format.name(),
         "classes": check.class_names,
         "parts": check.parts.iter().map(part).collect::<Vec<_>>(),
+        "mirrored": check.mirrored.iter().map(|pair| pair.classes.map(|class| check.class_names[class].clone())).collect::<Vec<_>>(),
         "passed_over": check.passed_over,
         "notes": check.notes,
         "damaged": check.damaged.iter().map(damaged).collect::<Vec<_>>(),
@@ -131,6 +133,10 @@ fn table(format: Format, check: &Check) -> String {
     }
     for note in &check.notes {
         let _ = writeln!(text, "{:<width$}{}", "note", one_line(note));
+    }
+    for pair in &check.mirrored {
+        let remark = mirror_remark(pair, &check.class_names, &FLIPS);
+        let _ = writeln!(text, "{:<width$}{}", "mirrored", one_line(&remark));
     }
     if !check.passed_over.is_empty() {
         let _ = writeln!(text, "{:<width$}{}", "not read", check.passed_over);

@@ -43,7 +43,7 @@ fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Fail
         let advice = "choose another port, or 0 for any that is free";
         Failure::usage(format!("cannot serve at {address}: {reason}; {advice}"))
     };
-    let server = Server::bind(address).map_err(|error| listen(error.to_string()))?;
+    let server = Server::bind(address, None).map_err(|error| listen(error.to_string()))?;
     // It only reads, so there is nothing to save, and no thread to wait for.
     ctrlc::set_handler(|| std::process::exit(Code::Done.number())).map_err(|error| listen(error.to_string()))?;
     if server.is_public() {
@@ -51,8 +51,9 @@ fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Fail
     }
     terminal::print(&format!("http://{}/\n", server.address()))?;
     let mut source = Source::new(run_dir, follow);
-    let failed = server.serve(|path| source.answer(path));
-    Err(listen(failed.to_string()))
+    server
+        .serve(|asked| source.answer(asked.path))
+        .map_err(|error| listen(error.to_string()))
 }
 
 /// The driver of a dashboard that only watches.

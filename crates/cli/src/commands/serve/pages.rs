@@ -1,0 +1,106 @@
+//! The answers of the server: the page with its script and style, what it needs to know, and the
+//! classes of a posted image.
+//!
+//! Contract: only a fixed list of paths exists. Whatever is wrong with an image is an answer in
+//! JSON, `{"error": …}`, with status 400 for a damaged form, 422 for an image that cannot be read
+//! and 500 for a network whose outputs are not finite.
+
+use std::path::Path;
+
+use da2s::data::{Class, Image, most_probable};
+use da2s_infer::Network;
+use da2s_pages::{Asked, Page, Posted};
+use da2s_records::sentence;
+use serde::Serialize;
+
+/// Where images are posted.
+pub const PREDICT: &str = "/predict";
+/// How an image without a name is called in messages.
+const UNNAMED: &str = "the image";
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+/// The page loads its own script and style, an empty icon, and the image that was dropped on it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const JSON_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// The network that is served.
+#[derive(Debug)]
+pub struct Source {
+    /// Name of its run.
+    pub name: String,
+    /// The network.
+    pub network: Network,
+    /// Classes to name for an image.
+    pub top: usize,
+    /// Longest image.
+    pub most_bytes: usize,
+}
+
+/// An image and its most probable classes.
+#[derive(Serialize)]
+struct Prediction {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    classes: Vec<Class>,
+}
+
+/// An image without classes, for the status of the answer.
+struct Refused(u16, String);
+
+impl Source {
+    /// The answer to a request.
+    pub fn answer(&self, asked: Asked<'_>) -> Page {
+        if let Some((content_type, body)) = asked.body {
+            return match self.predict(content_type, body) {
+                Ok(prediction) => json(200, &serde_json::json!(prediction)),
+                Err(Refused(status, problem)) => json(status, &serde_json::json!({ "error": problem })),
+            };
+        }
+        match asked.path {
+            "/" => Page::new(HTML, POLICY, include_str!("page.html")),
+            "/page.js" => Page::new("text/javascript; charset=utf-8", POLICY, include_str!("page.js")),
+            "/page.css" => Page::new("text/css; charset=utf-8", POLICY, include_str!("page.css")),
+            "/about" => json(200, &self.about()),
+            PREDICT => Page::refusal(405, "Post an image here."),
+            _ => Page::refusal(404, "There is no such page."),
+        }
+    }
+
+    fn about(&self) -> serde_json::Value {
+        let preprocessing = self.network.preprocessing();
+        serde_json::json!({
+            "name": self.name,
+            "classes": preprocessing.classes,
+            "image_size": preprocessing.image_size,
+            "channels": preprocessing.channels,
+            "most_bytes": self.most_bytes,
+        })
+    }
+
+    fn predict(&self, content_type: &str, body: &[u8]) -> Result<Prediction, Refused> {
+        let posted = Posted::of(content_type, body).map_err(|problem| Refused(400, problem.to_owned()))?;
+        let preprocessing = self.network.preprocessing();
+        let name = Path::new(posted.name.as_deref().unwrap_or(UNNAMED));
+        let image = Image::decode(name, posted.bytes, preprocessing.channels);
+        let image = image.map_err(|error| Refused(422, sentence(&error)))?;
+        let logits = self.network.logits(&[image.preprocessed(preprocessing)]).concat();
+        if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
+            let problem =
+                format!("an output of the network is {value}: its weights are damaged, or its training diverged");
+            return Err(Refused(500, problem));
+        }
+        Ok(Prediction {
+            image: posted.name,
+            classes: most_probable(&preprocessing.classes, &logits, self.top),
+        })
+    }
+}
+
+fn json(status: u16, value: &serde_json::Value) -> Page {
+    Page {
+        status,
+        ..Page::new(JSON, JSON_POLICY, format!("{value}\n"))
+    }
+}

@@ -1,0 +1,135 @@
+//! `da2s run --seeds`: the final network trained several times, and what that says.
+
+use std::fs;
+use std::path::Path;
+
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+
+use crate::{TINY, da2s, with};
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// The seeds of a summary without the times.
+fn seeds(run: &Path) -> Value {
+    let mut seeds = json(&run.join("summary.json"))["seeds"].clone();
+    for training in seeds["trainings"].as_array_mut().into_iter().flatten() {
+        assert!(training["train_time_s"].as_f64().unwrap() > 0.0);
+        training["train_time_s"] = Value::Null;
+    }
+    seeds
+}
+
+fn weights(run: &Path) -> Vec<u8> {
+    fs::read(run.join("network/best.safetensors")).unwrap()
+}
+
+#[test]
+fn the_network_is_trained_from_several_seeds_and_resumed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (run, once) = (temporary.path().join("run"), temporary.path().join("once"));
+    with("run", &TINY)
+        .args(["--seeds", "3", "--out"])
+        .arg(&run)
+        .assert()
+        .success()
+        .stdout(contains("  over 3 seeds").and(contains("95 % interval of the mean")))
+        .stderr(contains("training 2 of 3, from seed 2").and(contains("other seeds ")));
+    with("run", &TINY)
+        .args(["--quiet", "--out"])
+        .arg(&once)
+        .assert()
+        .success();
+    // The run's own network does not depend on the others, and the others are others.
+    assert!(weights(&run) == weights(&once));
+    assert_eq!(json(&once.join("summary.json")).get("seeds"), None);
+    let all: Vec<Vec<u8>> = ["s2", "s3"].map(|seed| weights(&run.join("seeds").join(seed))).into();
+    assert!(weights(&run) != all[0] && all[0] != all[1]);
+
+    let first = seeds(&run);
+    let accuracies: Vec<f64> = first["trainings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|training| training["accuracy"].as_f64().unwrap())
+        .collect();
+    assert_eq!(accuracies.len(), 3);
+    assert_eq!(accuracies[0], json(&run.join("summary.json"))["network_accuracy"]);
+    let mean = accuracies.iter().sum::<f64>() / 3.0;
+    assert!((first["mean"].as_f64().unwrap() - mean).abs() < 1e-9, "{first}");
+    assert!(first["deviation"].is_f64() && first["interval"][1].is_f64(), "{first}");
+    assert!(
+        fs::read_to_string(run.join("report.html"))
+            .unwrap()
+            .contains("mean and deviation")
+    );
+
+    // All have the same test images, and the same training images.
+    let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
+    for key in ["images", "train_images"] {
+        assert_eq!(evaluation(&run)[key], evaluation(&run.join("seeds/s2"))[key]);
+    }
+    let config: toml::Table = fs::read_to_string(run.join("seeds/s2/config.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(config["run"]["seed"].as_integer(), Some(1));
+    assert_eq!(config["network"]["seed"].as_integer(), Some(2));
+
+    // A run that was killed continues with what is missing, and ends with the same bits.
+    fs::remove_file(run.join("summary.json")).unwrap();
+    fs::remove_dir_all(run.join("seeds/s3")).unwrap();
+    let resumed = |arguments: &[&str]| {
+        let mut command = da2s();
+        command.args(["run", "--resume", "--out"]).arg(&run).args(arguments);
+        command.assert().success()
+    };
+    resumed(&[]).stderr(contains("training 2 of 3").not().and(contains("training 3 of 3")));
+    assert_eq!(seeds(&run), first);
+    assert!(weights(&run.join("seeds/s3")) == all[1]);
+
+    // Nothing is left to do; evaluation alone keeps them.
+    resumed(&[]).stderr(contains("training 3 of 3").not());
+    da2s()
+        .arg("evaluate")
+        .arg(&run)
+        .assert()
+        .success()
+        .stdout(contains("over 3 seeds"));
+    assert_eq!(seeds(&run), first);
+
+    // Their number may change when a run resumes, and those of another network are removed.
+    resumed(&["--seeds", "2", "--quiet"]).stdout(contains("over 2 seeds"));
+    assert_eq!(seeds(&run)["trainings"].as_array().unwrap().len(), 2);
+    da2s()
+        .args(["discretize", "--quiet", "--rule", "sequential"])
+        .arg(&run)
+        .assert()
+        .success();
+    assert!(!run.join("seeds").exists());
+}
+
+#[test]
+fn the_training_has_a_seed_of_its_own() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = |name: &str, seed: &str| {
+        let out = temporary.path().join(name);
+        with("run", &[&TINY[..], &[seed]].concat())
+            .args(["--quiet", "--out"])
+            .arg(&out)
+            .assert()
+            .success();
+        out
+    };
+    let (own, same, other) = (
+        run("own", "run.seed=1"),
+        run("same", "network.seed=1"),
+        run("other", "network.seed=7"),
+    );
+    let genotype = |run: &Path| fs::read(run.join("genotype.json")).unwrap();
+    assert!(genotype(&own) == genotype(&other));
+    assert!(weights(&own) == weights(&same) && weights(&own) != weights(&other));
+}

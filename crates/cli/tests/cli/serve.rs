@@ -1,0 +1,248 @@
+//! `da2s serve`: predictions over HTTP, and requests of attackers.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use predicates::prelude::*;
+use serde_json::Value;
+
+use crate::watch::{Server, copy};
+use crate::{da2s, finished};
+
+/// Images of several sizes and kinds.
+fn images(dir: &Path) -> Vec<PathBuf> {
+    let pixel = |x: u32, y: u32, salt: u32| ((x * 37 + y * 91 + salt * 53) % 256) as u8;
+    let grey = image::GrayImage::from_fn(8, 8, |x, y| image::Luma([pixel(x, y, 1)]));
+    let colour = image::RgbImage::from_fn(31, 20, |x, y| {
+        image::Rgb([pixel(x, y, 1), pixel(x, y, 2), pixel(x, y, 3)])
+    });
+    let paths = ["grey.png", "colour.jpg", "colour.bmp"].map(|name| dir.join(name));
+    grey.save(&paths[0]).unwrap();
+    colour.save(&paths[1]).unwrap();
+    colour.save(&paths[2]).unwrap();
+    paths.into()
+}
+
+/// Status and body of the answer to a POST with these headers.
+fn post(server: &Server, headers: &str, body: &[u8]) -> (u16, String) {
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{headers}\r\n",
+        server.host,
+        body.len()
+    );
+    let answer = server.send(&[head.as_bytes(), body].concat());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+fn classes(text: &str) -> Vec<(String, f64)> {
+    let value: Value = serde_json::from_str(text).unwrap();
+    let classes = value["classes"].as_array().unwrap().iter();
+    let class = |class: &Value| {
+        (
+            class["name"].as_str().unwrap().to_owned(),
+            class["probability"].as_f64().unwrap(),
+        )
+    };
+    classes.map(class).collect()
+}
+
+#[test]
+fn classes_are_those_of_predict() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::serve(finished());
+    for path in images(folder.path()) {
+        let output = da2s()
+            .args(["predict", "--json", "--quiet"])
+            .arg(finished())
+            .arg(&path)
+            .output()
+            .unwrap();
+        let expected: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let expected = classes(&expected[0].to_string());
+        let bytes = fs::read(&path).unwrap();
+        let (status, body) = post(&server, "Content-Type: application/x-www-form-urlencoded\r\n", &bytes);
+        assert_eq!(status, 200, "{body}");
+        let found = classes(&body);
+        assert_eq!(found.len(), 3);
+        for ((name, probability), (other, expected)) in found.iter().zip(&expected) {
+            assert!(
+                name == other && (probability - expected).abs() < 1e-5,
+                "{found:?} {expected:?}"
+            );
+        }
+        // A form with the same image.
+        let form = [
+            b"--edge\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a <b>.png\"\r\n\r\n",
+            &bytes[..],
+            b"\r\n--edge--\r\n",
+        ]
+        .concat();
+        let (status, body) = post(&server, "Content-Type: multipart/form-data; boundary=edge\r\n", &form);
+        assert_eq!((status, classes(&body)), (200, found), "{body}");
+        assert!(body.contains("\"image\":\"a <b>.png\""), "{body}");
+    }
+}
+
+#[test]
+fn the_page_and_what_it_needs_are_served() {
+    let server = Server::serve(finished());
+    let (status, headers, page) = server.get("/");
+    assert!(status == 200 && page.contains("/page.js"));
+    for header in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "nosniff",
+        "same-origin",
+        "no-store",
+    ] {
+        assert!(headers.contains(header), "{header}: {headers}");
+    }
+    assert!(!headers.contains("access-control"), "{headers}");
+    assert!(server.get("/page.js").2.contains("fetch(\"/predict\""));
+    assert!(server.get("/page.css").1.contains("text/css"));
+    let about: Value = serde_json::from_str(&server.get("/about").2).unwrap();
+    assert_eq!(
+        (&about["classes"][9], &about["channels"]),
+        (&Value::from("9"), &Value::from(1))
+    );
+    for path in ["/files/config.toml", "/report.html", "/../secret", "//predict"] {
+        assert_eq!(server.get(path).0, 404, "{path}");
+    }
+    assert_eq!(server.get("/predict").0, 405);
+}
+
+#[test]
+fn what_is_no_image_is_an_answer() {
+    let server = Server::serve(finished());
+    let form = "Content-Type: multipart/form-data; boundary=x\r\n";
+    for (headers, body, status, says) in [
+        ("", &b""[..], 422, "empty"),
+        ("", b"GIF89a", 422, "the image: "),
+        ("", b"{\"image\": 1}", 422, "the image: "),
+        ("Expect: 100-continue\r\n", b"\x89PNG\r\n\x1a\n", 422, ""),
+        (form, b"--x\r\n", 400, "form"),
+        (form, b"--x--\r\n", 400, "no file"),
+    ] {
+        let head = format!(
+            "POST /predict HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{headers}\r\n",
+            server.host,
+            body.len()
+        );
+        let answer = server.send(&[head.as_bytes(), body].concat());
+        let answer = answer.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&answer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let error: Value = serde_json::from_str(body).unwrap();
+        assert!(error["error"].as_str().unwrap().contains(says), "{answer}");
+    }
+}
+
+#[test]
+fn foreign_and_oversized_posts_are_refused() {
+    let server = Server::serve(finished());
+    let own = format!("Host: {}\r\n", server.host);
+    let length = "Content-Length: 4\r\n";
+    for (request, status) in [
+        (format!("POST /predict HTTP/1.1\r\nHost: evil.example\r\n{length}"), 403),
+        (
+            format!("POST /predict HTTP/1.1\r\n{own}Origin: http://evil.example\r\n{length}"),
+            403,
+        ),
+        (format!("POST /predict HTTP/1.1\r\n{own}Origin: null\r\n{length}"), 403),
+        (
+            format!("POST /predict HTTP/1.1\r\n{own}Sec-Fetch-Site: cross-site\r\n{length}"),
+            403,
+        ),
+        (format!("POST /predict HTTP/1.1\r\n{own}"), 411),
+        (
+            format!("POST /predict HTTP/1.1\r\n{own}Transfer-Encoding: chunked\r\n"),
+            411,
+        ),
+        (
+            format!("POST /predict HTTP/1.1\r\n{own}Content-Length: 33554433\r\n"),
+            413,
+        ),
+        (
+            format!("POST /predict HTTP/1.1\r\n{own}Content-Length: 18446744073709551616\r\n"),
+            413,
+        ),
+        (format!("POST /predict HTTP/1.1\r\n{own}{length}{length}"), 400),
+        (format!("POST / HTTP/1.1\r\n{own}{length}"), 405),
+        (format!("PUT /predict HTTP/1.1\r\n{own}{length}"), 405),
+        (
+            format!("OPTIONS /predict HTTP/1.1\r\n{own}Access-Control-Request-Method: POST\r\n"),
+            405,
+        ),
+    ] {
+        let answer = server.send(format!("{request}\r\nbody").as_bytes());
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}: {answer}"
+        );
+        assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
+        assert!(status != 405 || answer.contains("Allow: GET, HEAD, POST"), "{answer}");
+    }
+}
+
+/// Bodies that are announced and do not come hold no reader up.
+#[test]
+fn a_body_that_does_not_come_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = fs::read(&images(folder.path())[0]).unwrap();
+    let server = Server::serve(finished());
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nHost: {}\r\nContent-Length: 30000000\r\n\r\nx",
+        server.host
+    );
+    let mut held: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&server.host).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(post(&server, "", &image).0, 200);
+    // The oldest ones have made room, without an answer.
+    let mut rest = Vec::new();
+    let ended = held[0].read_to_end(&mut rest);
+    assert!(rest.is_empty(), "{ended:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_it_ends_whatever_is_open() {
+    let mut server = Server::serve(finished());
+    let mut held = TcpStream::connect(&server.host).unwrap();
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nHost: {}\r\nContent-Length: 9\r\n\r\n",
+        server.host
+    );
+    held.write_all(head.as_bytes()).unwrap();
+    assert_eq!(server.get("/").0, 200);
+    crate::watch::interrupt(&mut server);
+}
+
+#[test]
+fn other_machines_need_permission_and_a_run_a_network() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        da2s()
+            .arg("serve")
+            .arg(finished())
+            .args(["--http", address])
+            .assert()
+            .code(2)
+            .stderr(predicate::str::contains("add --public"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    copy(folder.path());
+    da2s()
+        .arg("serve")
+        .arg(folder.path())
+        .args(["--http", "0"])
+        .assert()
+        .code(5)
+        .stderr(predicate::str::contains("da2s train"));
+}

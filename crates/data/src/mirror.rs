@@ -1,0 +1,187 @@
+//! Which classes are mirror images of each other, so that flips teach wrong labels.
+//!
+//! Method: some training images of each class are shrunk to 16×16 grey pixels, with a mean of 0 and
+//! a norm of 1. Each image's nearest neighbour among the others says whether this test can
+//! recognise its class at all, and the nearest neighbour of its mirror image what a flip makes of
+//! it. Two classes are mirror images if most images of both are recognised, and most mirror images
+//! of each look like the other one. "Most" means that the lower end of Wilson's 95 % interval is
+//! above one half.
+//!
+//! Limits: it sees pixels, not meaning. Classes whose images differ in position or background, as
+//! in most photographs, are not recognised and never reported, even if they are mirror images
+//! ("left hand", "right hand"); a class that becomes something else than another class is not
+//! reported either ("3" becomes no digit). It is for symbols, letters, and aligned photographs.
+//! Contract: the same images give the same answer.
+
+use da2s_images::Image;
+use da2s_records::statistics::wilson;
+use rayon::prelude::*;
+
+/// Side of the compared images.
+const SIDE: usize = 16;
+/// Most images of a class, and of all classes together.
+const MOST_OF_CLASS: usize = 60;
+const MOST: usize = 1200;
+/// Fewest images of a class from which anything follows.
+const FEWEST: usize = 8;
+
+/// Two classes that are mirror images of each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mirrored {
+    /// The classes, in ascending order.
+    pub classes: [usize; 2],
+    /// The share of the mirrored images of each, in percent, that look most like the other.
+    pub percent: [f64; 2],
+}
+
+/// The pairs of `classes` classes that are mirror images of each other. `labels` are those of the
+/// training images, and `image` reads one; those that it cannot read are left out.
+pub fn mirrored(labels: &[u32], classes: usize, image: &(dyn Fn(usize) -> Option<Image> + Sync)) -> Vec<Mirrored> {
+    let chosen = chosen(labels, classes);
+    let read = |&index: &usize| Some((labels[index] as usize, Compared::new(&image(index)?)));
+    let images: Vec<(usize, Compared)> = chosen.par_iter().filter_map(read).collect();
+    // For each image the class of its nearest neighbour, and that of its mirror image's.
+    let neighbours: Vec<[usize; 2]> = (0..images.len())
+        .into_par_iter()
+        .map(|at| [false, true].map(|flipped| nearest(&images, at, flipped)))
+        .collect();
+    let mut counts = vec![0u64; classes];
+    let mut recognised = vec![0u64; classes];
+    let mut becomes = vec![vec![0u64; classes]; classes];
+    for ((class, _), [own, mirror]) in images.iter().zip(&neighbours) {
+        counts[*class] += 1;
+        recognised[*class] += u64::from(own == class);
+        becomes[*class][*mirror] += 1;
+    }
+    let most = |part: u64, class: usize| wilson(part, counts[class]).is_some_and(|[from, _]| from > 50.0);
+    let known = |class: usize| counts[class] >= FEWEST as u64 && most(recognised[class], class);
+    let mut found = Vec::new();
+    for a in 0..classes {
+        for b in a + 1..classes {
+            if known(a) && known(b) && most(becomes[a][b], a) && most(becomes[b][a], b) {
+                let percent = |from: usize, to: usize| 100.0 * becomes[from][to] as f64 / counts[from] as f64;
+                found.push(Mirrored {
+                    classes: [a, b],
+                    percent: [percent(a, b), percent(b, a)],
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Some images of each class, evenly spaced; none if there are too many classes for so few images.
+fn chosen(labels: &[u32], classes: usize) -> Vec<usize> {
+    let most = MOST_OF_CLASS.min(MOST / classes.max(1));
+    if most < FEWEST {
+        return Vec::new();
+    }
+    let mut of_class = vec![Vec::new(); classes];
+    for (index, &label) in labels.iter().enumerate() {
+        of_class[label as usize].push(index);
+    }
+    let spaced = |all: &Vec<usize>| -> Vec<usize> {
+        let count = all.len().min(most);
+        (0..count).map(|at| all[at * all.len() / count]).collect()
+    };
+    of_class.iter().flat_map(spaced).collect()
+}
+
+/// The class of the image that is nearest to the image `at`, or to its mirror image; itself is not
+/// among them.
+fn nearest(images: &[(usize, Compared)], at: usize, flipped: bool) -> usize {
+    let (own, compared) = &images[at];
+    let values = if flipped { &compared.flipped } else { &compared.values };
+    let others = images.iter().enumerate().filter(|(other, _)| *other != at);
+    let likeness = |other: &Compared| -> f32 { values.iter().zip(&other.values).map(|(a, b)| a * b).sum() };
+    let best = others
+        .map(|(_, (class, other))| (likeness(other), *class))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map_or(*own, |(_, class)| class)
+}
+
+/// An image as it is compared: [`SIDE`] × [`SIDE`] grey values of mean 0 and length 1.
+struct Compared {
+    values: Vec<f32>,
+    flipped: Vec<f32>,
+}
+
+impl Compared {
+    fn new(image: &Image) -> Self {
+        let fitted = image.fit(SIDE, 1.0);
+        let plane = SIDE * SIDE;
+        let mut values = vec![0.0f32; plane];
+        for channel in fitted.pixels().chunks_exact(plane) {
+            for (sum, &pixel) in values.iter_mut().zip(channel) {
+                *sum += f32::from(pixel);
+            }
+        }
+        let mean = values.iter().sum::<f32>() / plane as f32;
+        values.iter_mut().for_each(|value| *value -= mean);
+        let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+        if length > 0.0 {
+            values.iter_mut().for_each(|value| *value /= length);
+        }
+        let flipped = values
+            .chunks_exact(SIDE)
+            .flat_map(|row| row.iter().rev().copied())
+            .collect();
+        Self { values, flipped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DataOptions, Format, ImageShape, open};
+
+    /// Small drawings by rows, each `count` times with noise.
+    fn pairs(drawings: &[[&str; 5]], count: usize) -> Vec<[usize; 2]> {
+        let labels: Vec<u32> = (0..drawings.len() * count).map(|at| (at / count) as u32).collect();
+        let image = |index: usize| {
+            let pixel = |at: usize| {
+                let (row, column) = (at / 10 / 2, at % 10 / 2);
+                let ink = drawings[index / count][row].as_bytes()[column] == b'#';
+                let noise = (index * 7919 + at * 104_729) % 61;
+                (if ink { 180 } else { 10 } + noise) as u8
+            };
+            let shape = ImageShape {
+                channels: 1,
+                height: 10,
+                width: 10,
+            };
+            Some(Image::new(shape, (0..100).map(pixel).collect()))
+        };
+        mirrored(&labels, drawings.len(), &image)
+            .iter()
+            .map(|pair| pair.classes)
+            .collect()
+    }
+
+    const LEFT: [&str; 5] = ["..#..", ".#...", "#####", ".#...", "..#.."];
+    const RIGHT: [&str; 5] = ["..#..", "...#.", "#####", "...#.", "..#.."];
+    const UP: [&str; 5] = ["..#..", ".###.", "#.#.#", "..#..", "..#.."];
+    const B: [&str; 5] = ["#....", "#....", "####.", "#..#.", "####."];
+    const D: [&str; 5] = ["....#", "....#", ".####", ".#..#", ".####"];
+    const F: [&str; 5] = ["#####", "#....", "###..", "#....", "#...."];
+
+    #[test]
+    fn arrows_and_letters_are_mirror_images() {
+        assert_eq!(pairs(&[LEFT, UP, RIGHT], 10), [[0, 2]]);
+        assert_eq!(pairs(&[B, F, LEFT, D, RIGHT], 20), [[0, 3], [2, 4]]);
+    }
+
+    #[test]
+    fn other_classes_are_not() {
+        // A symmetric class, one whose mirror image is no class, and too few images.
+        assert_eq!(pairs(&[LEFT, UP, F], 10), [[0usize; 2]; 0]);
+        assert_eq!(pairs(&[B, UP], 20), [[0usize; 2]; 0]);
+        assert_eq!(pairs(&[LEFT, RIGHT], FEWEST - 1), [[0usize; 2]; 0]);
+        // Two names for one class: what is not recognised is not reported.
+        assert_eq!(pairs(&[UP, UP], 20), [[0usize; 2]; 0]);
+        assert_eq!(mirrored(&[], 0, &|_| None), []);
+        let digits = open(Format::Digits, None, &DataOptions::default()).unwrap();
+        let found = mirrored(digits.train.labels(), 10, &|index| digits.train.image(index).ok());
+        assert_eq!(found, []);
+    }
+}

@@ -1,0 +1,166 @@
+//! The file in a posted body: the body itself, or the file of a form.
+//!
+//! Reference: RFC 7578 (multipart/form-data) and RFC 2046, section 5.1. Contract: nothing is copied
+//! but the file's name, which is only for messages; a form has at most [`MOST_PARTS`] parts, whose
+//! heads are short.
+
+/// Limit on the number of parts of a form.
+const MOST_PARTS: usize = 16;
+/// Limit on the length of the head of a part.
+const MOST_HEAD_BYTES: usize = 4 << 10;
+/// Limit on the number of headers of a part.
+const MOST_HEADERS: usize = 8;
+/// Longest boundary, as RFC 2046 says.
+const MOST_BOUNDARY_BYTES: usize = 70;
+/// Longest name of a file that is kept, in characters.
+const MOST_NAME: usize = 200;
+
+/// A posted file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted<'a> {
+    /// Its name, if the form has one.
+    pub name: Option<String>,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Posted<'a> {
+    /// The file in `body` of this content type: of a form the first part that is a file, or its
+    /// only part; otherwise the body itself.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong with a form.
+    pub fn of(content_type: &str, body: &'a [u8]) -> Result<Self, &'static str> {
+        let mut words = content_type.split(';').map(str::trim);
+        let is_form = words
+            .next()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/form-data"));
+        if !is_form {
+            return Ok(Self {
+                name: None,
+                bytes: body,
+            });
+        }
+        let boundary = words.find_map(|word| {
+            let (key, value) = word.split_once('=')?;
+            key.trim()
+                .eq_ignore_ascii_case("boundary")
+                .then(|| value.trim().trim_matches('"'))
+        });
+        let boundary = boundary.filter(|text| !text.is_empty() && text.len() <= MOST_BOUNDARY_BYTES);
+        let parts = parts(body, boundary.ok_or("The form has no valid boundary.")?)?;
+        let file = parts.iter().position(|part| part.name.is_some());
+        match (file, parts.len()) {
+            (Some(at), _) => Ok(parts.into_iter().nth(at)),
+            (None, 1) => Ok(parts.into_iter().next()),
+            (None, _) => Ok(None),
+        }?
+        .ok_or("The form has no file.")
+    }
+}
+
+/// The parts of a form.
+fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Posted<'a>>, &'static str> {
+    const CUT: &str = "The form is incomplete.";
+    let delimiter = format!("\r\n--{boundary}").into_bytes();
+    // The first one may be at the very beginning.
+    let mut rest = if body.starts_with(&delimiter[2..]) {
+        &body[delimiter.len() - 2..]
+    } else {
+        split(body, &delimiter).ok_or(CUT)?.1
+    };
+    let mut parts = Vec::new();
+    while !rest.starts_with(b"--") {
+        if parts.len() == MOST_PARTS {
+            return Err("The form has too many parts.");
+        }
+        let (_, after_line) = split(rest, b"\r\n").ok_or(CUT)?;
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let head = &after_line[..after_line.len().min(MOST_HEAD_BYTES)];
+        let Ok(httparse::Status::Complete((length, headers))) = httparse::parse_headers(head, &mut headers) else {
+            return Err("A part of the form has an invalid head.");
+        };
+        let disposition = headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case("Content-Disposition"));
+        let name = disposition.and_then(|header| file_name(&String::from_utf8_lossy(header.value)));
+        let (bytes, after) = split(&after_line[length..], &delimiter).ok_or(CUT)?;
+        parts.push(Posted { name, bytes });
+        rest = after;
+    }
+    Ok(parts)
+}
+
+/// What is before and after the first `mark` in `bytes`.
+fn split<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = bytes.windows(mark.len()).position(|window| window == mark)?;
+    Some((&bytes[..at], &bytes[at + mark.len()..]))
+}
+
+/// The name of the file in a Content-Disposition: `form-data; name="image"; filename="cat.jpg"`.
+fn file_name(disposition: &str) -> Option<String> {
+    const KEY: &str = "filename=";
+    let at = disposition.to_ascii_lowercase().find(KEY)?;
+    let value = &disposition[at + KEY.len()..];
+    let name = match value.strip_prefix('"') {
+        // Browsers write a quote in a name as %22.
+        Some(quoted) => quoted.split('"').next(),
+        None => value.split(';').next(),
+    };
+    Some(name?.chars().take(MOST_NAME).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: &str = "multipart/form-data; boundary=\"x-y\"";
+
+    fn file(parts: &str) -> Result<Posted<'_>, &'static str> {
+        Posted::of(FORM, parts.as_bytes())
+    }
+
+    #[test]
+    fn a_body_is_the_file_and_of_a_form_the_file_in_it() {
+        for kind in [
+            "",
+            "image/png",
+            "application/x-www-form-urlencoded",
+            "nonsense; boundary=x",
+        ] {
+            assert_eq!(
+                Posted::of(kind, b"bytes"),
+                Ok(Posted {
+                    name: None,
+                    bytes: b"bytes"
+                })
+            );
+        }
+        let text = "--x-y\r\nContent-Disposition: form-data; name=\"top\"\r\n\r\n3\r\n";
+        let image = "--x-y\r\nContent-Type: image/png\r\ncontent-disposition: form-data; name=\"a\"; FileName=\"a b.png\"\r\n\r\n\r\n--x\r\n\r\n";
+        let found = file(&format!("{text}{image}--x-y--\r\n")).map(|posted| (posted.name, posted.bytes.to_vec()));
+        assert_eq!(found, Ok((Some("a b.png".to_owned()), b"\r\n--x\r\n".to_vec())));
+        // With words before and after.
+        let found = file(&format!("hello\r\n{image}--x-y-- bye")).map(|posted| posted.bytes.len());
+        assert_eq!(found, Ok(7));
+        let alone = file(&format!("{text}--x-y--")).map(|posted| posted.bytes.to_vec());
+        assert_eq!(alone, Ok(b"3".to_vec()));
+    }
+
+    #[test]
+    fn damaged_forms_are_refused() {
+        let part = "--x-y\r\nA: b\r\n\r\n1\r\n";
+        assert_eq!(
+            Posted::of("multipart/form-data", b""),
+            Err("The form has no valid boundary.")
+        );
+        for cut in ["", "--x-y", "--x-y\r\n\r\n", &part[..part.len() - 2], part] {
+            assert!(file(cut).is_err(), "{cut}");
+        }
+        assert_eq!(file("--x-y--\r\n"), Err("The form has no file."));
+        assert_eq!(file(&format!("{part}{part}--x-y--")), Err("The form has no file."));
+        assert_eq!(file(&part.repeat(17)), Err("The form has too many parts."));
+        let long = format!("--x-y\r\nA: {}\r\n\r\n1\r\n--x-y--", "b".repeat(5000));
+        assert_eq!(file(&long), Err("A part of the form has an invalid head."));
+    }
+}
