@@ -6,7 +6,10 @@ use burn::tensor::module::{avg_pool2d, batch_norm, batch_norm_train, conv2d, max
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Int, Tensor, TensorData, activation::relu};
 
-use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NORM_EPSILON, NormWeights, PoolKind, Weight};
+use da2s_plan::{
+    ActivationFunction, Block, CellPlan, Choice, ConvolutionWeights, Layout, NORM_EPSILON, NormWeights, PoolKind,
+    Weight,
+};
 
 use crate::cell::{Call, NormStatistics, Output};
 
@@ -90,6 +93,8 @@ impl Interpreter {
         match choice.block {
             Block::Identity => x,
             Block::Relu => relu(x),
+            Block::Relu6 => activated(x, ActivationFunction::Relu6),
+            Block::HardSwish => activated(x, ActivationFunction::HardSwish),
             Block::Norm => self.normalised(x, norms.first()),
             Block::Take { .. } | Block::Shuffle { .. } => moved_channels(x, choice),
             Block::Zero { stride } => {
@@ -182,9 +187,10 @@ impl Interpreter {
                 relu: with_relu,
                 kernel,
                 stride,
+                activation,
                 ..
             } => {
-                let mut x = x;
+                let mut x = if with_relu { relu(x) } else { x };
                 let depthwise = convolutions.len() - 2;
                 for (index, (weights, norm)) in convolutions.iter().zip(&norms).enumerate() {
                     let options = if index == depthwise {
@@ -193,7 +199,7 @@ impl Interpreter {
                     } else {
                         ConvOptions::new([1; 2], [0; 2], [1; 2], 1)
                     };
-                    let read = if index > 0 || with_relu { relu(x) } else { x };
+                    let read = if index > 0 { activated(x, activation) } else { x };
                     x = self.convolution(read, weights, options);
                     x = self.normalised(x, Some(norm));
                 }
@@ -270,6 +276,16 @@ impl Interpreter {
             variance: Tensor::cat(variances, 0),
             live: live.contains(&false).then(|| live.into()),
         })
+    }
+}
+
+/// The activation function of `x`.
+fn activated(x: Tensor<4>, function: ActivationFunction) -> Tensor<4> {
+    let relu6 = |x: Tensor<4>| x.clamp(0.0, 6.0);
+    match function {
+        ActivationFunction::Relu => relu(x),
+        ActivationFunction::Relu6 => relu6(x),
+        ActivationFunction::HardSwish => x.clone() * relu6(x + 3.0) / 6.0,
     }
 }
 

@@ -7,7 +7,9 @@ mod reference;
 
 use da2s_engine::CellPlan;
 use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
-use plans::{Numbers, chain, darts, every_side, final_network, head, nas_bench_201, reduction, residual, stem};
+use plans::{
+    Numbers, activated_chain, chain, darts, every_side, final_network, head, nas_bench_201, reduction, residual, stem,
+};
 
 /// A cell, how to call it, and the expected results.
 struct Case {
@@ -47,6 +49,12 @@ fn case(name: &'static str, plan: CellPlan, sizes: &[(usize, usize)], batch: usi
         call,
         d_output,
     }
+}
+
+/// The case with weights so large that values reach all pieces of an activation function.
+fn wide(mut case: Case) -> Case {
+    case.call.weights.iter_mut().for_each(|weight| *weight *= 8.0);
+    case
 }
 
 /// All results of one call.
@@ -194,6 +202,14 @@ fn all() -> Vec<Case> {
         case("every side at stride 2", every_side(6, 2), &[(8, 7)], 3, 14),
         case("chain of bottlenecks", chain(5, 7, 1), &[(6, 5)], 3, 15),
         case("chain of bottlenecks at stride 2", chain(16, 6, 2), &[(9, 8)], 3, 16),
+        wide(case("activation functions", activated_chain(5, 7, 1), &[(6, 5)], 3, 23)),
+        wide(case(
+            "activation functions at stride 2",
+            activated_chain(16, 6, 2),
+            &[(9, 8)],
+            3,
+            24,
+        )),
         case("residual layers", residual(5, 7, 1), &[(6, 5)], 3, 19),
         case("residual layers at stride 2", residual(16, 6, 2), &[(9, 8)], 3, 20),
     ]
@@ -293,6 +309,13 @@ fn results_do_not_depend_on_the_number_of_threads() {
         case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11),
         case("threads of a chain", chain(8, 16, 2), &[(9, 8)], 37, 17),
         case("threads of residual layers", residual(8, 16, 2), &[(9, 8)], 37, 21),
+        wide(case(
+            "threads of activation functions",
+            activated_chain(8, 16, 2),
+            &[(9, 8)],
+            37,
+            25,
+        )),
     ] {
         let on = |threads: usize| {
             rayon::ThreadPoolBuilder::new()
@@ -348,6 +371,13 @@ fn every_level_matches_the_reference() {
             case("levels", darts(9, 5, 3), &[(6, 5); 2], 3, 12),
             case("levels of a chain", chain(9, 5, 2), &[(7, 6)], 3, 18),
             case("levels of residual layers", residual(9, 5, 2), &[(7, 6)], 3, 22),
+            wide(case(
+                "levels of activation functions",
+                activated_chain(9, 5, 2),
+                &[(7, 6)],
+                3,
+                26,
+            )),
         ] {
             let expected = reference::run(&case.plan, &case.call, &case.d_output);
             let (sizes, batch) = (&case.call.sizes, case.call.batch);

@@ -228,6 +228,7 @@ fn numbers(len: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use da2s_engine::ActivationFunction;
 
     #[test]
     fn every_subject_has_the_median_of_its_times() {
@@ -236,6 +237,7 @@ mod tests {
             kernel: 3,
             stride: 1,
             expansion: 3,
+            activation: ActivationFunction::Relu,
         };
         let subjects = [
             Subject::Block {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
-use da2s_engine::{Block, CellPlan, CellPlanBuilder, NetworkPlan, PoolKind, StagePlan, WeightRole};
+use da2s_engine::{ActivationFunction, Block, CellPlan, CellPlanBuilder, NetworkPlan, PoolKind, StagePlan, WeightRole};
 use da2s_infer::int8::{Int8Network, Int8Runner, RangeSetting, quantise, to_bytes};
 use da2s_infer::{Deployed, Network, Precision};
 use da2s_kernels::int8::Level;
@@ -62,6 +62,7 @@ fn bottleneck(relu: bool, stride: usize, expansion: usize) -> Block {
         kernel: 5,
         stride,
         expansion,
+        activation: ActivationFunction::Relu,
     }
 }
 
@@ -102,6 +103,21 @@ fn stages() -> Vec<(&'static str, Vec<Option<usize>>, CellPlan)> {
         .edge(0, 1, residual)
         .edge(1, 2, inverted)
         .edge(2, 3, one(bottleneck(true, 1, 1), "p"))
+        .edge(
+            2,
+            3,
+            one(bottleneck(false, 1, 2).with_activation(ActivationFunction::Relu6), "s"),
+        )
+        .edge(
+            2,
+            3,
+            one(
+                bottleneck(false, 1, 1).with_activation(ActivationFunction::HardSwish),
+                "t",
+            ),
+        )
+        .edge(1, 3, one(Block::Relu6, "u"))
+        .edge(1, 3, one(Block::HardSwish, "v"))
         .edge(1, 3, one(conv(3, 1, false, false, true), "q"))
         .edge(3, 4, one(bottleneck(false, 2, 2), "r"))
         .output([4]);

@@ -3,6 +3,7 @@
 //! The right border of a row is the left border of the next, so a [`Padded`] image is only slightly
 //! larger than the image, and every row is one flat run.
 
+use crate::activation::{self, Activation};
 use crate::elementwise;
 use crate::level::Level;
 use crate::taps::Taps;
@@ -135,11 +136,19 @@ impl Padded {
         }
     }
 
-    /// Writes max(scale · `image` + shift, 0) (tables) inside the border, which is left unchanged.
-    pub fn affine_relu_from(&self, level: Level, image: &[f32], scale: &[f32], shift: &[f32], data: &mut [f32]) {
+    /// Writes the function of scale · `image` + shift (tables) inside the border, which is left
+    /// unchanged.
+    pub fn affine_from(
+        &self,
+        (level, function): (Level, Activation),
+        image: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+        data: &mut [f32],
+    ) {
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
-            elementwise::affine_relu(level, row, scale, shift, &mut data[at..at + row.len()]);
+            activation::apply_affine(level, function, row, scale, shift, &mut data[at..at + row.len()]);
         }
     }
 }

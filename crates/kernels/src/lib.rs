@@ -10,6 +10,7 @@
 //! until they fill whole vectors, so that a row with any number of channels is one flat run of full
 //! vectors.
 
+mod activation;
 pub mod dense;
 pub mod depthwise;
 pub mod elementwise;
@@ -27,6 +28,7 @@ mod simd;
 pub mod table;
 mod taps;
 
+pub use activation::{Activation, add_gradient, apply, apply_affine};
 pub use image::{Extent, Padded, Phase, View, Window};
 pub use level::{Level, cpu_level};
 pub use prefetch::prefetch;

@@ -10,6 +10,7 @@
 //! (Chan, Golub, LeVeque, 1983). This avoids cancellation, and the order of summation does not
 //! depend on the number of threads.
 
+use crate::activation::{Activation, Function, HardSwish, Relu, Relu6};
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
 use crate::table;
@@ -82,10 +83,11 @@ pub fn gradient_sums(
     table::fold(products, channels, second);
 }
 
-/// `g = g where scale · z + shift > 0, else 0` (the gradient of ReLU after a norm), and its sums S₁
-/// and S₂. `tables`: scale, shift and μ. Otherwise as for [`gradient_sums`].
+/// `g` times the slope of `function` at scale · z + shift (the gradient of an activation function
+/// after a norm), and its sums S₁ and S₂. `tables`: scale, shift and μ. Otherwise as for
+/// [`gradient_sums`].
 pub fn gate_sums(
-    level: Level,
+    (level, function): (Level, Activation),
     z: &[f32],
     tables: [&[f32]; 3],
     g: &mut [f32],
@@ -97,17 +99,15 @@ pub fn gate_sums(
     assert!(g.len() == z.len() && tables.iter().all(|table| table.len() == table::length(channels)));
     let [_, sums, products] = self::tables(scratch, period);
     let sum_pointers = [sums.as_mut_ptr(), products.as_mut_ptr()];
+    let (tables, count) = (tables.map(<[f32]>::as_ptr), g.len());
+    let (z, g) = (z.as_ptr(), g.as_mut_ptr());
     // SAFETY: runs of one length, tables of `period` floats.
     unsafe {
-        run_gate(
-            level,
-            z.as_ptr(),
-            g.as_mut_ptr(),
-            tables.map(<[f32]>::as_ptr),
-            sum_pointers,
-            g.len(),
-            period,
-        )
+        match function {
+            Activation::Relu => run_gate::<Relu>(level, z, g, tables, sum_pointers, count, period),
+            Activation::Relu6 => run_gate::<Relu6>(level, z, g, tables, sum_pointers, count, period),
+            Activation::HardSwish => run_gate::<HardSwish>(level, z, g, tables, sum_pointers, count, period),
+        }
     };
     table::fold(sums, channels, first);
     table::fold(products, channels, second);
@@ -121,7 +121,7 @@ fn tables(scratch: &mut [f32], period: usize) -> [&mut [f32]; 3] {
 
 per_level! {
     unsafe fn run_moments {} {} (runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) = moments_body;
-    unsafe fn run_gate {} {} (z: *const f32, g: *mut f32, tables: [*const f32; 3], sums: [*mut f32; 2], count: usize, period: usize) = gate_body;
+    unsafe fn run_gate {F: Function} {F} (z: *const f32, g: *mut f32, tables: [*const f32; 3], sums: [*mut f32; 2], count: usize, period: usize) = gate_body;
     unsafe fn run_dots {} {} (runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) = dots_body;
 }
 
@@ -229,7 +229,7 @@ unsafe fn none_from<S: Simd>(sums: [*mut f32; 2], first: usize, period: usize) {
 /// Requires the instructions of `S`; `z` and `g` have `count` floats and the tables `period`
 /// floats.
 #[inline(always)]
-unsafe fn gate_body<S: Simd>(
+unsafe fn gate_body<S: Simd, F: Function>(
     z: *const f32,
     g: *mut f32,
     tables: [*const f32; 3],
@@ -250,7 +250,7 @@ unsafe fn gate_body<S: Simd>(
                 for [first, second] in &mut totals {
                     if at < full {
                         let x = S::load(z.add(at));
-                        let gated = S::where_positive(S::fma(x, scale, shift), S::load(g.add(at)));
+                        let gated = F::gradient::<S>(S::fma(x, scale, shift), S::load(g.add(at)));
                         S::store(g.add(at), gated);
                         *first = S::add(*first, gated);
                         *second = S::fma(gated, S::sub(x, mu), *second);
@@ -270,7 +270,7 @@ unsafe fn gate_body<S: Simd>(
             let (scale, shift) = (S::load(tables[0].add(pattern)), S::load(tables[1].add(pattern)));
             let mu = S::load(tables[2].add(pattern));
             let x = S::load_first(z.add(full), left);
-            let gated = S::where_positive(S::fma(x, scale, shift), S::load_first(g.add(full), left));
+            let gated = F::gradient::<S>(S::fma(x, scale, shift), S::load_first(g.add(full), left));
             S::store_first(g.add(full), gated, left);
             let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
             S::store(first, S::add(S::load(first), gated));

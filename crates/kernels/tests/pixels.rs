@@ -2,7 +2,7 @@
 
 mod plain;
 
-use da2s_kernels::{Level, Padded, Window, elementwise, norm, pool, table};
+use da2s_kernels::{Activation, Level, Padded, Window, elementwise, norm, pool, table};
 use plain::{CHANNELS, Numbers, SIZES, assert_close, sizes, walk};
 
 #[test]
@@ -137,7 +137,7 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
                 let mut gated = g.clone();
                 let (mut gated_first, mut gated_second) = (vec![0.0; channels], vec![0.0; channels]);
                 norm::gate_sums(
-                    level,
+                    (level, Activation::Relu),
                     &z,
                     [&scale, &shift, &center],
                     &mut gated,
@@ -261,6 +261,85 @@ fn elementwise_case(level: Level, channels: usize, pixels: usize) {
         run(&|to| elementwise::add_gradient(level, &g, &x, [a, b, d], to)),
         expect(&|_, x, g, to, [a, b, d]| to + a * g + b * x + d),
     );
+}
+
+#[test]
+fn activation_functions_match_plain_loops() {
+    let relu6 = |x: f64| x.clamp(0.0, 6.0);
+    let value = |function, x: f64| match function {
+        Activation::Relu => x.max(0.0),
+        Activation::Relu6 => relu6(x),
+        Activation::HardSwish => x * relu6(x + 3.0) / 6.0,
+    };
+    let inside = |x: f64, least: f64, most: f64| if x > least && x < most { 1.0 } else { 0.0 };
+    let slope = |function, x: f64| match function {
+        Activation::Relu => inside(x, 0.0, f64::INFINITY),
+        Activation::Relu6 => inside(x, 0.0, 6.0),
+        Activation::HardSwish => inside(x, 3.0, f64::INFINITY) + inside(x, -3.0, 3.0) * (2.0 * x + 3.0) / 6.0,
+    };
+    for (function, level) in [Activation::Relu, Activation::Relu6, Activation::HardSwish]
+        .into_iter()
+        .flat_map(|function| Level::available().into_iter().map(move |level| (function, level)))
+    {
+        for &channels in sizes(CHANNELS, &[3, 20]) {
+            let (pixels, period) = (19, table::length(channels));
+            let mut numbers = Numbers::new(channels);
+            let mut wide = |count: usize| -> Vec<f32> { numbers.take(count).iter().map(|x| 9.0 * x).collect() };
+            let (z, g, start) = (
+                wide(pixels * channels),
+                wide(pixels * channels),
+                wide(pixels * channels),
+            );
+            let mut tables = [(); 3].map(|()| vec![0.0; period]);
+            for table in &mut tables {
+                let values = wide(channels);
+                table::fill(table, values.iter().map(|x| x / 6.0), channels);
+            }
+            let [scale, shift, center] = [0, 1, 2].map(|at| &tables[at][..]);
+            let what = format!("{function:?}, {}, {channels} channels", level.name());
+            let of = |at: usize| {
+                let c = at % channels;
+                f64::from(z[at]) * f64::from(scale[c]) + f64::from(shift[c])
+            };
+            let all = |value: &dyn Fn(usize) -> f64| (0..z.len()).map(value).collect::<Vec<f64>>();
+            let mut to = start.clone();
+            da2s_kernels::apply(level, function, &z, &mut to);
+            assert_close(&what, &to, &all(&|at| value(function, f64::from(z[at]))), 1e-6);
+            da2s_kernels::apply_affine(level, function, &z, scale, shift, &mut to);
+            assert_close(&what, &to, &all(&|at| value(function, of(at))), 1e-5);
+            let mut to = start.clone();
+            da2s_kernels::add_gradient(level, function, &z, &g, scale, &mut to);
+            let expected = all(&|at| {
+                let g = f64::from(g[at]) * f64::from(scale[at % channels]);
+                f64::from(start[at]) + g * slope(function, f64::from(z[at]))
+            });
+            assert_close(&what, &to, &expected, 1e-5);
+            let mut to = g.clone();
+            let mut sums = [(); 2].map(|()| vec![0.0; channels]);
+            let [first, second] = &mut sums;
+            let mut scratch = vec![f32::NAN; 3 * period];
+            norm::gate_sums(
+                (level, function),
+                &z,
+                [scale, shift, center],
+                &mut to,
+                &mut scratch,
+                first,
+                second,
+            );
+            let expected = all(&|at| f64::from(g[at]) * slope(function, of(at)));
+            assert_close(&what, &to, &expected, 1e-5);
+            let mut totals = [(); 2].map(|()| vec![0.0; channels]);
+            for (at, g) in expected.iter().enumerate() {
+                let c = at % channels;
+                totals[0][c] += g;
+                totals[1][c] += g * (f64::from(z[at]) - f64::from(center[c]));
+            }
+            for (sums, totals) in sums.iter().zip(&totals) {
+                assert_close(&what, sums, totals, 1e-4);
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //! The layers run one after another in the order of the plan. Contract: a layer is a convolution, a
 //! pool, a batch norm without a convolution, a sum, a concatenation, the global mean or the
 //! classifier, and writes a tensor of its own; ReLU and batch norm after a convolution belong to
-//! the layer that they follow or precede. A sum is written over one of its terms if that term is
-//! not needed otherwise; an identity writes nothing. The image counts; scratch memory inside a
-//! layer does not.
+//! the layer that they follow or precede, and so do other activation functions. A sum is written
+//! over one of its terms if that term is not needed otherwise; an identity writes nothing. The
+//! image counts; scratch memory inside a layer does not.
 
 use crate::block::Block;
 use crate::cell::{CellPlan, Choice};
@@ -158,8 +158,8 @@ impl Walk {
         let after = choice.block.output_side(height) * choice.block.output_side(width);
         let (inputs, outputs) = (choice.inputs, choice.outputs);
         let lens = match choice.block {
-            // The sum that reads a ReLU computes it.
-            Block::Identity | Block::Relu => {
+            // The sum or the layer beside an activation function computes it.
+            Block::Identity | Block::Relu | Block::Relu6 | Block::HardSwish => {
                 return Value {
                     tensor: source,
                     own: false,
@@ -194,6 +194,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation_function::ActivationFunction;
     use crate::arena::{Arena, breadth};
     use crate::block::PoolKind;
     use crate::cell::CellPlanBuilder;
@@ -204,6 +205,7 @@ mod tests {
             kernel,
             stride,
             expansion,
+            activation: ActivationFunction::Relu,
         }
     }
 

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::activation_function::ActivationFunction;
+
 /// What a block computes. ReLU comes first where a block has one; batch norm comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -21,6 +23,10 @@ pub enum Block {
     Norm,
     /// ReLU alone: the shortcut beside a [`Block::Basic`] that keeps size and channels.
     Relu,
+    /// [ReLU6](ActivationFunction::Relu6) alone.
+    Relu6,
+    /// [Hard-swish](ActivationFunction::HardSwish) alone.
+    HardSwish,
     /// Channels `first..` of the input, as many as the output has.
     Take {
         /// First channel that is copied.
@@ -80,9 +86,9 @@ pub enum Block {
         /// How often the sequence is applied.
         stages: usize,
     },
-    /// [ReLU →] pointwise to `expansion` times the channels → batch norm → ReLU → depthwise k×k →
-    /// batch norm → ReLU → pointwise → batch norm (Sandler et al., "MobileNetV2", 2018, table 1;
-    /// the residual is an identity beside it). An expansion of 1 has no first pointwise
+    /// [ReLU →] pointwise to `expansion` times the channels → batch norm → activation → depthwise
+    /// k×k → batch norm → activation → pointwise → batch norm (Sandler et al., "MobileNetV2", 2018,
+    /// table 1; the residual is an identity beside it). An expansion of 1 has no first pointwise
     /// convolution, as there. The depthwise convolution has the stride; padding keeps the size at
     /// stride 1.
     InvertedBottleneck {
@@ -94,6 +100,9 @@ pub enum Block {
         stride: usize,
         /// Hidden channels, in multiples of the input's.
         expansion: usize,
+        /// The activation function after its first batch norms.
+        #[serde(default, skip_serializing_if = "ActivationFunction::is_relu")]
+        activation: ActivationFunction,
     },
     /// ReLU → k×k convolution → batch norm → ReLU → k×k convolution → batch norm: the residual
     /// branch of ResNet's basic block (He et al., "Deep Residual Learning for Image Recognition",
@@ -121,7 +130,13 @@ impl Block {
     /// Stride of the whole block.
     pub fn stride(self) -> usize {
         match self {
-            Self::Identity | Self::Norm | Self::Relu | Self::Take { .. } | Self::Shuffle { .. } => 1,
+            Self::Identity
+            | Self::Norm
+            | Self::Relu
+            | Self::Relu6
+            | Self::HardSwish
+            | Self::Take { .. }
+            | Self::Shuffle { .. } => 1,
             Self::FactorizedReduce => 2,
             Self::Zero { stride }
             | Self::Pool { stride, .. }
@@ -140,7 +155,13 @@ impl Block {
                 .map_or(0, |room| room / stride + 1)
         };
         match self {
-            Self::Identity | Self::Norm | Self::Relu | Self::Take { .. } | Self::Shuffle { .. } => side,
+            Self::Identity
+            | Self::Norm
+            | Self::Relu
+            | Self::Relu6
+            | Self::HardSwish
+            | Self::Take { .. }
+            | Self::Shuffle { .. } => side,
             Self::Zero { stride }
             | Self::Separable { stride, .. }
             | Self::InvertedBottleneck { stride, .. }
@@ -179,6 +200,8 @@ impl Block {
             | Self::Identity
             | Self::Norm
             | Self::Relu
+            | Self::Relu6
+            | Self::HardSwish
             | Self::Pool { .. }
             | Self::FactorizedReduce
             | Self::Conv { .. }
@@ -191,15 +214,49 @@ impl Block {
     /// Whether drop-path may drop the block: true for all blocks with arithmetic.
     pub fn can_drop(self) -> bool {
         match self {
-            Self::Identity | Self::Zero { .. } | Self::Norm | Self::Relu | Self::Take { .. } | Self::Shuffle { .. } => {
-                false
-            }
+            Self::Identity
+            | Self::Zero { .. }
+            | Self::Norm
+            | Self::Relu
+            | Self::Relu6
+            | Self::HardSwish
+            | Self::Take { .. }
+            | Self::Shuffle { .. } => false,
             Self::Pool { .. }
             | Self::FactorizedReduce
             | Self::Conv { .. }
             | Self::Separable { .. }
             | Self::InvertedBottleneck { .. }
             | Self::Basic { .. } => true,
+        }
+    }
+
+    /// The activation function inside the block.
+    pub const fn activation(self) -> ActivationFunction {
+        match self {
+            Self::InvertedBottleneck { activation, .. } => activation,
+            _ => ActivationFunction::Relu,
+        }
+    }
+
+    /// The block with this activation function, if it has one.
+    #[must_use]
+    pub fn with_activation(self, with: ActivationFunction) -> Self {
+        match self {
+            Self::InvertedBottleneck {
+                relu,
+                kernel,
+                stride,
+                expansion,
+                activation: _,
+            } => Self::InvertedBottleneck {
+                relu,
+                kernel,
+                stride,
+                expansion,
+                activation: with,
+            },
+            other => other,
         }
     }
 
@@ -213,6 +270,8 @@ impl Block {
             | Self::Identity
             | Self::Norm
             | Self::Relu
+            | Self::Relu6
+            | Self::HardSwish
             | Self::Take { .. }
             | Self::Shuffle { .. }
             | Self::Pool { .. } => 0,

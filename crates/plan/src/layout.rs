@@ -133,7 +133,13 @@ impl<'a> Layouter<'a> {
 
     fn place(mut self, block: Block, inputs: usize, outputs: usize, first: usize) -> Layout {
         match block {
-            Block::Zero { .. } | Block::Identity | Block::Relu | Block::Take { .. } | Block::Shuffle { .. } => {}
+            Block::Zero { .. }
+            | Block::Identity
+            | Block::Relu
+            | Block::Relu6
+            | Block::HardSwish
+            | Block::Take { .. }
+            | Block::Shuffle { .. } => {}
             Block::Norm => self.norm(&format!(".{first}"), outputs),
             Block::Pool { norm, .. } => {
                 if norm {
@@ -236,6 +242,7 @@ impl<'a> Layouter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation_function::ActivationFunction;
 
     #[test]
     fn weights_and_norms_are_contiguous() {
@@ -296,6 +303,7 @@ mod tests {
                 kernel: 5,
                 stride: 2,
                 expansion,
+                activation: ActivationFunction::Relu,
             };
             let layout = block.layout(4, 6, false, 0);
             let kernels = layout.convolutions.into_iter().map(|weights| weights.kernel);

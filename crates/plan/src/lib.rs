@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activation_function;
 mod activations;
 mod arena;
 mod block;
@@ -16,6 +17,7 @@ mod network;
 mod shape;
 mod steps;
 
+pub use activation_function::ActivationFunction;
 pub use activations::{Activation, RunningStage, activations};
 pub use arena::{Arena, breadth};
 pub use block::{Block, PoolKind};

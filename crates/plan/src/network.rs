@@ -308,7 +308,7 @@ impl PlacedBlock {
         let same = inputs == outputs;
         let fits = match *block {
             Block::Zero { stride } => in_range("a stride", stride, LARGEST_KERNEL).map(|()| true)?,
-            Block::Identity | Block::Norm | Block::Relu => same,
+            Block::Identity | Block::Norm | Block::Relu | Block::Relu6 | Block::HardSwish => same,
             // Only cells of super-networks move channels.
             Block::Take { .. } | Block::Shuffle { .. } => false,
             Block::FactorizedReduce => outputs >= 2,

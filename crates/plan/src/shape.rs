@@ -36,6 +36,8 @@ impl Block {
             Self::Identity => "identity".to_owned(),
             Self::Norm => "norm".to_owned(),
             Self::Relu => "relu".to_owned(),
+            Self::Relu6 => "relu6".to_owned(),
+            Self::HardSwish => "hard_swish".to_owned(),
             Self::Take { .. } => "take".to_owned(),
             Self::Shuffle { .. } => "shuffle".to_owned(),
             Self::Pool { kind, kernel, .. } => {
@@ -61,8 +63,13 @@ impl Block {
                 relu,
                 kernel,
                 expansion,
+                activation,
                 ..
-            } => format!("{}mbconv_k{kernel}_e{expansion}", after_relu(relu)),
+            } => format!(
+                "{}mbconv_k{kernel}_e{expansion}{}",
+                after_relu(relu),
+                activation.suffix()
+            ),
             Self::Basic { kernel, .. } => format!("basic_block_k{kernel}"),
         }
     }
@@ -116,6 +123,7 @@ impl fmt::Display for BlockShape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation_function::ActivationFunction;
 
     #[test]
     fn a_block_is_named_with_its_sizes() {
@@ -124,9 +132,12 @@ mod tests {
             kernel: 5,
             stride: 2,
             expansion: 6,
+            activation: ActivationFunction::Relu,
         };
         let text = block.shape(24, 40, (16, 12)).to_string();
         assert_eq!(text, "mbconv_k5_e6, 24 to 40 channels, 16×12 pixels, stride 2");
+        let swish = block.with_activation(ActivationFunction::HardSwish);
+        assert_eq!(swish.name(), "mbconv_k5_e6_hard_swish");
         assert_eq!(block.shortcut(24, 24), None);
         let basic = Block::Basic { kernel: 3, stride: 1 };
         assert_eq!((basic.shortcut(8, 8), basic.shortcut(8, 9)), (Some(Block::Relu), None));

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activation;
 pub mod arch_201;
 mod darts;
 mod genotype;
@@ -22,6 +23,7 @@ mod reductions;
 mod settings;
 mod target;
 
+pub use activation::ActivationName;
 pub(crate) use darts::darts_operations;
 pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge, PublishedGenotype};
 pub use graph::CellGraph;

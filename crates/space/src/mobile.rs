@@ -8,6 +8,7 @@
 //! first layer of a stage has its stride and its channels; the others have a residual and may be
 //! removed.
 
+use da2s_plan::ActivationFunction;
 use da2s_settings::words;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,9 @@ pub struct ChainShape {
     /// after the stages, and channels in exact proportion.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plain: bool,
+    /// The activation function of the whole network.
+    #[serde(default, skip_serializing_if = "ActivationFunction::is_relu")]
+    pub activation: ActivationFunction,
 }
 
 /// A layer of a network.
@@ -124,6 +128,7 @@ impl ChainPreset {
             stages: stages.iter().copied().map(StageShape::from).collect(),
             head_channels,
             plain: false,
+            activation: ActivationFunction::Relu,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! An operation is a row of the table below. A new one built from existing blocks needs only a row:
 //! spaces, genotypes, the engine and the exports follow from it.
 
-use da2s_plan::{Block, PoolKind};
+use da2s_plan::{ActivationFunction, Block, PoolKind};
 use da2s_settings::{Allowed, FieldKind, Setting, Word};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +131,7 @@ fn bottleneck(kernel: usize, expansion: usize, stride: usize) -> Block {
         kernel,
         stride,
         expansion,
+        activation: ActivationFunction::Relu,
     }
 }
 
@@ -141,6 +142,7 @@ fn depthwise_separable(kernel: usize, stride: usize) -> Block {
         kernel,
         stride,
         expansion: 1,
+        activation: ActivationFunction::Relu,
     }
 }
 
@@ -169,8 +171,10 @@ impl Operation {
         (block, if wrapped { ".op" } else { "" })
     }
 
-    /// The operation that `block` computes in a final network, if it computes one.
+    /// The operation that `block` computes in a final network, if it computes one. The activation
+    /// function belongs to the network.
     pub fn in_network(block: Block) -> Option<Self> {
+        let block = block.with_activation(ActivationFunction::Relu);
         let computes = |operation: &Self| operation.block(block.stride(), HostNetwork::Network).0 == block;
         Self::ALL.into_iter().find(computes)
     }
@@ -215,6 +219,8 @@ mod tests {
             for stride in 1..=4 {
                 let (block, _) = operation.block(stride, HostNetwork::Network);
                 assert_eq!(Operation::in_network(block), Some(operation));
+                let swish = block.with_activation(ActivationFunction::HardSwish);
+                assert_eq!(Operation::in_network(swish), Some(operation));
             }
         }
         assert_eq!(Operation::in_network(Block::Norm), None);

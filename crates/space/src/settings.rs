@@ -2,7 +2,10 @@
 
 use da2s_settings::{Allowed, Problem, Setting, settings, whole};
 
-use crate::{CellGraph, ChainPreset, ChainShape, Operation, Space, SpaceName, darts_operations, mobile_candidates};
+use crate::{
+    ActivationName, CellGraph, ChainPreset, ChainShape, Operation, Space, SpaceName, darts_operations,
+    mobile_candidates,
+};
 
 /// Candidates of a space.
 const OPERATIONS: Allowed = Allowed::List {
@@ -56,6 +59,9 @@ settings! {
         stem_stride: Option<usize> = None, in whole(1..=4);
         /// Channels of the last convolution of the space `mobile` at width 1.
         head_channels: Option<usize> = None, in whole(1..=4096);
+        /// Activation function of the space `mobile`: in the blocks, after the stem and after the
+        /// last convolution.
+        activation: ActivationName = ActivationName::Relu;
     }
 }
 
@@ -89,6 +95,7 @@ impl SpaceSettings {
             stages,
             head_channels,
             plain: _,
+            activation: _,
         } = self.preset.shape();
         let row = |row: &Vec<usize>| <[usize; 3]>::try_from(row.as_slice()).ok().map(Into::into);
         let own = self.stages.as_ref().map(|rows| rows.iter().filter_map(row).collect());
@@ -102,6 +109,7 @@ impl SpaceSettings {
                 self.head_channels.unwrap_or(head_channels)
             },
             plain,
+            activation: self.activation.function(),
         }
     }
 
@@ -152,8 +160,12 @@ impl SpaceSettings {
 
     /// Checks the settings that only one space has.
     fn check_chain(&self) -> Result<(), Problem> {
-        if self.name != SpaceName::Mobile && self.skip {
-            return Err(Problem::useless("space.skip", "outside the space mobile"));
+        let set = [
+            ("space.skip", self.skip),
+            ("space.activation", self.activation != ActivationName::Relu),
+        ];
+        if let Some((key, _)) = set.into_iter().find(|(_, set)| *set && self.name != SpaceName::Mobile) {
+            return Err(Problem::useless(key, "outside the space mobile"));
         }
         if self.name != SpaceName::Darts && self.nodes != Self::default().nodes {
             return Err(Problem::useless("space.nodes", "outside the space darts"));

@@ -10,13 +10,13 @@ use std::fs;
 use std::path::Path;
 
 /// Files that may contain `unsafe {`, `unsafe fn` or `unsafe impl`, and how often.
-const ALLOWED: [(&str, usize); 36] = [
+const ALLOWED: [(&str, usize); 37] = [
     ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
     ("engine/src/cpu/backward_stage.rs", 15),
     ("engine/src/cpu/backward_steps.rs", 14),
     ("engine/src/cpu/forward_run.rs", 1),
-    ("engine/src/cpu/forward_steps.rs", 14),
+    ("engine/src/cpu/forward_steps.rs", 15),
     ("engine/src/cpu/image.rs", 12),
     ("engine/src/cpu/inference.rs", 2),
     ("engine/src/cpu/memory.rs", 18),
@@ -25,6 +25,7 @@ const ALLOWED: [(&str, usize); 36] = [
     ("engine/src/gpu/executor.rs", 9),
     ("engine/src/gpu/memory.rs", 2),
     ("engine/src/tensor_memory.rs", 4),
+    ("kernels/src/activation.rs", 20),
     ("kernels/src/depthwise/mod.rs", 5),
     ("kernels/src/depthwise/rows.rs", 20),
     ("kernels/src/depthwise/weights.rs", 4),

@@ -117,6 +117,8 @@ fn need(operation: Operation) -> (usize, usize, bool) {
         | Block::Identity
         | Block::Norm
         | Block::Relu
+        | Block::Relu6
+        | Block::HardSwish
         | Block::Shuffle { .. }
         | Block::Take { .. }
         | Block::Zero { .. } => (0, 0, false),

@@ -131,7 +131,7 @@ mod tests {
                 stem_stride: 1,
                 stages: [[24, 3, 2], [40, 1, 2]].map(StageShape::from).to_vec(),
                 head_channels: 64,
-                plain: false,
+                ..ChainShape::default()
             },
         };
         let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();

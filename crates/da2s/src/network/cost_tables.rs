@@ -1,7 +1,7 @@
 //! The cost of each choice of a space in its network: for limits on the expected cost, and for the
 //! blocks whose latency is measured.
 
-use da2s_engine::Block;
+use da2s_engine::{ActivationFunction, Block};
 
 use super::cost::{input_sizes, stage_sizes};
 use crate::backbone::Backbone;
@@ -63,9 +63,11 @@ pub(crate) fn candidates(space: &Space, network: &Backbone, image_size: usize) -
         let inner = plan.output.first().map_or((0, 0), |&node| nodes[node]);
         for (edge, (from, to)) in graph.edges().enumerate() {
             let (inputs, outputs) = (plan.node_channels[from], plan.node_channels[to]);
-            // In a chain every layer is present here, with its own stride and size.
+            // In a chain every layer is present here, with its own stride, size and activation.
             let of_layer = plan.edges.get(edge).and_then(|edge| edge.choices.first());
-            let (size, stride) = match of_layer.filter(|_| graph.is_chain()) {
+            let of_layer = of_layer.filter(|_| graph.is_chain());
+            let activation = of_layer.map_or(ActivationFunction::Relu, |choice| choice.block.activation());
+            let (size, stride) = match of_layer {
                 Some(choice) => (nodes[from], choice.block.stride()),
                 None if from < graph.inputs => (nodes[from], stride(kind.stride(), from, graph)),
                 None => (inner, stride(kind.stride(), from, graph)),
@@ -77,7 +79,10 @@ pub(crate) fn candidates(space: &Space, network: &Backbone, image_size: usize) -
                 .map(|(candidate, operation)| Candidate {
                     kind,
                     at: edge * width + candidate,
-                    block: operation.block(stride, HostNetwork::Network).0,
+                    block: operation
+                        .block(stride, HostNetwork::Network)
+                        .0
+                        .with_activation(activation),
                     inputs,
                     outputs,
                     size,

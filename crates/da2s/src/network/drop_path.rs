@@ -187,7 +187,7 @@ mod tests {
                 stem_stride: 1,
                 stages: vec![stage(8, 2), stage(16, 3)],
                 head_channels: 16,
-                plain: false,
+                ..ChainShape::default()
             },
         };
         let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();

@@ -117,6 +117,7 @@ fn chain(genotype: &CellGenotype, size: &NetworkSize) -> CellPlan {
     for (index, (layer, operations)) in kept.into_iter().enumerate() {
         let choices = operations.iter().enumerate().map(|(place, operation)| {
             let (block, _) = operation.block(layer.stride, HostNetwork::Network);
+            let block = block.with_activation(size.chain.activation);
             (block, format!("layers.{index}.{place}"), 0)
         });
         let beside = shortcut(&layer, &operations, format!("layers.{index}.{}", operations.len()));
@@ -188,7 +189,7 @@ mod tests {
                 stem_stride: 1,
                 stages: [[8, 3, 2], [16, 2, 1]].map(StageShape::from).to_vec(),
                 head_channels: 16,
-                plain: false,
+                ..ChainShape::default()
             },
         };
         let of = |text: &str| {

@@ -5,17 +5,21 @@
 //! it keeps size and channels, otherwise `g_l · Σ_o p_l^o · o(x)`. The g of the first layer of a
 //! stage is 1.
 
-use da2s_engine::{Block, CellPlan, CellPlanBuilder};
+use da2s_engine::{ActivationFunction, Block, CellPlan, CellPlanBuilder};
 
 use crate::space::{HostNetwork, LayerShape, Space};
 
 /// The chain of `layers`.
-pub(super) fn plan(space: &Space, layers: &[LayerShape]) -> CellPlan {
+pub(super) fn plan(space: &Space, layers: &[LayerShape], activation: ActivationFunction) -> CellPlan {
     let mut builder = input(CellPlanBuilder::new(false), layers);
     for (index, layer) in layers.iter().enumerate() {
         let candidates = space.operations.iter().enumerate().map(|(candidate, operation)| {
             let (block, _) = operation.block(layer.stride, HostNetwork::Supernet);
-            (block, format!("layers.{index}.{candidate}"), 0)
+            (
+                block.with_activation(activation),
+                format!("layers.{index}.{candidate}"),
+                0,
+            )
         });
         builder = builder.edge(index, index + 1, candidates.chain(residual(layer)));
     }

@@ -20,9 +20,9 @@ use crate::space::{Space, SpaceName};
 /// all, and is required for a chain.
 pub fn supernet(space: &Space, size: NetworkSize, partial: usize, engine: &Engine) -> Backbone {
     let skeleton = Skeleton::new(space.name, &size);
-    let layers = size.chain.layers(size.channels);
+    let (layers, activation) = (size.chain.layers(size.channels), size.chain.activation);
     let stages = skeleton.stages(engine, |slot, inputs| match space.name {
-        SpaceName::Mobile | SpaceName::Plain => chain::plan(space, &layers),
+        SpaceName::Mobile | SpaceName::Plain => chain::plan(space, &layers, activation),
         _ if partial > 1 => partial_cell::plan(space, slot, inputs, partial),
         SpaceName::Darts => cell::darts(space, slot, inputs),
         SpaceName::NasBench201 => cell::nas_bench_201(space, slot),

@@ -15,7 +15,7 @@ use da2s::random::{Purpose, generator};
 use da2s::resumable::{Resumable, StageError};
 use da2s::retrain::{Retraining, TrainSettings};
 use da2s::space::{ChainShape, Genotype, Reductions, SpaceName, StageShape};
-use da2s_engine::Engine;
+use da2s_engine::{ActivationFunction, Engine};
 use da2s_records::Named;
 use rand::Rng;
 
@@ -39,6 +39,7 @@ struct Size {
     channels: usize,
     cells: usize,
     image_size: usize,
+    activation: ActivationFunction,
 }
 
 const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
@@ -56,6 +57,8 @@ const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3',
 /// Two stages, removed layers, two operations in a layer, channels that a residual keeps.
 const CHAIN: &str =
     "Genotype(stages=[['mbconv_k3_e3', None, ('mbconv_k5_e6', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
+const WITH_SKIP: &str =
+    "Genotype(stages=[['mbconv_k3_e3', 'skip', ('skip', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
 const PLAIN: &str = "Genotype(stages=[['basic_block', 'basic_block'], ['basic_block', 'ds_conv_3x3']])";
 
 /// All cases.
@@ -65,6 +68,11 @@ pub fn all() -> Vec<Case> {
         channels,
         cells,
         image_size,
+        activation: ActivationFunction::Relu,
+    };
+    let with = |activation| Size {
+        activation,
+        ..size(Stem::Cifar, 8, 1, 15)
     };
     let (cifar, imagenet) = (Stem::Cifar, Stem::Imagenet);
     vec![
@@ -89,6 +97,8 @@ pub fn all() -> Vec<Case> {
             size(cifar, 4, 1, 12),
         ),
         case("mobile, odd sides", CHAIN, size(cifar, 8, 1, 15)),
+        case("mobile, ReLU6 and skip", WITH_SKIP, with(ActivationFunction::Relu6)),
+        case("mobile, hard-swish", CHAIN, with(ActivationFunction::HardSwish)),
         case("plain, odd sides", PLAIN, size(cifar, 8, 1, 15)),
         case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
     ]
@@ -209,13 +219,15 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
                 stages: [[8, 2, 1], [24, 2, 2]].map(StageShape::from).to_vec(),
                 head_channels: 0,
                 plain: true,
+                ..ChainShape::default()
             },
             SpaceName::Mobile => ChainShape {
                 stem_channels: 8,
                 stem_stride: 2,
                 stages: [[8, 3, 1], [24, 2, 2]].map(StageShape::from).to_vec(),
                 head_channels: 32,
-                plain: false,
+                activation: size.activation,
+                ..ChainShape::default()
             },
             SpaceName::Darts | SpaceName::NasBench201 => ChainShape::default(),
         },

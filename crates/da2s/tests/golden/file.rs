@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use da2s::backbone::{Backbone, Weights};
 use da2s::device::EngineName;
-use da2s_engine::Engine;
+use da2s::space::ActivationName;
+use da2s_engine::{ActivationFunction, Engine};
 use da2s_records::{Named, WeightsFile};
 
 /// The file `name` of the golden folder: `$DA2S_GOLDEN_DIR`, or the repository's.
@@ -57,6 +58,13 @@ impl Golden {
     /// A text of the metadata.
     pub fn text(&self, key: &str) -> &str {
         &self.meta[key]
+    }
+
+    /// The activation function of the metadata; ReLU if there is none.
+    pub fn activation(&self) -> ActivationFunction {
+        let named = |name: &String| ActivationName::from_name(name).unwrap();
+        let function = self.meta.get("activation").map(named);
+        function.map_or_else(ActivationFunction::default, ActivationName::function)
     }
 
     /// A tensor.

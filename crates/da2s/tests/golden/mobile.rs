@@ -41,7 +41,8 @@ fn size(golden: &Golden, classes: usize) -> NetworkSize {
                 .map(|row| StageShape::from([row[0], row[1], row[2]]))
                 .collect(),
             head_channels: golden.number("head"),
-            plain: false,
+            activation: golden.activation(),
+            ..ChainShape::default()
         },
     }
 }
@@ -113,10 +114,12 @@ fn the_mobile_super_network_is_that_of_pytorch() {
 
 #[test]
 fn the_mobile_network_is_that_of_pytorch() {
-    let golden = Golden::read("mobile-network.safetensors");
-    let genotype = Genotype::parse(golden.text("genotype")).unwrap();
-    for engine in engines() {
-        let size = size(&golden, golden.get("train.logits").shape[1]);
-        super::network::check(&golden, &network(&genotype, size, &engine).unwrap());
+    for name in ["mobile-network", "mobile-network-relu6", "mobile-network-hard_swish"] {
+        let golden = Golden::read(&format!("{name}.safetensors"));
+        let genotype = Genotype::parse(golden.text("genotype")).unwrap();
+        for engine in engines() {
+            let size = size(&golden, golden.get("train.logits").shape[1]);
+            super::network::check(&golden, &network(&genotype, size, &engine).unwrap());
+        }
     }
 }

@@ -26,6 +26,7 @@ fn size(stem: [usize; 2], stages: &[[usize; 3]], image: [usize; 2], classes: usi
             stages: stages.iter().copied().map(StageShape::from).collect(),
             head_channels: 0,
             plain: true,
+            ..ChainShape::default()
         },
     }
 }

@@ -64,6 +64,13 @@ impl<'b> StageOnImage<'_, 'b> {
                         elementwise::add_scaled(frame.level, g, tables[0], to);
                     }
                 }
+                &ChainOperation::Activation(function) => {
+                    if flow.wanted[unit.from] {
+                        let to = gradient(frame, flow, unit.from, false, at);
+                        let read = frame.state(unit.from, at);
+                        da2s_kernels::add_gradient(frame.level, function, read, g, tables[0], to);
+                    }
+                }
                 ChainOperation::Move(map) => {
                     if flow.wanted[unit.from] {
                         let to = gradient(frame, flow, unit.from, false, at);
@@ -350,7 +357,8 @@ impl<'b> StageOnImage<'_, 'b> {
         unsafe {
             let z = frame.z(unit, below, at);
             let (first, second) = own_sums(frame, flow, below, at);
-            norm::gate_sums(frame.level, z, tables, to, scratch.tables, first, second);
+            let gate = (frame.level, below.activation);
+            norm::gate_sums(gate, z, tables, to, scratch.tables, first, second);
         }
     }
 }

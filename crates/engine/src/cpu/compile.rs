@@ -3,8 +3,8 @@
 //! The cell's inputs are *source* nodes before the plan's nodes, so that preprocessing is an edge
 //! like any other.
 
-use da2s_kernels::{Padded, Window, pool, reduce::Reduce, table};
-use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights, PoolKind};
+use da2s_kernels::{Activation, Padded, Window, pool, reduce::Reduce, table};
+use da2s_plan::{ActivationFunction, Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights, PoolKind};
 
 use super::compiled::{
     Chain, ChainOperation, Compiled, Node, PackedWeights, Shape, SharedPool, StageNorm, Storage, Unit, Walk,
@@ -108,6 +108,8 @@ impl Compiler<'_> {
                     | Block::Identity
                     | Block::Norm
                     | Block::Relu
+                    | Block::Relu6
+                    | Block::HardSwish
                     | Block::Take { .. }
                     | Block::Shuffle { .. }
                     | Block::Pool { .. },
@@ -152,6 +154,11 @@ impl Compiler<'_> {
         let stage = match choice.block {
             Block::Zero { .. } | Block::Identity => self.stage(ChainOperation::Identity, input, output, None, true),
             Block::Relu => self.stage(ChainOperation::Relu, input, output, None, true),
+            Block::Relu6 => self.stage(ChainOperation::Activation(Activation::Relu6), input, output, None, true),
+            Block::HardSwish => {
+                let operation = ChainOperation::Activation(Activation::HardSwish);
+                self.stage(operation, input, output, None, true)
+            }
             Block::Take { .. } | Block::Shuffle { .. } => {
                 let map = choice
                     .block
@@ -278,7 +285,18 @@ impl Compiler<'_> {
                 kernel,
                 stride,
                 expansion,
-            } => return self.inverted_bottleneck([input, output], source, &layout, (relu, kernel, stride, expansion)),
+                activation,
+            } => {
+                let shape = (relu, kernel, stride, expansion);
+                let mut stages = self.inverted_bottleneck([input, output], source, &layout, shape);
+                let activation = match activation {
+                    ActivationFunction::Relu => Activation::Relu,
+                    ActivationFunction::Relu6 => Activation::Relu6,
+                    ActivationFunction::HardSwish => Activation::HardSwish,
+                };
+                stages.iter_mut().for_each(|stage| stage.activation = activation);
+                return stages;
+            }
             Block::Basic { kernel, stride } => return self.basic([input, output], source, &layout, (kernel, stride)),
         };
         vec![stage]
@@ -389,6 +407,7 @@ impl Compiler<'_> {
                 Storage::Moving
             }
             ChainOperation::Relu
+            | ChainOperation::Activation(_)
             | ChainOperation::Move(_)
             | ChainOperation::Reduce { .. }
             | ChainOperation::Dense { .. }
@@ -418,6 +437,7 @@ impl Compiler<'_> {
             norm,
             index,
             inner: false,
+            activation: Activation::Relu,
         }
     }
 

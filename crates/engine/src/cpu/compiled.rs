@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use da2s_kernels::{Padded, Taps, View, Window, pool, reduce::Reduce};
+use da2s_kernels::{Activation, Padded, Taps, View, Window, pool, reduce::Reduce};
 
 use super::memory::Tensor;
 
@@ -107,9 +107,11 @@ pub(super) struct Chain {
     /// First float in the executor's tables of coefficients.
     pub table: usize,
     pub norm: Option<StageNorm>,
-    /// Whether another stage follows: then the gradient of ReLU(norm(z)) needs memory between two
+    /// Whether another stage follows: then the gradient of what it reads needs memory between two
     /// passes.
     pub inner: bool,
+    /// The activation function after the norm that a following stage reads.
+    pub activation: Activation,
 }
 
 /// Where the input of a norm is stored.
@@ -155,6 +157,8 @@ pub(super) enum ChainOperation {
     /// Index of the [`SharedPool`].
     Pool(usize),
     Relu,
+    /// Another activation function of what the unit reads.
+    Activation(Activation),
     /// The input channel of each output channel; `None` is zero.
     Move(Vec<Option<usize>>),
     /// ReLU comes first.
@@ -185,7 +189,7 @@ pub(super) enum ChainOperation {
 impl ChainOperation {
     pub fn reads_relu(&self) -> bool {
         match self {
-            Self::Identity | Self::Pool(_) | Self::Move(_) => false,
+            Self::Identity | Self::Pool(_) | Self::Activation(_) | Self::Move(_) => false,
             Self::Dense { relu, .. } | Self::Depthwise { relu, .. } => *relu,
             Self::Relu | Self::Reduce { .. } | Self::Separable { .. } => true,
         }
@@ -195,7 +199,9 @@ impl ChainOperation {
     pub fn inner_pad(&self) -> usize {
         match self {
             Self::Dense { walk, .. } | Self::Depthwise { walk, .. } | Self::Separable { walk, .. } => walk.source.pad,
-            Self::Identity | Self::Pool(_) | Self::Relu | Self::Move(_) | Self::Reduce { .. } => 0,
+            Self::Identity | Self::Pool(_) | Self::Relu | Self::Activation(_) | Self::Move(_) | Self::Reduce { .. } => {
+                0
+            }
         }
     }
 }

@@ -119,6 +119,14 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
         }
         return true;
     }
+    if let ChainOperation::Activation(function) = stage.operation {
+        // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
+        let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
+        if let Some(z) = z {
+            da2s_kernels::apply(level, function, state, z);
+        }
+        return true;
+    }
     if let ChainOperation::Move(map) = &stage.operation {
         // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
         let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
@@ -144,7 +152,11 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     let Some(z) = z else { return false };
     let source = if index == 0 { &*scratch.source } else { &*scratch.inner };
     match &stage.operation {
-        ChainOperation::Identity | ChainOperation::Pool(_) | ChainOperation::Relu | ChainOperation::Move(_) => {}
+        ChainOperation::Identity
+        | ChainOperation::Pool(_)
+        | ChainOperation::Relu
+        | ChainOperation::Activation(_)
+        | ChainOperation::Move(_) => {}
         ChainOperation::Reduce { reduce, weights } => {
             let source = &source[..reduce.image.len()];
             reduce.convolve(level, packed(frame, weights), source, z);

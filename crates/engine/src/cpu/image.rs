@@ -99,7 +99,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The gradient of ReLU(norm(z)) of an inner stage.
+    /// The gradient of what follows the norm of an inner stage.
     ///
     /// # Safety
     /// No other thread reads or writes it for that image.
@@ -193,8 +193,8 @@ impl<'a> Scratch<'a> {
         self.source_is = key;
     }
 
-    /// Loads the input of stage `stage` > 0 of `unit` into `inner`: ReLU of the normalised output
-    /// of the previous stage.
+    /// Loads the input of stage `stage` > 0 of `unit` into `inner`: the activation function of the
+    /// normalised output of the previous stage.
     ///
     /// # Safety
     /// No other thread writes to that output for that image.
@@ -211,7 +211,7 @@ impl<'a> Scratch<'a> {
         );
         let inner = &mut self.inner[..padded.len()];
         border(&mut self.borders[1], padded, inner);
-        padded.affine_relu_from(frame.level, z, scale, shift, inner);
+        padded.affine_from((frame.level, before.activation), z, scale, shift, inner);
     }
 
     /// Gives `gradient` the border of `padded`.

@@ -194,6 +194,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                     Some(
                         ChainOperation::Identity
                         | ChainOperation::Relu
+                        | ChainOperation::Activation(_)
                         | ChainOperation::Move(_)
                         | ChainOperation::Reduce { .. }
                         | ChainOperation::Dense { .. }
@@ -275,6 +276,7 @@ impl Written {
             operation if operation.reads_relu() => &mut self.relus[unit.from],
             ChainOperation::Identity
             | ChainOperation::Relu
+            | ChainOperation::Activation(_)
             | ChainOperation::Move(_)
             | ChainOperation::Reduce { .. }
             | ChainOperation::Dense { .. }

@@ -20,9 +20,11 @@ pub(super) fn of(stage: &Chain) -> impl Iterator<Item = (PackedWeights, MatrixKi
     let (inputs, outputs) = (stage.input.channels, stage.output.channels);
     let dense = MatrixKind::Dense { inputs, outputs };
     let pair = match &stage.operation {
-        ChainOperation::Identity | ChainOperation::Pool(_) | ChainOperation::Relu | ChainOperation::Move(_) => {
-            [None, None]
-        }
+        ChainOperation::Identity
+        | ChainOperation::Pool(_)
+        | ChainOperation::Relu
+        | ChainOperation::Activation(_)
+        | ChainOperation::Move(_) => [None, None],
         ChainOperation::Reduce { reduce, weights } => [Some((*weights, MatrixKind::Reduce(*reduce))), None],
         ChainOperation::Dense { weights, .. } => [Some((*weights, dense)), None],
         ChainOperation::Depthwise { weights, .. } => {

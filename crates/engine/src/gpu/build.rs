@@ -249,6 +249,8 @@ impl<'a> Builder<'a> {
             Block::Zero { .. }
             | Block::Norm
             | Block::Relu
+            | Block::Relu6
+            | Block::HardSwish
             | Block::Take { .. }
             | Block::Shuffle { .. }
             | Block::InvertedBottleneck { .. }

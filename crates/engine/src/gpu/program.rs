@@ -111,6 +111,8 @@ impl Program {
                 | Block::Separable { .. } => true,
                 Block::Norm
                 | Block::Relu
+                | Block::Relu6
+                | Block::HardSwish
                 | Block::Take { .. }
                 | Block::Shuffle { .. }
                 | Block::InvertedBottleneck { .. }

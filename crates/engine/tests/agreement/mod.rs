@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s_engine::{Block, Call, Cell, CellPlan, CellPlanBuilder, Engine, NormStatistics, PoolKind};
+use da2s_engine::{ActivationFunction, Block, Call, Cell, CellPlan, CellPlanBuilder, Engine, NormStatistics, PoolKind};
 
 /// A stateless generator of numbers in −1 … 1.
 fn noise(seed: u64, length: usize) -> Vec<f32> {
@@ -56,6 +56,8 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
     let keeps_size = [
         Block::Norm,
         Block::Relu,
+        Block::Relu6,
+        Block::HardSwish,
         Block::Take { first: 0 },
         Block::Shuffle { groups, first: 0 },
     ];
@@ -86,7 +88,7 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
 }
 
 /// Numbers of the inverted bottlenecks and basic blocks, which are only tested alone on an edge.
-pub const BOTTLENECKS: Range<usize> = 100..106;
+pub const BOTTLENECKS: Range<usize> = 100..110;
 
 fn bottlenecks(stride: usize) -> Vec<Block> {
     let bottleneck = |(relu, kernel, expansion)| Block::InvertedBottleneck {
@@ -94,12 +96,17 @@ fn bottlenecks(stride: usize) -> Vec<Block> {
         kernel,
         stride,
         expansion,
+        activation: ActivationFunction::Relu,
     };
+    let others = [ActivationFunction::Relu6, ActivationFunction::HardSwish];
+    let others = others
+        .map(|activation| [(false, 5, 3), (true, 3, 1)].map(|shape| bottleneck(shape).with_activation(activation)));
     let basic = |kernel| Block::Basic { kernel, stride };
     [(false, 3, 1), (false, 5, 3), (true, 7, 2), (true, 3, 1)]
         .into_iter()
         .map(bottleneck)
         .chain([3, 5].map(basic))
+        .chain(others.concat())
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! Small cells of every kind, and numbers to test them with.
 #![allow(dead_code)]
 
-use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
+use da2s_engine::{ActivationFunction, Block, CellPlan, CellPlanBuilder, PoolKind};
 
 /// A stream of numbers in −1 … 1, exact in f32, the same in every run.
 pub struct Numbers(u64);
@@ -204,6 +204,7 @@ pub fn chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
             kernel,
             stride,
             expansion,
+            activation: ActivationFunction::Relu,
         };
         [(3, 1), (3, 3), (5, 2), (7, 1), (7, 6)].map(bottleneck).to_vec()
     };
@@ -215,6 +216,39 @@ pub fn chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
         .edge(0, 1, named(bottlenecks(true, stride)))
         .edge(1, 2, named(residual))
         .output([2])
+}
+
+/// The same with other activation functions, and each of these functions alone.
+pub fn activated_chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
+    let functions = [ActivationFunction::Relu6, ActivationFunction::HardSwish];
+    let bottlenecks = |relu: bool, stride: usize| {
+        let shapes = [(3, 1), (5, 2), (7, 3)].into_iter();
+        let of = move |(kernel, expansion)| {
+            functions.map(|activation| Block::InvertedBottleneck {
+                relu,
+                kernel,
+                stride,
+                expansion,
+                activation,
+            })
+        };
+        shapes.flat_map(of).collect::<Vec<Block>>()
+    };
+    let alone = functions.map(ActivationFunction::block).to_vec();
+    CellPlanBuilder::new(true)
+        .input(inputs)
+        .node(channels)
+        .node(channels)
+        .node(channels)
+        .edge(0, 1, named(bottlenecks(true, stride)))
+        .edge(
+            1,
+            2,
+            named([bottlenecks(false, 1), vec![Block::Identity], alone.clone()].concat()),
+        )
+        // Read by a function and by its ReLU, which share nothing.
+        .edge(2, 3, named([alone, bottlenecks(true, 1)].concat()))
+        .output([1, 3])
 }
 
 /// Layers of a ResNet: a step down with a convolution as its shortcut, then a layer whose shortcut

@@ -1,7 +1,7 @@
 //! A cell in f64, computed by plain loops over a tape: the reference for the fused path.
 #![allow(dead_code)]
 
-use da2s_engine::{Block, CellPlan, Choice, PoolKind};
+use da2s_engine::{ActivationFunction, Block, CellPlan, Choice, PoolKind};
 
 /// A value on the tape: its position.
 pub type Value = usize;
@@ -66,6 +66,27 @@ impl Tape {
                 if values[from][i] > 0.0 {
                     gradients[from][i] += d;
                 }
+            }
+        });
+        Image {
+            value: self.push(out, Some(step)),
+            ..x
+        }
+    }
+
+    fn activated(&mut self, x: Image, function: ActivationFunction) -> Image {
+        let of = move |x: f64| match function {
+            ActivationFunction::Relu => (x.max(0.0), f64::from(u8::from(x > 0.0))),
+            ActivationFunction::Relu6 => (x.clamp(0.0, 6.0), f64::from(u8::from(x > 0.0 && x < 6.0))),
+            ActivationFunction::HardSwish if x <= -3.0 => (0.0, 0.0),
+            ActivationFunction::HardSwish if x >= 3.0 => (x, 1.0),
+            ActivationFunction::HardSwish => (x * (x + 3.0) / 6.0, (2.0 * x + 3.0) / 6.0),
+        };
+        let from = x.value;
+        let out = self.values[from].iter().map(|&x| of(x).0).collect();
+        let step: Backward = Box::new(move |d, values, gradients| {
+            for (i, d) in d.iter().enumerate() {
+                gradients[from][i] += d * of(values[from][i]).1;
             }
         });
         Image {
@@ -465,6 +486,8 @@ fn block(
         Block::Zero { .. } => return None,
         Block::Identity => x,
         Block::Relu => tape.relu(x),
+        Block::Relu6 => tape.activated(x, ActivationFunction::Relu6),
+        Block::HardSwish => tape.activated(x, ActivationFunction::HardSwish),
         Block::Norm | Block::Take { .. } | Block::Shuffle { .. } => {
             panic!("no plan of these tests contains this block: engines.rs compares it with the plain path")
         }
@@ -571,6 +594,7 @@ fn block(
             kernel,
             stride,
             expansion,
+            activation,
         } => {
             let (whole, hidden) = ((x.height, x.width), expansion * x.channels);
             let size = (x.height.div_ceil(stride), x.width.div_ceil(stride));
@@ -580,13 +604,13 @@ fn block(
                 x = tape.convolve(x, weights, weight, hidden, 1, 1, 1, 0, 1, whole);
                 weight += inputs * hidden;
                 x = norm(tape, x, &mut weight);
-                x = tape.relu(x);
+                x = tape.activated(x, activation);
             }
             let padding = (kernel / 2) as isize;
             x = tape.convolve(x, weights, weight, hidden, kernel, stride, 1, padding, hidden, size);
             weight += hidden * kernel * kernel;
             x = norm(tape, x, &mut weight);
-            x = tape.relu(x);
+            x = tape.activated(x, activation);
             x = tape.convolve(x, weights, weight, outputs, 1, 1, 1, 0, 1, size);
             weight += hidden * outputs;
             norm(tape, x, &mut weight)

@@ -2,7 +2,7 @@
 //!
 //! Contract: plain loops on NHWC images; the reference for the integer network.
 
-use da2s_engine::{ConvolutionStep, Operation, PoolKind, Step, Steps, TensorShape};
+use da2s_engine::{ActivationFunction, ConvolutionStep, Operation, PoolKind, Step, Steps, TensorShape};
 
 use super::fold::Folded;
 use crate::network::channels_last;
@@ -60,9 +60,9 @@ impl<'a> FloatSteps<'a> {
                         &mut output,
                     );
                 }
-                (Operation::Relu, _) => {
+                (&Operation::Activation(function), _) => {
                     for (to, value) in output.iter_mut().zip(&tensors[step.inputs[0]]) {
-                        *to = relu(*value);
+                        *to = activated(function, *value);
                     }
                 }
                 (Operation::Sum, _) => {
@@ -84,8 +84,8 @@ impl<'a> FloatSteps<'a> {
                     }
                 }
             }
-            if step.relu {
-                output.iter_mut().for_each(|value| *value = relu(*value));
+            if let Some(function) = step.activation {
+                output.iter_mut().for_each(|value| *value = activated(function, *value));
             }
             tensors.push(output);
         }
@@ -94,8 +94,14 @@ impl<'a> FloatSteps<'a> {
 }
 
 /// Unlike `max`, it keeps NaN.
-fn relu(value: f32) -> f32 {
-    if value < 0.0 { 0.0 } else { value }
+pub(super) fn activated(function: ActivationFunction, value: f32) -> f32 {
+    let relu6 = |value: f32| value.clamp(0.0, 6.0);
+    match function {
+        ActivationFunction::Relu if value < 0.0 => 0.0,
+        ActivationFunction::Relu => value,
+        ActivationFunction::Relu6 => relu6(value),
+        ActivationFunction::HardSwish => value * relu6(value + 3.0) / 6.0,
+    }
 }
 
 /// The pixels of an image that a window covers: index of the tap, and position of the pixel.

@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use da2s_engine::{ConvolutionStep, Operation, PoolKind, Steps};
+use da2s_engine::{ActivationFunction, ConvolutionStep, Operation, PoolKind, Steps};
 use da2s_kernels::int8::{
     Bounds, Dense, Depthwise, Level, Part, Pool, Region, Scaling, Term, bytes, channel_sums, int8_level, padded, place,
     relu, sum,
@@ -15,6 +15,7 @@ use da2s_kernels::int8::{
 use da2s_kernels::{Extent, View};
 use rayon::prelude::*;
 
+use super::float::activated;
 use super::network::{Int8Convolution, Int8Network, Quantisation};
 use crate::error::NetworkError;
 
@@ -60,6 +61,8 @@ enum Layer {
     },
     Pool(Pool),
     Relu,
+    /// The byte of each byte.
+    Table(Box<[u8; 256]>),
     /// The factor of each input.
     Sum(Vec<f32>, Bounds),
     /// The same, one after another.
@@ -95,7 +98,11 @@ impl Int8Runner {
                 let factors = inputs.map(|&input| finite(&step.place, buffers[input].quantisation.scale / to));
                 factors.collect::<Result<Vec<f32>, _>>()
             };
-            let bounds = Bounds::new(buffers[tensor].quantisation.zero_point, step.relu);
+            let to = buffers[tensor].quantisation;
+            let bounds = match step.activation {
+                Some(ActivationFunction::Relu6) => Bounds::new(to.zero_point, true).at_most(6.0 / to.scale),
+                function => Bounds::new(to.zero_point, function.is_some()),
+            };
             Ok(match (&step.operation, weights) {
                 (Operation::Convolution(convolution), Some(weights)) => {
                     let (from, to) = (&buffers[step.inputs[0]], &buffers[tensor]);
@@ -126,7 +133,11 @@ impl Int8Runner {
                         target: buffers[tensor].view,
                     })
                 }
-                (Operation::Relu, _) => Layer::Relu,
+                (Operation::Activation(ActivationFunction::Relu), _) => Layer::Relu,
+                (&Operation::Activation(function), _) => {
+                    let from = buffers[step.inputs[0]].quantisation;
+                    Layer::Table(table(function, from, (to, bounds)))
+                }
                 (Operation::Sum, _) => Layer::Sum(factors()?, bounds),
                 (Operation::Concatenation, _) => Layer::Concatenation(factors()?, bounds),
             })
@@ -245,6 +256,15 @@ impl Int8Runner {
                     relu(level, source, to.quantisation.zero_point, to.row_mut(target, row));
                 }
             }
+            Layer::Table(table) => {
+                let from = &self.buffers[inputs[0]];
+                for row in 0..to.extent.rows {
+                    let source = from.row(&before[inputs[0]], row);
+                    for (to, &from) in to.row_mut(target, row).iter_mut().zip(source) {
+                        *to = table[usize::from(from)];
+                    }
+                }
+            }
             Layer::Sum(factors, bounds) => {
                 let mut terms = Vec::with_capacity(inputs.len());
                 for row in 0..to.extent.rows {
@@ -290,6 +310,15 @@ impl Int8Runner {
         let rows = self.matrix.chunks(features.len()).zip(&self.network.classifier.bias);
         rows.map(|(row, bias)| product(row, features) + bias).collect()
     }
+}
+
+/// The byte that an activation function makes of each byte.
+fn table(function: ActivationFunction, from: Quantisation, (to, bounds): (Quantisation, Bounds)) -> Box<[u8; 256]> {
+    let byte = |index: usize| {
+        let value = from.scale * (index as f32 - f32::from(from.zero_point));
+        bounds.byte(activated(function, value) / to.scale)
+    };
+    Box::new(std::array::from_fn(byte))
 }
 
 /// The sum of products, in eight sums that a vector holds.

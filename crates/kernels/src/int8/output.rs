@@ -24,6 +24,15 @@ impl Bounds {
         }
     }
 
+    /// The same with numbers of at most `most`, in units of the tensor's scale.
+    #[must_use]
+    pub fn at_most(self, most: f32) -> Self {
+        Self {
+            high: self.high.min(most.max(0.0)),
+            ..self
+        }
+    }
+
     /// The lowest byte.
     pub(super) fn least(&self) -> u8 {
         (self.zero_point + self.low as i32) as u8

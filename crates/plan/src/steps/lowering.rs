@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::{ConvolutionStep, Operation, Step, TensorShape};
+use crate::activation_function::ActivationFunction;
 use crate::block::Block;
 use crate::cell::{CellPlan, Choice};
 use crate::layout::{ConvolutionWeights, Layout};
@@ -42,8 +43,8 @@ impl Window {
 pub(super) struct Lowering {
     image: TensorShape,
     pub(super) steps: Vec<Step>,
-    /// ReLU of a tensor.
-    rectified: HashMap<usize, usize>,
+    /// Activation functions of tensors.
+    activated: HashMap<(usize, ActivationFunction), usize>,
 }
 
 impl Lowering {
@@ -52,7 +53,7 @@ impl Lowering {
         Self {
             image,
             steps: Vec::new(),
-            rectified: HashMap::new(),
+            activated: HashMap::new(),
         }
     }
 
@@ -61,7 +62,7 @@ impl Lowering {
             place: place.to_owned(),
             inputs,
             operation,
-            relu: false,
+            activation: None,
             shape,
         });
         self.steps.len()
@@ -71,15 +72,19 @@ impl Lowering {
         tensor.checked_sub(1).map_or(self.image, |step| self.steps[step].shape)
     }
 
-    /// ReLU of `x`, which several layers may share.
-    pub(super) fn relu(&mut self, x: usize) -> usize {
-        if let Some(&known) = self.rectified.get(&x) {
+    /// An activation function of `x`, which several layers may share.
+    pub(super) fn activated(&mut self, x: usize, function: ActivationFunction) -> usize {
+        if let Some(&known) = self.activated.get(&(x, function)) {
             return known;
         }
-        let (place, shape) = (format!("relu.{x}"), self.shape(x));
-        let output = self.push(&place, vec![x], Operation::Relu, shape);
-        self.rectified.insert(x, output);
+        let (place, shape) = (format!("{}.{x}", function.block().name()), self.shape(x));
+        let output = self.push(&place, vec![x], Operation::Activation(function), shape);
+        self.activated.insert((x, function), output);
         output
+    }
+
+    fn relu(&mut self, x: usize) -> usize {
+        self.activated(x, ActivationFunction::Relu)
     }
 
     /// The tensor of a cell on `inputs` of these heights and widths.
@@ -150,6 +155,8 @@ impl Lowering {
             // Only super-networks move channels, and plans with such blocks are refused.
             Block::Identity | Block::Take { .. } | Block::Shuffle { .. } => x,
             Block::Relu => self.relu(x),
+            Block::Relu6 => self.activated(x, ActivationFunction::Relu6),
+            Block::HardSwish => self.activated(x, ActivationFunction::HardSwish),
             Block::Zero { .. } => self.push(&layers.place, Vec::new(), Operation::Zeros, shape),
             Block::Norm => layers.norm_alone(self, x),
             Block::Pool {
@@ -230,6 +237,7 @@ impl Lowering {
                 kernel,
                 stride,
                 expansion,
+                activation,
             } => {
                 let hidden = inputs * expansion;
                 let mut x = if relu { self.relu(x) } else { x };
@@ -238,12 +246,12 @@ impl Lowering {
                     let before = self.shape(x).size;
                     let norm = layers.whole_norm(0);
                     x = layers.convolution(self, x, (inputs, hidden), Window::POINT, 0, norm, before);
-                    x = self.relu(x);
+                    x = self.activated(x, activation);
                     index = 1;
                 }
                 let window = Window::same(kernel, stride, 1);
                 x = layers.depthwise(self, x, hidden, window, index, layers.whole_norm(index), size);
-                x = self.relu(x);
+                x = self.activated(x, activation);
                 let norm = layers.whole_norm(index + 1);
                 layers.convolution(self, x, (hidden, outputs), Window::POINT, index + 1, norm, size)
             }

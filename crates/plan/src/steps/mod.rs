@@ -3,12 +3,13 @@
 //!
 //! Contract: tensor 0 is the image, and step i writes tensor i + 1 from earlier ones. A batch norm
 //! belongs to the convolution before it, as in Jacob et al. 2018, section 3.2; one without a
-//! convolution is a depthwise convolution with weights of 1. ReLU belongs to the step that it
-//! follows if nothing else reads that. Steps that do not reach the output are left out. What is
+//! convolution is a depthwise convolution with weights of 1. ReLU and ReLU6 belong to the step that
+//! they follow if nothing else reads that. Steps that do not reach the output are left out. What is
 //! after the last tensor, the global mean and the classifier, is not a step.
 
 mod lowering;
 
+use crate::activation_function::ActivationFunction;
 use crate::block::PoolKind;
 use crate::network::{CheckedStage, NetworkPlan};
 
@@ -43,8 +44,8 @@ pub struct Step {
     pub inputs: Vec<usize>,
     /// What it computes.
     pub operation: Operation,
-    /// Whether ReLU follows.
-    pub relu: bool,
+    /// The activation function that belongs to it: ReLU or ReLU6.
+    pub activation: Option<ActivationFunction>,
     /// The shape of its tensor.
     pub shape: TensorShape,
 }
@@ -65,8 +66,8 @@ pub enum Operation {
         /// Padding on each side.
         padding: usize,
     },
-    /// ReLU of a tensor that something else reads, too.
-    Relu,
+    /// An activation function: hard-swish, or another one of a tensor that something else reads.
+    Activation(ActivationFunction),
     /// The sum of all inputs.
     Sum,
     /// The inputs one after another along the channels.
@@ -128,14 +129,14 @@ impl Steps {
         }
         let mut output = outputs.pop().unwrap_or(0);
         if plan.last_relu {
-            output = lowering.relu(output);
+            output = lowering.activated(output, ActivationFunction::Relu);
         }
         let mut steps = Self {
             image,
             steps: lowering.steps,
             output,
         };
-        steps.fuse_relu();
+        steps.fuse_activations();
         steps.without_dead()
     }
 
@@ -168,7 +169,7 @@ impl Steps {
         let readers = self.readers();
         let mut like: Vec<usize> = (0..self.tensors()).collect();
         for (index, step) in self.steps.iter().enumerate() {
-            if let Operation::Pool { .. } | Operation::Relu = step.operation {
+            if let Operation::Pool { .. } | Operation::Activation(ActivationFunction::Relu) = step.operation {
                 like[index + 1] = like[step.inputs[0]];
             }
         }
@@ -186,8 +187,8 @@ impl Steps {
         like
     }
 
-    /// ReLU becomes a part of the step that it follows, if it is the only reader.
-    fn fuse_relu(&mut self) {
+    /// ReLU and ReLU6 become a part of the step that they follow, if they are the only reader.
+    fn fuse_activations(&mut self) {
         let readers = self.readers();
         // The tensor that replaces each.
         let mut now: Vec<usize> = (0..self.tensors()).collect();
@@ -195,17 +196,18 @@ impl Steps {
             for input in &mut self.steps[index].inputs {
                 *input = now[*input];
             }
-            if self.steps[index].operation != Operation::Relu {
+            let Operation::Activation(function) = self.steps[index].operation else {
                 continue;
-            }
+            };
             let input = self.steps[index].inputs[0];
             let Some(before) = input.checked_sub(1) else { continue };
             let takes = matches!(
                 self.steps[before].operation,
                 Operation::Convolution(_) | Operation::Sum | Operation::Concatenation
             );
-            if takes && readers[input] == 1 {
-                self.steps[before].relu = true;
+            let limits = matches!(function, ActivationFunction::Relu | ActivationFunction::Relu6);
+            if limits && takes && readers[input] == 1 {
+                self.steps[before].activation = Some(function);
                 now[index + 1] = input;
             }
         }
@@ -269,15 +271,18 @@ mod tests {
                 Operation::Convolution(one) if one.depthwise => format!("depthwise {}", one.kernel),
                 Operation::Convolution(one) => format!("convolution {}", one.kernel),
                 Operation::Pool { .. } => "pool".to_owned(),
-                Operation::Relu => "relu".to_owned(),
+                Operation::Activation(function) => function.block().name(),
                 Operation::Sum => "sum".to_owned(),
                 Operation::Concatenation => "concatenation".to_owned(),
                 Operation::Zeros => "zeros".to_owned(),
             };
-            let relu = if step.relu { ", relu" } else { "" };
+            let after = step.activation.map(|function| format!(", {}", function.block().name()));
             format!(
-                "{what} {:?}{relu}: {}×{:?}",
-                step.inputs, step.shape.channels, step.shape.size
+                "{what} {:?}{}: {}×{:?}",
+                step.inputs,
+                after.unwrap_or_default(),
+                step.shape.channels,
+                step.shape.size
             )
         };
         steps.steps.iter().map(one).collect()
@@ -294,6 +299,7 @@ mod tests {
             kernel: 3,
             stride: 1,
             expansion: 3,
+            activation: ActivationFunction::Relu,
         };
         let choices = one(block, "x").into_iter().chain(one(Block::Identity, "y"));
         let cell = CellPlanBuilder::new(true)
@@ -317,6 +323,35 @@ mod tests {
         };
         assert_eq!(last.weights.as_deref(), Some("a.x.6.weight"));
         assert_eq!(last.norm, Some(("a.x.7".to_owned(), 0)));
+    }
+
+    #[test]
+    fn relu6_belongs_to_the_step_before_and_hard_swish_is_a_step() {
+        let of = |activation| {
+            let block = Block::InvertedBottleneck {
+                relu: false,
+                kernel: 3,
+                stride: 1,
+                expansion: 1,
+                activation,
+            };
+            let cell = CellPlanBuilder::new(true).input(2).node(2).edge(0, 1, one(block, "x"));
+            let found = steps(&cell.output([1]), false);
+            (described(&found), found.quantised_like())
+        };
+        let (six, like) = of(ActivationFunction::Relu6);
+        assert_eq!(six, ["depthwise 3 [0], relu6: 2×(5, 4)", "convolution 1 [1]: 2×(5, 4)"]);
+        assert_eq!(like, [0, 1, 2]);
+        let (swish, like) = of(ActivationFunction::HardSwish);
+        assert_eq!(
+            swish,
+            [
+                "depthwise 3 [0]: 2×(5, 4)",
+                "hard_swish [1]: 2×(5, 4)",
+                "convolution 1 [2]: 2×(5, 4)",
+            ]
+        );
+        assert_eq!(like, [0, 1, 2, 3]);
     }
 
     #[test]

@@ -80,6 +80,22 @@ pub fn cases() -> Vec<Case> {
             &["space.skip", "outside the space mobile"],
         ),
         flags(
+            &["run", "--set", "space.activation=relu6", "--out", "out"],
+            &["space.activation", "outside the space mobile"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "mobile",
+                "--set",
+                "space.activation=swish",
+                "--out",
+                "out",
+            ],
+            &["space.activation", "hard_swish"],
+        ),
+        flags(
             &[
                 "run",
                 "--space",

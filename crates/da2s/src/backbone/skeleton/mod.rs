@@ -51,7 +51,7 @@ pub struct NetworkSize {
 pub struct Skeleton {
     /// The slots in order; the last one feeds the classifier.
     pub slots: Vec<Slot>,
-    /// Whether there is a ReLU between the last slot and the global mean.
+    /// Whether ReLU comes between the last slot and the global mean.
     pub last_relu: bool,
     /// The slot that an auxiliary head reads; `None` if the skeleton does not support one.
     pub auxiliary: Option<usize>,

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use da2s_engine::ActivationFunction;
+
 use super::messages::{AttributeProto, AttributeType, FLOAT, INT8, INT32, INT64, NodeProto, TensorProto, UINT8};
 
 /// Nodes and constants.
@@ -96,9 +98,21 @@ impl Graph {
         if let Some(known) = self.rectified.get(x) {
             return known.clone();
         }
-        let output = self.node(x, "Relu", &[x], []);
+        let output = self.activation(x, x, ActivationFunction::Relu);
         self.rectified.insert(x.to_owned(), output.clone());
         output
+    }
+
+    /// Adds an activation function of the layer `place` that reads `x`.
+    pub(super) fn activation(&mut self, place: &str, x: &str, function: ActivationFunction) -> String {
+        match function {
+            ActivationFunction::Relu => self.node(place, "Relu", &[x], []),
+            ActivationFunction::Relu6 => {
+                let (least, most) = (self.number(0.0), self.number(6.0));
+                self.node(place, "Clip", &[x, &least, &most], [])
+            }
+            ActivationFunction::HardSwish => self.node(place, "HardSwish", &[x], []),
+        }
     }
 
     /// Adds a tensor under a unique name.

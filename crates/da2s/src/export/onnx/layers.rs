@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use da2s_engine::{Block, Choice, Layout, NORM_EPSILON, PoolKind};
+use da2s_engine::{ActivationFunction, Block, Choice, Layout, NORM_EPSILON, PoolKind};
 use da2s_records::Named;
 
 use super::graph::{Attribute, Graph};
@@ -143,6 +143,8 @@ impl<'a> Layers<'a> {
         match block {
             Block::Identity => Ok(x.name.clone()),
             Block::Relu => Ok(self.graph.relu(&x.name)),
+            Block::Relu6 => Ok(self.graph.activation(&x.name, &x.name, ActivationFunction::Relu6)),
+            Block::HardSwish => Ok(self.graph.activation(&x.name, &x.name, ActivationFunction::HardSwish)),
             Block::Norm => {
                 let norm = norm().map(|name| self.norm(name, affine)).transpose()?;
                 Ok(self.normalised(x.name.clone(), norm))
@@ -239,6 +241,7 @@ impl<'a> Layers<'a> {
                 kernel,
                 stride,
                 expansion,
+                activation,
             } => {
                 let mut y = x.name.clone();
                 let count = convolutions.len();
@@ -253,7 +256,9 @@ impl<'a> Layers<'a> {
                     } else {
                         ConvolutionShape::POINT
                     };
-                    if relu || index > 0 {
+                    if index > 0 && activation != ActivationFunction::Relu {
+                        y = self.graph.activation(&y, &y, activation);
+                    } else if relu || index > 0 {
                         y = self.graph.relu(&y);
                     }
                     let norm = self.norm(norm().unwrap_or_default(), affine)?;

@@ -23,10 +23,9 @@ pub(super) fn network(network: &Int8Network) -> GraphProto {
     writer.round_trip(IMAGES, IMAGES, network.tensors[0]);
     for (tensor, step, weights, quantisation) in network.each_step() {
         let value = writer.step(step, weights, tensor);
-        let value = if step.relu {
-            writer.graph.node(&step.place, "Relu", &[&value], [])
-        } else {
-            value
+        let value = match step.activation {
+            Some(function) => writer.graph.activation(&step.place, &value, function),
+            None => value,
         };
         match step.operation {
             // They are exact as they are.
@@ -74,7 +73,7 @@ impl Writer<'_> {
         match (&step.operation, weights) {
             (Operation::Convolution(one), Some(weights)) => self.convolution(step, one, weights, inputs[0]),
             (Operation::Convolution(_), None) | (Operation::Zeros, _) => self.zeros(tensor, step),
-            (Operation::Relu, _) => self.graph.node(place, "Relu", &inputs, []),
+            (&Operation::Activation(function), _) => self.graph.activation(place, inputs[0], function),
             (Operation::Sum, _) => {
                 let mut sum = inputs[0].to_owned();
                 for input in &inputs[1..] {

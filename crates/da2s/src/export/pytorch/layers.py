@@ -36,12 +36,12 @@ class SeparableConv(nn.Module):
 
 
 class InvertedBottleneck(nn.Sequential):
-    """1×1 convolution to `expansion` times the channels (none if that is 1), depthwise convolution, 1×1 convolution; batch norm after each, ReLU between them."""
+    """1×1 convolution to `expansion` times the channels (none if that is 1), depthwise convolution, 1×1 convolution; batch norm after each, `activation` between them."""
 
-    def __init__(self, inputs, outputs, kernel, stride, expansion):
+    def __init__(self, inputs, outputs, kernel, stride, expansion, activation=nn.ReLU):
         hidden = inputs * expansion
-        layers = [convolution(inputs, hidden, 1), nn.BatchNorm2d(hidden), nn.ReLU()] if expansion > 1 else []
-        layers += [convolution(hidden, hidden, kernel, stride, groups=hidden), nn.BatchNorm2d(hidden), nn.ReLU()]
+        layers = [convolution(inputs, hidden, 1), nn.BatchNorm2d(hidden), activation()] if expansion > 1 else []
+        layers += [convolution(hidden, hidden, kernel, stride, groups=hidden), nn.BatchNorm2d(hidden), activation()]
         layers += [convolution(hidden, outputs, 1), nn.BatchNorm2d(outputs)]
         super().__init__(*layers)
 

@@ -4,7 +4,7 @@ class Layer(nn.ModuleList):
     """The sum of the layer's operations, and of its input where it keeps size and channels."""
 
     def __init__(self, inputs, outputs, stride, operations):
-        super().__init__(InvertedBottleneck(inputs, outputs, kernel, stride, expansion) for kernel, expansion in operations)
+        super().__init__(InvertedBottleneck(inputs, outputs, kernel, stride, expansion, ACTIVATION) for kernel, expansion in operations)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x):
@@ -21,14 +21,14 @@ class Network(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(IMAGE_CHANNELS, channels, 3, stride, padding=1, bias=False),
             nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            *InvertedBottleneck(channels, outputs, 3, 1, 1),
+            ACTIVATION(),
+            *InvertedBottleneck(channels, outputs, 3, 1, 1, ACTIVATION),
         )
         self.layers = nn.Sequential()
         for channels, stride, operations in LAYERS:
             self.layers.append(Layer(outputs, channels, stride, operations))
             outputs = channels
-        self.head = nn.Sequential(nn.Conv2d(outputs, HEAD, 1, bias=False), nn.BatchNorm2d(HEAD), nn.ReLU())
+        self.head = nn.Sequential(nn.Conv2d(outputs, HEAD, 1, bias=False), nn.BatchNorm2d(HEAD), ACTIVATION())
         self.classifier = nn.Linear(HEAD, CLASSES)
 
     def forward(self, images):

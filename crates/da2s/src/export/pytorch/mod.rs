@@ -10,7 +10,7 @@ mod operations;
 
 use std::fmt::Write as _;
 
-use da2s_engine::Block;
+use da2s_engine::{ActivationFunction, Block};
 use da2s_records::Sha256;
 
 use super::{ExportError, ExportedFile, safetensors};
@@ -142,9 +142,14 @@ fn mobile_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
         chain.stem_stride,
         chain.scaled(chain.head_channels, size.channels)
     );
+    let activation = match chain.activation {
+        ActivationFunction::Relu => "nn.ReLU",
+        ActivationFunction::Relu6 => "nn.ReLU6",
+        ActivationFunction::HardSwish => "nn.Hardswish",
+    };
     let _ = writeln!(
         text,
-        "IMAGE_CHANNELS = {}\nCLASSES = {}",
+        "ACTIVATION = {activation}\nIMAGE_CHANNELS = {}\nCLASSES = {}",
         size.image_channels, size.classes
     );
     text

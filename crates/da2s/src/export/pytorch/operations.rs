@@ -70,6 +70,8 @@ fn module(block: Block) -> String {
             stride: _,
         } => format!("SeparableConv(channels, {kernel}, stride, dilation={dilation}, times={stages})"),
         Block::Relu => "nn.ReLU()".to_owned(),
+        Block::Relu6 => "nn.ReLU6()".to_owned(),
+        Block::HardSwish => "nn.Hardswish()".to_owned(),
         Block::Basic { kernel, .. } => format!("BasicBlock(channels, channels, {kernel}, stride)"),
         Block::InvertedBottleneck {
             relu,
@@ -77,6 +79,7 @@ fn module(block: Block) -> String {
             expansion,
             ..
         } => {
+            // Only the space `mobile`, whose module is written by hand, has other functions.
             let bottleneck = format!("InvertedBottleneck(channels, channels, {kernel}, stride, {expansion})");
             if relu {
                 format!("nn.Sequential(nn.ReLU(), *{bottleneck})")
