@@ -34,7 +34,7 @@ impl DiscretizationRule for Perturbation {
 
 /// Decides all operations, then all edges. `measure` returns the quality of the super-network under
 /// a mixture.
-fn choose<E>(
+pub(super) fn choose<E>(
     strengths: PerKind<KindStrengths>,
     space: &Space,
     target: &Target,

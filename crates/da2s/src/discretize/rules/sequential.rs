@@ -31,7 +31,7 @@ impl DiscretizationRule for Sequential {
 
 /// Decides all operations, then all edges. `measure` returns the quality of the super-network under
 /// a mixture.
-fn choose<E>(
+pub(super) fn choose<E>(
     mut strengths: PerKind<KindStrengths>,
     space: &Space,
     target: &Target,
