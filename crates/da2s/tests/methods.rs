@@ -121,6 +121,7 @@ fn operation_weights_are_those_of_the_papers() {
                 | Method::Gdas
                 | Method::LambdaDarts
                 | Method::Oles
+                | Method::PDarts
                 | Method::PcDarts
                 | Method::SdartsAdv
                 | Method::SdartsRs => softmax(row, |x| x),
@@ -209,6 +210,7 @@ fn losses_have_the_gradients_of_finite_differences() {
                         | Method::Gdas
                         | Method::LambdaDarts
                         | Method::Oles
+                        | Method::PDarts
                         | Method::PcDarts
                         | Method::Random
                         | Method::SdartsAdv

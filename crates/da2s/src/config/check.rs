@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     skeletons(config).map_err(placed)?;
     target(config, place)?;
     method(config).map_err(placed)?;
+    stages(config).map_err(placed)?;
     dropping(config).map_err(placed)?;
     let shape = image_shape(config)?;
     for (table, augmentation) in [
@@ -104,7 +105,9 @@ fn of_data(table: &str, error: DataError, place: PlaceOf<'_>) -> ConfigError {
 fn skeletons(config: &Config) -> Result<(), Problem> {
     let (search, shape) = (&config.search, &config.network.shape);
     let space = config.space.name;
-    if space != SpaceName::Darts && search.partial() > 1 {
+    let plans = search.stage_plans(config.space.build().operations.len());
+    let stages = || plans.iter().copied().map(Some).chain(plans.is_empty().then_some(None));
+    if space != SpaceName::Darts && stages().any(|stage| search.partial_in(stage) > 1) {
         return Err(match search.partial_channels {
             Some(_) => Problem::useless("search.partial_channels", format!("in the space {}", space.name())),
             None => {
@@ -118,7 +121,9 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
     }
     match space {
         SpaceName::Darts => {
-            search.reduction_cells.check("search", search.cells)?;
+            for cells in stages().map(|stage| search.cells_in(stage)) {
+                search.reduction_cells.check("search", cells)?;
+            }
             shape.reduction_cells.check("network", shape.cells)
         }
         SpaceName::NasBench201 => {
@@ -204,6 +209,42 @@ fn method(config: &Config) -> Result<(), Problem> {
             let expected = format!("another method, or {needed} among the candidates: this method needs it");
             Err(Problem::refused("search.method", search.method.name(), expected))
         }
+        None => Ok(()),
+    }
+}
+
+/// The numbers of candidates in the stages of a search.
+fn stages(config: &Config) -> Result<(), Problem> {
+    let (search, space) = (&config.search, config.space.build());
+    let all = space.operations.len();
+    let numbers: Vec<usize> = search.stage_plans(all).iter().map(|plan| plan.candidates).collect();
+    let (Some(last), Ok(target)) = (numbers.last(), config.target.resolve(&space)) else {
+        return Ok(());
+    };
+    if space.graph.is_chain() {
+        let expected = format!(
+            "another method: it searches in networks of more and more cells, and a network of the space {} is one chain",
+            space.name.name()
+        );
+        return Err(Problem::refused("search.method", search.method.name(), expected));
+    }
+    let refused = |expected| {
+        Err(Problem::refused(
+            "search.stages.candidates",
+            format!("{numbers:?}"),
+            expected,
+        ))
+    };
+    if numbers.first() != Some(&all) || numbers.windows(2).any(|pair| pair[0] < pair[1]) {
+        return refused(format!(
+            "{all}, the candidates of the space, and then numbers that do not rise"
+        ));
+    }
+    let needed = |target: &KindTarget| target.operations + usize::from(target.most_skips.is_some());
+    match target.values().map(needed).max().filter(|needed| last < needed) {
+        Some(needed) => refused(format!(
+            "at least {needed} in the last stage, which the target may need"
+        )),
         None => Ok(()),
     }
 }

@@ -58,19 +58,26 @@ impl Measure<'_> {
         let needs = Needs::of_search(&search.backbone, batch, side, threads, second_order).beside(dataset);
         needs.check("a step of this search", Search::LOWER, engine)?;
 
-        let warmup = setup.search.warmup_epochs.saturating_sub(1);
-        let mut state = search.start();
-        let warmup_step_s = match warmup {
-            0 => None,
-            _ => Some(self.step_s(&search, &mut state, self.patience_s / 2.0)?),
-        };
-        state.progress = SearchProgress {
-            epochs_done: warmup,
-            ..SearchProgress::default()
-        };
-        let whole_s = self.step_s(&search, &mut state, self.patience_s)?;
-        // Without a warm-up nothing tells the halves apart, and every step counts as a whole one.
-        let weights_s = warmup_step_s.unwrap_or(whole_s);
+        let (warmup, stages) = (setup.search.warmup_epochs.saturating_sub(1), search.stage_count());
+        let patience_s = self.patience_s / stages as f64;
+        let (mut state, [mut weights_s, mut whole_s]) = (search.start(), [0.0; 2]);
+        // The stages have the same number of epochs.
+        for stage in 0..stages {
+            state = search.state_in(stage);
+            let warmup_step_s = match warmup {
+                0 => None,
+                _ => Some(self.step_s(&search, &mut state, patience_s / 2.0)?),
+            };
+            state.progress = SearchProgress {
+                epochs_done: state.progress.epochs_done + warmup,
+                ..SearchProgress::default()
+            };
+            let step_s = self.step_s(&search, &mut state, patience_s)?;
+            whole_s += step_s / stages as f64;
+            // Without a warm-up nothing tells the halves apart, and every step counts as a whole
+            // one.
+            weights_s += warmup_step_s.unwrap_or(step_s) / stages as f64;
+        }
         let step_s = weights_s + (whole_s - weights_s) / arch_every as f64;
 
         let split = SearchSplit::new(

@@ -29,6 +29,8 @@ pub(super) struct Searching<'a> {
     epochs: Epochs,
     /// Whether the warm-up follows the number of epochs.
     scales_warmup: bool,
+    /// Stages of the search, each with its warm-up.
+    stages: usize,
     work: SearchWork,
     measure: Measure<'a>,
 }
@@ -62,6 +64,7 @@ impl<'a> Searching<'a> {
             ladder: Ladder::default(),
             epochs: Epochs::fixed(settings.epochs),
             scales_warmup: may("search.warmup_epochs") && may("search.epochs"),
+            stages: settings.stage_plans(space.operations.len()).len().max(1),
             work: SearchWork {
                 read_s: inputs.read_s,
                 steps: (images.weights / settings.batch_size).max(1),
@@ -95,6 +98,7 @@ impl<'a> Searching<'a> {
             } else {
                 settings.warmup_epochs + 1
             };
+            let shortest = own.stages * shortest;
             let most = most.max(shortest);
             let epochs = Epochs::of_steps(own.work.steps, [least[0].max(shortest), least[1]], good, most);
             own.epochs = epochs;
@@ -116,11 +120,11 @@ impl<'a> Searching<'a> {
         }
         let share = settings.warmup_epochs as f64 / settings.epochs as f64;
         let warmup = (share * epochs as f64).round() as usize;
-        warmup.clamp(1, epochs.saturating_sub(1).max(1))
+        warmup.clamp(1, (epochs / self.stages).saturating_sub(1).max(1))
     }
 
     fn searched_s(&self, rates: &SearchRates, epochs: usize) -> f64 {
-        let still = self.warmup(epochs).saturating_sub(1);
+        let still = self.stages * self.warmup(epochs).saturating_sub(1);
         self.work.search_s(rates, epochs, still)
     }
 

@@ -78,11 +78,11 @@ impl StageFiles for SearchFiles<'_> {
     }
 
     fn checkpoint(&self, state: &SearchState) -> Checkpoint<SearchMeta> {
-        search_checkpoint(state, &self.search.backbone, self.context.group.size())
+        search_checkpoint(state, self.search.backbone_of(state), self.context.group.size())
     }
 
     fn restore(&self, checkpoint: &Checkpoint<SearchMeta>) -> Result<SearchState, LoadError> {
-        search_state(self.search.start(), checkpoint, &self.search.backbone, self.device)
+        search_state(self.search, checkpoint, self.device)
     }
 
     fn start_anew(&self, state: &SearchState) -> Result<(), Error> {

@@ -16,8 +16,9 @@ use crate::backbone::{Backbone, LoadError, find_tensor};
 use crate::device::host;
 use crate::hint::Hint;
 use crate::optim::{AdamMeans, ArchMoment};
+use crate::resumable::Resumable;
 use crate::retrain::{Average, TrainProgress, TrainState};
-use crate::search::{SearchProgress, SearchState};
+use crate::search::{Search, SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::stage::Stage;
 
@@ -78,14 +79,14 @@ pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone, proces
     }
 }
 
-/// The search state of a checkpoint; `state` is the start of the same search.
+/// The state of `search` in a checkpoint.
 pub(super) fn search_state(
-    mut state: SearchState,
+    search: &Search,
     checkpoint: &Checkpoint<SearchMeta>,
-    backbone: &Backbone,
     device: &Device,
 ) -> Result<SearchState, LoadError> {
-    let tensors = &checkpoint.tensors;
+    let (tensors, mut state) = (&checkpoint.tensors, search.start());
+    let backbone = search.backbone_after(checkpoint.meta.progress.epochs_done);
     (state.weights, state.statistics) = backbone.load(tensors, device)?;
     state.sgd.restore(backbone, tensors, device)?;
     state.progress = checkpoint.meta.progress.clone();

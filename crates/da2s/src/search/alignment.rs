@@ -218,7 +218,8 @@ mod tests {
         setup.search.method = Method::LambdaDarts;
         let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
         let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
-        let (state, stepper) = (search.start(), search.stepper());
+        let state = search.start();
+        let stepper = search.stepper(&state);
         let batch = search.weight_loader.batch(1, 0).unwrap();
         let draw = Draw::new(1, Moment::of_epoch(1, 2, 0));
         let arch = state.arch.untracked();

@@ -42,7 +42,7 @@ pub struct Bilevel<'a> {
     pub device: &'a Device,
     limit: Option<&'a CostLimit>,
     class_weights: Option<&'a [f32]>,
-    group: Group,
+    pub(super) group: Group,
     probe: Probe,
     optimizer: ArchOptimizer,
 }
@@ -308,8 +308,10 @@ impl<'a> Bilevel<'a> {
         batch: &Batch,
         draw: Draw,
     ) -> Result<(Tensor<1>, Reading), NotFinite> {
+        let drop_path = self.skip_factors(batch.labels.len(), draw);
         let pass = Pass {
             shifts,
+            drop_path: drop_path.as_deref(),
             ..Pass::new(weights).with_mixtures(mixtures)
         };
         let device = self.device.clone().autodiff();

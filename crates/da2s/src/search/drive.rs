@@ -14,7 +14,8 @@
 //!
 //! With a drive, edges have the weights of DA²S, q = softmax(S_β(β)), and are ranked by β, which
 //! trains from the first epoch unless the method defines otherwise. `da2s-operations` and `entropy`
-//! leave edges alone, `da2s-edges` operations. Without a drive a method is as in its paper.
+//! leave edges alone, `da2s-edges` operations. In a search with several stages the drive acts in
+//! the last one alone. Without a drive a method is as in its paper.
 
 use burn::tensor::Tensor;
 use da2s_settings::words;
@@ -104,7 +105,7 @@ impl DrivenMethod {
     /// The terms added to the loss: the method's own, then those of the drive.
     pub fn penalty(&self, arch: &ArchParams, space: &Space, target: &Target, moment: Moment) -> Penalty {
         let own = self.method.penalty(arch, space, target, moment);
-        if self.drive != Drive::Regulariser {
+        if self.drive != Drive::Regulariser || !moment.is_in_last_stage() {
             return own;
         }
         let halves = self.method.halves();

@@ -88,26 +88,49 @@ impl Search {
         };
         let above = std::mem::take(&mut state.progress.dropping.above);
         let mut above = above.as_slice();
-        let [mut operations, mut edges] = [0, 0];
         let removed = before.strengths.map(|kind, strengths| {
-            let earlier = state.arch.kind(kind).removed.as_deref();
-            let earlier = earlier.cloned().unwrap_or_else(|| Removed::nothing(&self.space));
+            let earlier = self.removed_so_far(state, kind);
             let count = earlier.operations.len() + earlier.edges.len();
             let Some((own, rest)) = above.split_at_checked(count) else {
                 return earlier;
             };
             above = rest;
             let own = own.split_at(earlier.operations.len());
-            let now = lost(&earlier, own, strengths, (&self.space, self.target.kind(kind)), halves);
-            let ([operations_before, edges_before], [operations_now, edges_now]) = (earlier.counts(), now.counts());
-            operations += operations_now - operations_before;
-            edges += edges_now - edges_before;
-            now
+            lost(&earlier, own, strengths, (&self.space, self.target.kind(kind)), halves)
         });
-        if operations + edges == 0 {
+        if removed
+            .iter()
+            .all(|(kind, now)| *now == self.removed_so_far(state, kind))
+        {
             return Ok(None);
         }
-        self.remove(state, &removed);
+        self.remove_measured(state, &removed, metrics).map(Some)
+    }
+
+    /// What has been removed from cells of `kind`.
+    pub(super) fn removed_so_far(&self, state: &SearchState, kind: CellKind) -> Removed {
+        let removed = state.arch.kind(kind).removed.as_deref();
+        removed.cloned().unwrap_or_else(|| Removed::nothing(&self.space))
+    }
+
+    /// Removes `removed` from `state`, and adds its cost to `metrics`. Returns the outcome without
+    /// it.
+    ///
+    /// # Errors
+    /// If an image cannot be read.
+    pub(super) fn remove_measured(
+        &self,
+        state: &mut SearchState,
+        removed: &PerKind<Removed>,
+        metrics: &mut SearchEpoch,
+    ) -> Result<Outcome, EvaluateError> {
+        let [mut operations, mut edges] = [0, 0];
+        for (kind, now) in removed.iter() {
+            let (before, now) = (self.removed_so_far(state, kind).counts(), now.counts());
+            operations += now[0] - before[0];
+            edges += now[1] - before[1];
+        }
+        self.remove(state, removed);
         let outcome = self.outcome(state);
         let pruned = self.pruned(state, &outcome);
         let accuracy = pruned.accuracy(Discretization::Supernet, &self.monitor, &self.group, &self.device)?;
@@ -116,7 +139,7 @@ impl Search {
         metrics.removed_edges = Some(edges);
         metrics.removal_gap = points;
         state.progress.dropping.points += points.unwrap_or_default();
-        Ok(Some(outcome))
+        Ok(outcome)
     }
 
     /// What the search of `state` has removed so far; `None` if nothing.
@@ -138,7 +161,7 @@ impl Search {
     }
 
     /// Removes `removed` from `state`.
-    fn remove(&self, state: &mut SearchState, removed: &PerKind<Removed>) {
+    pub(super) fn remove(&self, state: &mut SearchState, removed: &PerKind<Removed>) {
         for (kind, removed) in removed.iter() {
             let link = self.method.method().link(self.target.kind(kind));
             let arch = state.arch.kind_mut(kind);
@@ -151,7 +174,7 @@ impl Search {
             arch.removed = Some(Arc::new(removed.clone()));
         }
         let mut parts = state.weights.parts().to_vec();
-        for (part, ranges) in self.ranges(|kind| removed.kind(kind).active()) {
+        for (part, ranges) in self.ranges(state, |kind| removed.kind(kind).active()) {
             let mut weights = host(&parts[part]);
             ranges.iter().for_each(|range| weights[range.clone()].fill(0.0));
             parts[part] = Tensor::from_data(TensorData::new(weights, parts[part].dims()), &self.device);
@@ -161,10 +184,11 @@ impl Search {
     }
 
     /// The weights of all choices that are not `active`, part by part.
-    fn ranges(&self, active: impl Fn(CellKind) -> Arc<[bool]>) -> Vec<(usize, Vec<Range<usize>>)> {
-        let stages = self.backbone.stages().iter().enumerate();
+    fn ranges(&self, state: &SearchState, active: impl Fn(CellKind) -> Arc<[bool]>) -> Vec<(usize, Vec<Range<usize>>)> {
+        let backbone = self.backbone_of(state);
+        let stages = backbone.stages().iter().enumerate();
         let searched = stages.filter_map(|(part, stage)| {
-            let active = self.backbone.active_choices(&active(stage.kind?));
+            let active = backbone.active_choices(&active(stage.kind?));
             let choices = stage.cell.plan().edges.iter().flat_map(|edge| &edge.choices);
             let inactive = choices.zip(active.iter()).filter(|(_, active)| !**active);
             let ranges = inactive.map(|(choice, _)| {
@@ -244,7 +268,11 @@ mod tests {
             let search = Search::new(&setup, &dataset, &Device::flex(), &engine).unwrap();
             let mut state = search.start();
             let moment = Moment::of_epoch(10, 30, 5);
-            let (stepper, draw, rates) = (search.stepper(), Draw::new(1, moment), search.rates(moment, &state));
+            let (stepper, draw, rates) = (
+                search.stepper(&state),
+                Draw::new(1, moment),
+                search.rates(moment, &state),
+            );
             let batch = search.weight_loader.batch(1, 0).unwrap();
             let step = |state: &mut SearchState| stepper.half_step(state, Trains::Both, &batch, draw, rates).unwrap();
             step(&mut state);
@@ -261,7 +289,7 @@ mod tests {
             search.remove(&mut state, &removed);
             let before = state.clone();
             let reading = step(&mut state);
-            for (part, ranges) in search.ranges(|kind| removed.kind(kind).active()) {
+            for (part, ranges) in search.ranges(&state, |kind| removed.kind(kind).active()) {
                 let values = host(&state.weights.parts()[part]);
                 assert!(
                     ranges

@@ -219,10 +219,13 @@ mod tests {
             };
             let batches = [&search.arch_loader, &search.weight_loader].map(|loader| loader.batch(1, 0).unwrap());
             let pair = [&batches[0], &batches[1]];
-            search.stepper().freezing_step(state, pair, 0.4, draw, rates).unwrap();
+            search
+                .stepper(state)
+                .freezing_step(state, pair, 0.4, draw, rates)
+                .unwrap();
             // A step without the architecture, as `arch_every` has them, moves them no more.
             search
-                .stepper()
+                .stepper(state)
                 .half_step(state, Trains::Weights, pair[1], draw, rates)
                 .unwrap();
         };

@@ -11,6 +11,7 @@ use burn::tensor::Tensor;
 use super::drive::Drive;
 use super::moment::{Moment, When};
 use super::perturbation::Perturbation;
+use super::stages::StagePlan;
 use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
 use crate::objective::{Halves, Link, Penalty};
 use crate::space::{KindTarget, Operation, Space, Target};
@@ -36,6 +37,17 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
     /// K: by default 1/K of the channels go through the candidates.
     fn partial_channels(&self) -> usize {
         1
+    }
+
+    /// The stages of the search if its super-network changes, with `candidates` per edge at the
+    /// start; none is a search with one super-network. Only the numbers of candidates depend on it.
+    fn stages(&self, _candidates: usize) -> Vec<StagePlan> {
+        Vec::new()
+    }
+
+    /// The probability with which a skip connection is dropped for an image in training.
+    fn skip_dropout(&self, _moment: Moment) -> f64 {
+        0.0
     }
 
     /// A candidate that the method requires.

@@ -80,8 +80,8 @@ impl Search {
         let steps = progress.steps_done as f64;
         let samples = self.steps() * self.global_batch();
         let mut metrics = SearchEpoch {
-            epoch: moment.epoch,
-            epochs: moment.epochs,
+            epoch: moment.number(),
+            epochs: self.settings.epochs,
             steps: progress.steps_done,
             learning_rate: Some(rates.weights),
             alpha_rate: Some(rates.alpha),
@@ -137,7 +137,7 @@ impl Search {
         let moment = self.moment(state);
         let penalty = self.method.penalty(&state.arch, &self.space, &self.target, moment);
         metrics.regulariser = Some(penalty.loss().map_or(0.0, scalar));
-        let regulariser = self.method.regulariser();
+        let regulariser = self.method.regulariser().filter(|_| moment.is_in_last_stage());
         let at = |schedule: &Schedule| schedule.at(moment.epoch, moment.epochs, moment.warmup);
         metrics.lambda = Some(regulariser.map_or(0.0, |regulariser| regulariser.lambda));
         metrics.lambda_c = Some(regulariser.map_or(0.0, |regulariser| at(&regulariser.lambda_c)));

@@ -24,6 +24,8 @@ mod perturbation;
 mod second_order;
 mod settings;
 mod setup;
+mod skip_dropout;
+mod stages;
 mod state;
 mod tuning;
 
@@ -39,6 +41,8 @@ pub use outcome::Outcome;
 pub use perturbation::Perturbation;
 pub use settings::{ArchOptimizerName, Auto, Rate, ScheduleName, SearchSettings};
 pub use setup::SearchSetup;
+use stages::Stages;
+pub use stages::{StagePlan, StageSettings};
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
 pub use tuning::{Tuning, TuningImages, TuningProgress, TuningState};
 
@@ -84,12 +88,13 @@ pub struct Search {
     pub space: Space,
     /// The target.
     pub target: Target,
-    /// The super-network.
+    /// The super-network; in a search with several stages that of the last one.
     pub backbone: Backbone,
     /// The method and its drive.
     pub method: DrivenMethod,
     /// The limit on the final network's cost, if there is one.
     pub limit: Option<CostLimit>,
+    stages: Stages,
     settings: SearchSettings,
     /// A weight for each class, if the classes are not weighted equally.
     class_weights: Option<Vec<f32>>,
@@ -137,7 +142,7 @@ impl Resumable for Search {
 
     fn images(&self, state: &SearchState) -> Result<StepImages, StageError> {
         let moment = self.moment(state);
-        let (epoch, step) = (moment.epoch as u64, moment.step as u64);
+        let (epoch, step) = (moment.number() as u64, moment.step as u64);
         let own = self.weight_loader.batch(epoch, step)?;
         self.probe.ended("weight data");
         Ok(match (self.moves_arch(state), self.settings.one_level) {
@@ -155,7 +160,7 @@ impl Resumable for Search {
     /// path.
     fn step(&self, state: &mut SearchState, images: StepImages) -> Result<(), NotFinite> {
         let moment = self.moment(state);
-        let (stepper, rates) = (self.stepper(), self.rates(moment, state));
+        let (stepper, rates) = (self.stepper(state), self.rates(moment, state));
         let draw = Draw::new(self.seed, moment);
         let method = self.method.method();
         let (arch, weights) = match (&images, method.freezes_below()) {
@@ -195,14 +200,19 @@ impl Resumable for Search {
         let moment = self.moment(state);
         let outcome = self.outcome(state);
         let mut metrics = self.look(state, &outcome, self.rates(moment, state))?;
-        let outcome = self.drop_lost(state, &outcome, &mut metrics)?.unwrap_or(outcome);
-        let arch = self.arch_record(state, &outcome, moment.epoch);
+        let next = self.next_stage(moment);
+        let removed = match next {
+            Some(next) => Some(self.end_stage(state, &outcome, next, &mut metrics)?),
+            None => self.drop_lost(state, &outcome, &mut metrics)?,
+        };
+        let outcome = removed.unwrap_or(outcome);
+        let arch = self.arch_record(state, &outcome, moment.number());
         let mut hardening = state.progress.hardening.clone();
         if let Some(accuracy) = metrics.supernet_accuracy {
             hardening.see(accuracy);
         }
         state.progress = SearchProgress {
-            epochs_done: moment.epoch,
+            epochs_done: moment.number(),
             rollbacks: state.progress.rollbacks,
             hardening,
             freezing: state.progress.freezing.clone(),
@@ -212,6 +222,9 @@ impl Resumable for Search {
             },
             ..SearchProgress::default()
         };
+        if let Some(next) = next {
+            self.begin_stage(state, next);
+        }
         Ok(EpochRecord { metrics, arch })
     }
 
@@ -220,15 +233,7 @@ impl Resumable for Search {
     }
 
     fn start(&self) -> SearchState {
-        SearchState::new(
-            &self.backbone,
-            &self.space,
-            &self.target,
-            self.method.method(),
-            &self.settings,
-            self.seed,
-            &self.device,
-        )
+        self.fresh(self.backbone_after(0))
     }
 
     fn position(&self, state: &SearchState) -> Position {
@@ -247,7 +252,7 @@ impl Resumable for Search {
     }
 
     fn check(&self, state: &SearchState) -> Result<(), NotFinite> {
-        NotFinite::in_values(&state.weights, &state.statistics, &self.backbone)
+        NotFinite::in_values(&state.weights, &state.statistics, self.backbone_of(state))
     }
 
     fn bytes(&self, state: &SearchState) -> Vec<u8> {
@@ -289,8 +294,8 @@ impl Search {
 
     /// Learning rates of α and β after the warm-up, `"auto"` resolved.
     pub(crate) fn arch_rates(&self) -> (f64, f64) {
-        let settings = &self.settings;
-        let steps = (settings.epochs - settings.warmup_epochs.min(settings.epochs)) * self.steps();
+        let (settings, epochs) = (&self.settings, self.stages.last());
+        let steps = (epochs - settings.warmup_epochs.min(epochs)) * self.steps();
         // The steps in which α and β move.
         let steps = steps.div_ceil(settings.arch_every);
         (settings.alpha_rate.resolve(steps), settings.beta_rate.resolve(steps))
@@ -313,7 +318,8 @@ impl Search {
 
     /// Advances α and β along the path, if there is one, after the step at `moment`.
     fn harden(&self, state: &mut SearchState, moment: Moment) {
-        if self.method.follows_path().is_none() || moment.epoch < moment.warmup.max(1) {
+        let begun = moment.is_in_last_stage() && moment.epoch >= moment.warmup.max(1);
+        if self.method.follows_path().is_none() || !begun {
             return;
         }
         let hardening = &self.settings.hardening;
@@ -336,13 +342,13 @@ impl Search {
 
     /// The position of the next step of `state` in the search.
     pub fn moment(&self, state: &SearchState) -> Moment {
-        Moment {
-            epoch: state.progress.epochs_done + 1,
-            epochs: self.settings.epochs,
-            warmup: self.settings.warmup_epochs,
-            step: state.progress.steps_done,
-            steps: self.steps(),
-        }
+        let SearchProgress {
+            epochs_done,
+            steps_done,
+            ..
+        } = state.progress;
+        let steps = [steps_done, self.steps()];
+        self.stages.moment(epochs_done, self.settings.warmup_epochs, steps)
     }
 
     /// Number of samples in a step, over all processes.
@@ -381,9 +387,22 @@ impl Search {
         (rates.alpha > 0.0 || rates.beta > 0.0) && step.is_multiple_of(self.settings.arch_every)
     }
 
-    fn stepper(&self) -> Bilevel<'_> {
+    /// A state before its first step, with the weights of `backbone`.
+    fn fresh(&self, backbone: &Backbone) -> SearchState {
+        SearchState::new(
+            backbone,
+            &self.space,
+            &self.target,
+            self.method.method(),
+            &self.settings,
+            self.seed,
+            &self.device,
+        )
+    }
+
+    fn stepper<'a>(&'a self, state: &SearchState) -> Bilevel<'a> {
         Bilevel::new(
-            &self.backbone,
+            self.backbone_of(state),
             &self.space,
             &self.target,
             &self.method,

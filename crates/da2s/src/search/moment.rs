@@ -12,9 +12,9 @@ use crate::space::CellKind;
 /// A point in the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Epoch, from 1.
+    /// Epoch of the stage, from 1.
     pub epoch: usize,
-    /// Number of epochs, T.
+    /// Number of epochs of the stage, T.
     pub epochs: usize,
     /// Epochs of warm-up, E.
     pub warmup: usize,
@@ -22,6 +22,12 @@ pub struct Moment {
     pub step: usize,
     /// Steps per epoch.
     pub steps: usize,
+    /// The stage of the search, from 0. Most searches have one.
+    pub stage: usize,
+    /// Number of stages.
+    pub stages: usize,
+    /// Epochs of the stages before.
+    pub before: usize,
 }
 
 impl Moment {
@@ -34,7 +40,20 @@ impl Moment {
             warmup,
             step: 0,
             steps: 1,
+            stage: 0,
+            stages: 1,
+            before: 0,
         }
+    }
+
+    /// Epoch of the search, from 1.
+    pub fn number(self) -> usize {
+        self.before + self.epoch
+    }
+
+    /// Whether the search ends with this stage.
+    pub fn is_in_last_stage(self) -> bool {
+        self.stage + 1 >= self.stages
     }
 
     /// Step `step` of the same epoch.
@@ -42,7 +61,7 @@ impl Moment {
         Self { step, ..self }
     }
 
-    /// The completed fraction of the search: 0 before the first step, 1 after the last step of the
+    /// The completed fraction of the stage: 0 before the first step, 1 after the last step of the
     /// last epoch and in further epochs.
     pub fn share(self) -> f64 {
         let done = (self.epoch - 1) * self.steps + self.step;
@@ -90,7 +109,7 @@ impl Draw {
     /// The random numbers of this draw for `purpose`, always the same.
     pub fn random(self, purpose: Purpose) -> impl Rng {
         let stream = 4 * self.moment.step as u64 + 2 * self.half as u64 + self.kind as u64;
-        generator(self.seed, purpose, self.moment.epoch as u64, stream)
+        generator(self.seed, purpose, self.moment.number() as u64, stream)
     }
 }
 
@@ -141,6 +160,9 @@ mod tests {
         warmup: 0,
         step: 0,
         steps: 5,
+        stage: 0,
+        stages: 1,
+        before: 0,
     };
 
     #[test]

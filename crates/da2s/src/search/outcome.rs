@@ -98,7 +98,7 @@ impl Search {
         strengths: &'a PerKind<KindStrengths>,
     ) -> Searched<'a> {
         Searched {
-            backbone: &self.backbone,
+            backbone: self.backbone_of(state),
             weights: &state.weights,
             statistics: &state.statistics,
             space: &self.space,
@@ -168,7 +168,9 @@ impl Search {
     /// The expected cost of the final network as a fraction of each limit.
     pub(super) fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
         let Some(limit) = &self.limit else { return Vec::new() };
-        let mixtures = self.stepper().mixtures(&state.arch, When::Reading(self.moment(state)));
+        let mixtures = self
+            .stepper(state)
+            .mixtures(&state.arch, When::Reading(self.moment(state)));
         let shares = limit.expected(&mixtures).into_iter();
         shares.map(|share| f64::from(share.into_scalar::<f32>())).collect()
     }

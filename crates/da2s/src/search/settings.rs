@@ -9,6 +9,7 @@ use da2s_settings::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::stages::{StagePlan, StageSettings, lengths};
 use super::{Drive, DrivenMethod, Method};
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::{Augmentation, ImageShape};
@@ -145,6 +146,8 @@ settings! {
         /// A choice is removed at the end of an epoch after the warm-up if its share was under this
         /// after every step of the epoch. It is no longer computed, so the search gets faster.
         drop_below: f64 = 0.0, in BELOW_1;
+        /// The stages of a search whose super-network changes.
+        stages: StageSettings = StageSettings::default();
         /// λ of Λ-DARTS at the end of the search; it grows from 0.
         alignment_weight: f64 = 0.25, in NOT_NEGATIVE.in_f32();
         /// Mean cosine of its gradients on both halves of the images below which OLES freezes an
@@ -166,10 +169,31 @@ settings! {
 const ROUNDING: f64 = 1e-9;
 
 impl SearchSettings {
-    /// K: 1/K of the channels go through the candidates.
+    /// K: 1/K of the channels go through the candidates; in a search with several stages, in the
+    /// last one.
     pub fn partial(&self) -> usize {
-        self.partial_channels
-            .unwrap_or_else(|| self.method.build(self).partial_channels())
+        self.partial_in(self.last_stage())
+    }
+
+    /// The same in a stage.
+    pub(crate) fn partial_in(&self, stage: Option<StagePlan>) -> usize {
+        let own = stage.and_then(|stage| stage.partial_channels).or(self.partial_channels);
+        own.unwrap_or_else(|| self.method.build(self).partial_channels())
+    }
+
+    /// Cells of the super-network in a stage.
+    pub(crate) fn cells_in(&self, stage: Option<StagePlan>) -> usize {
+        stage.and_then(|stage| stage.cells).unwrap_or(self.cells)
+    }
+
+    /// The stages of a search in which edges have `candidates`; none is a single one.
+    pub(crate) fn stage_plans(&self, candidates: usize) -> Vec<StagePlan> {
+        self.method.build(self).stages(candidates)
+    }
+
+    /// The last stage. Its number of candidates has no meaning.
+    fn last_stage(&self) -> Option<StagePlan> {
+        self.stage_plans(1).last().copied()
     }
 
     /// Whether `schedule` has an effect where `drive` is unset.
@@ -196,12 +220,13 @@ impl SearchSettings {
         DrivenMethod::new(self.method.build(self), self.drive(), self.regulariser.clone())
     }
 
-    /// The sizes of the super-network of `space` for images of `shape` in `classes` classes.
+    /// The sizes of the super-network of `space` for images of `shape` in `classes` classes; in a
+    /// search with several stages, of the last one.
     pub fn size(&self, space: &SpaceSettings, shape: ImageShape, classes: usize) -> NetworkSize {
         let supernet = NetworkShape {
             skeleton: self.skeleton,
             channels: self.channels,
-            cells: self.cells,
+            cells: self.cells_in(self.last_stage()),
             reduction_cells: self.reduction_cells.clone(),
             auxiliary: false,
         };
@@ -239,10 +264,14 @@ impl SearchSettings {
             ));
         }
         self.regulariser.check("search.regulariser")?;
-        let groups = self.partial();
-        if groups > 1 && !self.channels.is_multiple_of(groups) {
-            let expected = format!("a multiple of {groups}, of which search.partial_channels lets one pass");
-            return Err(Problem::refused("search.channels", self.channels, expected));
+        self.check_stages()?;
+        let plans = self.stage_plans(1);
+        let stages = plans.iter().copied().map(Some).chain(plans.is_empty().then_some(None));
+        for groups in stages.map(|stage| self.partial_in(stage)) {
+            if groups > 1 && !self.channels.is_multiple_of(groups) {
+                let expected = format!("a multiple of {groups}, of which search.partial_channels lets one pass");
+                return Err(Problem::refused("search.channels", self.channels, expected));
+            }
         }
         if self.skeleton == Stem::Imagenet && self.channels < 2 {
             let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
@@ -282,6 +311,55 @@ impl SearchSettings {
         Ok(())
     }
 
+    /// Checks that the settings of stages fit each other and the number of epochs.
+    fn check_stages(&self) -> Result<(), Problem> {
+        let stages = self.stage_plans(1).len();
+        let StageSettings {
+            candidates,
+            cells,
+            partial_channels,
+            skip_dropout,
+        } = &self.stages;
+        let method = self.method.name();
+        let set = [
+            ("search.stages.candidates", candidates, stages > 0),
+            ("search.stages.cells", cells, self.method == Method::PDarts),
+            (
+                "search.stages.partial_channels",
+                partial_channels,
+                self.method == Method::DrNas,
+            ),
+        ];
+        for (key, list, has_use) in set {
+            let Some(list) = list else { continue };
+            if !has_use {
+                return Err(Problem::useless(key, format!("for search.method = {method}")));
+            }
+            if list.len() != stages {
+                let expected = format!("{stages} numbers, one for each stage");
+                return Err(Problem::refused(key, format!("{list:?}"), expected));
+            }
+        }
+        if self.method == Method::PDarts && skip_dropout.len() != stages {
+            let expected = format!("{stages} numbers, one for each stage");
+            return Err(Problem::refused(
+                "search.stages.skip_dropout",
+                format!("{skip_dropout:?}"),
+                expected,
+            ));
+        }
+        let least = stages * (self.warmup_epochs + 1);
+        if stages > 1 && self.epochs < least {
+            let expected = format!(
+                "at least {least} for search.method = {method}: each of its {stages} stages needs more epochs than \
+                 search.warmup_epochs = {}",
+                self.warmup_epochs
+            );
+            return Err(Problem::refused("search.epochs", self.epochs, expected));
+        }
+        Ok(())
+    }
+
     /// Checks that the path of the drive `path` has a step. A run of an earlier version may
     /// have a path without one. The path begins in the last epoch of the warm-up, or in the first
     /// epoch, and ends at a share of the epochs; see [`Hardening`].
@@ -291,7 +369,9 @@ impl SearchSettings {
     pub(crate) fn check_path(&self) -> Result<(), Problem> {
         let follows = self.drive() == Drive::Path;
         let before = self.warmup_epochs.saturating_sub(1);
-        let (decided_at, epochs) = (self.hardening.decided_at, self.epochs);
+        // The path is in the last stage.
+        let [_, epochs] = lengths(self.epochs, self.stage_plans(1).len().max(1));
+        let decided_at = self.hardening.decided_at;
         let until = decided_at * epochs as f64 - ROUNDING;
         if !follows || before == 0 || until > before as f64 {
             return Ok(());

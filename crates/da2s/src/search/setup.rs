@@ -11,7 +11,9 @@
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
+use super::stages::Stages;
 use super::{Method, Search, SearchError, SearchSettings, limit};
+use crate::backbone::NetworkSize;
 use crate::data::{DataSettings, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_sample};
 use crate::discretize::DiscretizeSettings;
 use crate::network::NetworkShape;
@@ -69,6 +71,13 @@ impl Search {
         }
         let target = setup.target.resolve(&space)?;
         let size = settings.size(&setup.space, dataset.shape, dataset.classes());
+        let plans = settings.stage_plans(space.operations.len());
+        let earlier = plans.iter().take(plans.len().saturating_sub(1)).map(|&plan| {
+            let cells = settings.cells_in(Some(plan));
+            let size = NetworkSize { cells, ..size.clone() };
+            supernet(&space, size, settings.partial_in(Some(plan)), engine)
+        });
+        let stages = Stages::new(plans.clone(), earlier.collect(), settings.epochs);
         let backbone = supernet(&space, size, settings.partial(), engine);
         let split = SearchSplit::new(
             dataset.train.labels(),
@@ -94,7 +103,7 @@ impl Search {
         let evaluation =
             |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
         let weight_loader = sharded(training(&split.weight_half, Stream::Weights))?;
-        moves(&settings, weight_loader.steps_per_epoch())?;
+        moves(&settings, stages.last(), weight_loader.steps_per_epoch())?;
         let some = |images| watched(&split.arch_half, dataset.train.labels(), images, seed);
         let by_edge = match setup.discretize.edge_images {
             0 => None,
@@ -124,6 +133,7 @@ impl Search {
             space,
             target,
             backbone,
+            stages,
             settings,
             class_weights,
             seed,
@@ -134,10 +144,11 @@ impl Search {
     }
 }
 
-/// Refuses a search in which no step trains α, although the method requires it.
-fn moves(settings: &SearchSettings, steps_per_epoch: u64) -> Result<(), SearchError> {
+/// Refuses a search in whose last stage, of `epochs`, no step trains α, although the method
+/// requires it.
+fn moves(settings: &SearchSettings, epochs: usize, steps_per_epoch: u64) -> Result<(), SearchError> {
     let steps_of = |epochs: usize| (epochs as u64).saturating_mul(steps_per_epoch);
-    let (arch_every, all) = (settings.arch_every as u64, steps_of(settings.epochs));
+    let (arch_every, all) = (settings.arch_every as u64, steps_of(epochs));
     let warmup = steps_of(settings.warmup_epochs).min(all);
     if settings.method == Method::Random || all == 0 || warmup.next_multiple_of(arch_every) < all {
         return Ok(());

@@ -196,7 +196,10 @@ impl Resumable for Tuning<'_> {
             discrete_mixture(strengths, choices, &undecided, false, false, device).on_graph()
         });
         let (weights, arch) = (supernet.weights.on_graph(true), supernet.arch.untracked());
-        let (stepper, draw) = (search.stepper(), Draw::new(search.seed, search.moment(supernet)));
+        let (stepper, draw) = (
+            search.stepper(supernet),
+            Draw::new(search.seed, search.moment(supernet)),
+        );
         let under = Under {
             mixtures: &mixtures,
             shifts: None,
@@ -423,7 +426,7 @@ mod tests {
                         discrete_mixture(strengths, choices, &undecided, false, false, &search.device).on_graph()
                     });
                     let (weights, arch) = (supernet.weights.on_graph(true), supernet.arch.untracked());
-                    let (stepper, moment) = (search.stepper(), search.moment(&supernet));
+                    let (stepper, moment) = (search.stepper(&supernet), search.moment(&supernet));
                     let under = Under {
                         mixtures: &mixtures,
                         shifts: None,

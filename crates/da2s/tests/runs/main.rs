@@ -4,6 +4,7 @@
 
 mod dropping;
 mod methods;
+mod progressive;
 mod same_bytes;
 mod spaces;
 mod stages;

@@ -14,6 +14,7 @@ mod gaea;
 mod gdas;
 mod lambda_darts;
 mod oles;
+mod p_darts;
 mod pc_darts;
 mod random_search;
 mod sdarts;
@@ -66,7 +67,7 @@ methods! {
     /// DARTS with an auxiliary skip connection that fades out.
     DartsMinus = "darts-minus", |_| darts_minus::DartsMinus;
     /// DrNAS, which draws the mixture from a Dirichlet distribution.
-    DrNas = "drnas", |_| drnas::DrNas;
+    DrNas = "drnas", drnas::DrNas::new;
     /// DARTS with the entropy of its mixture added to the loss.
     Entropy = "entropy", |_| entropy::Entropy;
     /// FairDARTS.
@@ -79,6 +80,8 @@ methods! {
     LambdaDarts = "lambda-darts", lambda_darts::LambdaDarts::new;
     /// OLES, which freezes operations that overfit.
     Oles = "oles", oles::Oles::new;
+    /// P-DARTS, in stages with more cells and fewer candidates.
+    PDarts = "p-darts", p_darts::PDarts::new;
     /// PC-DARTS.
     PcDarts = "pc-darts", |_| pc_darts::PcDarts;
     /// A genotype drawn at random.
