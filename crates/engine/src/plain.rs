@@ -88,7 +88,10 @@ impl Interpreter {
     fn apply(&mut self, choice: &Choice, x: Tensor<4>) -> Tensor<4> {
         let (inputs, outputs) = (choice.inputs, choice.outputs);
         let Layout {
-            convolutions, norms, ..
+            convolutions,
+            norms,
+            squeeze,
+            ..
         } = choice.layout();
         match choice.block {
             Block::Identity => x,
@@ -199,13 +202,25 @@ impl Interpreter {
                     } else {
                         ConvOptions::new([1; 2], [0; 2], [1; 2], 1)
                     };
-                    let read = if index > 0 { activated(x, activation) } else { x };
+                    let mut read = if index > 0 { activated(x, activation) } else { x };
+                    if let Some(squeeze) = squeeze.as_ref().filter(|_| index > depthwise) {
+                        read = self.squeezed(read, squeeze);
+                    }
                     x = self.convolution(read, weights, options);
                     x = self.normalised(x, Some(norm));
                 }
                 x
             }
         }
+    }
+
+    /// `x`, each channel multiplied by its gate.
+    fn squeezed(&self, x: Tensor<4>, [reduce, excite]: &[ConvolutionWeights; 2]) -> Tensor<4> {
+        let point = || ConvOptions::new([1; 2], [0; 2], [1; 2], 1);
+        let means = x.clone().mean_dim(2).mean_dim(3);
+        let reduced = relu(self.convolution(means, reduce, point()));
+        let excited = self.convolution(reduced, excite, point());
+        x * ((excited + 3.0).clamp(0.0, 6.0) / 6.0)
     }
 
     fn convolution(&self, x: Tensor<4>, weights: &ConvolutionWeights, options: ConvOptions<2>) -> Tensor<4> {

@@ -8,7 +8,8 @@ mod reference;
 use da2s_engine::CellPlan;
 use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
 use plans::{
-    Numbers, activated_chain, chain, darts, every_side, final_network, head, nas_bench_201, reduction, residual, stem,
+    Numbers, activated_chain, chain, darts, every_side, final_network, head, nas_bench_201, reduction, residual,
+    squeezed_chain, stem,
 };
 
 /// A cell, how to call it, and the expected results.
@@ -210,6 +211,14 @@ fn all() -> Vec<Case> {
             3,
             24,
         )),
+        case("squeeze-and-excitation", squeezed_chain(5, 7, 1), &[(6, 5)], 3, 27),
+        case(
+            "squeeze-and-excitation at stride 2",
+            squeezed_chain(16, 6, 2),
+            &[(9, 8)],
+            3,
+            28,
+        ),
         case("residual layers", residual(5, 7, 1), &[(6, 5)], 3, 19),
         case("residual layers at stride 2", residual(16, 6, 2), &[(9, 8)], 3, 20),
     ]
@@ -309,6 +318,13 @@ fn results_do_not_depend_on_the_number_of_threads() {
         case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11),
         case("threads of a chain", chain(8, 16, 2), &[(9, 8)], 37, 17),
         case("threads of residual layers", residual(8, 16, 2), &[(9, 8)], 37, 21),
+        case(
+            "threads of squeeze-and-excitation",
+            squeezed_chain(8, 16, 2),
+            &[(9, 8)],
+            37,
+            29,
+        ),
         wide(case(
             "threads of activation functions",
             activated_chain(8, 16, 2),
@@ -371,6 +387,13 @@ fn every_level_matches_the_reference() {
             case("levels", darts(9, 5, 3), &[(6, 5); 2], 3, 12),
             case("levels of a chain", chain(9, 5, 2), &[(7, 6)], 3, 18),
             case("levels of residual layers", residual(9, 5, 2), &[(7, 6)], 3, 22),
+            case(
+                "levels of squeeze-and-excitation",
+                squeezed_chain(9, 5, 2),
+                &[(7, 6)],
+                3,
+                30,
+            ),
             wide(case(
                 "levels of activation functions",
                 activated_chain(9, 5, 2),

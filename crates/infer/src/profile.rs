@@ -238,6 +238,7 @@ mod tests {
             stride: 1,
             expansion: 3,
             activation: ActivationFunction::Relu,
+            squeeze: false,
         };
         let subjects = [
             Subject::Block {

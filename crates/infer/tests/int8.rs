@@ -63,6 +63,7 @@ fn bottleneck(relu: bool, stride: usize, expansion: usize) -> Block {
         stride,
         expansion,
         activation: ActivationFunction::Relu,
+        squeeze: false,
     }
 }
 

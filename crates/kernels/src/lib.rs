@@ -25,6 +25,7 @@ mod prefetch;
 pub mod reduce;
 pub mod sgd;
 mod simd;
+mod squeeze;
 pub mod table;
 mod taps;
 
@@ -32,4 +33,5 @@ pub use activation::{Activation, add_gradient, apply, apply_affine};
 pub use image::{Extent, Padded, Phase, View, Window};
 pub use level::{Level, cpu_level};
 pub use prefetch::prefetch;
+pub use squeeze::Squeeze;
 pub use taps::Taps;

@@ -152,6 +152,18 @@ impl Walk {
         over
     }
 
+    /// Squeeze-and-excitation: the mean of each of `hidden` channels, the layer of `squeezed`
+    /// values, the gates; then the image is multiplied in place.
+    fn squeeze(&mut self, image: usize, hidden: usize, squeezed: usize) {
+        let mean = self.layer(&[image], hidden);
+        let reduced = self.layer(&[mean], squeezed);
+        let gates = self.layer(&[reduced], hidden);
+        self.step += 1;
+        for read in [image, gates] {
+            self.tensors[read].last = self.step;
+        }
+    }
+
     /// The layers of a block on an image of this height and width.
     fn block(&mut self, choice: &Choice, source: usize, (height, width): (usize, usize)) -> Value {
         let before = height * width;
@@ -186,7 +198,14 @@ impl Walk {
                 expanded.into_iter().chain([hidden * after, outputs * after]).collect()
             }
         };
-        let tensor = lens.into_iter().fold(source, |source, len| self.layer(&[source], len));
+        let count = lens.len();
+        let mut tensor = source;
+        for (index, len) in lens.into_iter().enumerate() {
+            if let Some((hidden, squeezed)) = choice.block.squeezed(inputs).filter(|_| index + 1 == count) {
+                self.squeeze(tensor, hidden, squeezed);
+            }
+            tensor = self.layer(&[tensor], len);
+        }
         Value { tensor, own: true }
     }
 }
@@ -206,6 +225,7 @@ mod tests {
             stride,
             expansion,
             activation: ActivationFunction::Relu,
+            squeeze: false,
         }
     }
 
@@ -241,6 +261,33 @@ mod tests {
             .edge(0, 1, [(bottleneck(5, 2, 6), String::new(), 0)])
             .output([1]);
         assert_eq!(of(&cell, 1), [(32, 0, 1), (192, 1, 2), (48, 2, 3), (12, 3, 3)]);
+    }
+
+    #[test]
+    fn squeeze_and_excitation_multiplies_in_place() {
+        let block = Block::InvertedBottleneck {
+            relu: false,
+            kernel: 3,
+            stride: 1,
+            expansion: 3,
+            activation: ActivationFunction::Relu,
+            squeeze: true,
+        };
+        let builder = CellPlanBuilder::new(true).input(2).node(3);
+        let cell = builder.edge(0, 1, [(block, String::new(), 0)]).output([1]);
+        // The depthwise convolution's image stays until the last convolution has read it; 6 means,
+        // 2 squeezed values and 6 gates are beside it.
+        let small = [(6, 3, 4), (2, 4, 5), (6, 5, 6)];
+        let expected = [
+            (32, 0, 1),
+            (96, 1, 2),
+            (96, 2, 7),
+            small[0],
+            small[1],
+            small[2],
+            (48, 7, 7),
+        ];
+        assert_eq!(of(&cell, 1), expected);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::activation_function::ActivationFunction;
 
+/// Channels of a depthwise convolution for each channel of its squeeze-and-excitation.
+const SQUEEZE_REDUCTION: usize = 4;
+
 /// What a block computes. ReLU comes first where a block has one; batch norm comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -89,8 +92,11 @@ pub enum Block {
     /// [ReLU →] pointwise to `expansion` times the channels → batch norm → activation → depthwise
     /// k×k → batch norm → activation → pointwise → batch norm (Sandler et al., "MobileNetV2", 2018,
     /// table 1; the residual is an identity beside it). An expansion of 1 has no first pointwise
-    /// convolution, as there. The depthwise convolution has the stride; padding keeps the size at
-    /// stride 1.
+    /// convolution, as there. Squeeze-and-excitation multiplies each channel after the depthwise
+    /// convolution's activation by hard-sigmoid(W₂ ReLU(W₁ m + b₁) + b₂), where m are the means of
+    /// the channels over the image (Howard et al., "Searching for MobileNetV3", ICCV 2019, section
+    /// 5.3); [`Block::squeezed`] has the size of ReLU(…). The depthwise convolution has the stride;
+    /// padding keeps the size at stride 1.
     InvertedBottleneck {
         /// Whether ReLU comes first: where the input is not a linear bottleneck, as after a stem.
         relu: bool,
@@ -103,6 +109,9 @@ pub enum Block {
         /// The activation function after its first batch norms.
         #[serde(default, skip_serializing_if = "ActivationFunction::is_relu")]
         activation: ActivationFunction,
+        /// Whether squeeze-and-excitation follows the depthwise convolution.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        squeeze: bool,
     },
     /// ReLU → k×k convolution → batch norm → ReLU → k×k convolution → batch norm: the residual
     /// branch of ResNet's basic block (He et al., "Deep Residual Learning for Image Recognition",
@@ -249,14 +258,29 @@ impl Block {
                 stride,
                 expansion,
                 activation: _,
+                squeeze,
             } => Self::InvertedBottleneck {
                 relu,
                 kernel,
                 stride,
                 expansion,
                 activation: with,
+                squeeze,
             },
             other => other,
+        }
+    }
+
+    /// Channels of the depthwise convolution, and those to which squeeze-and-excitation reduces
+    /// them: a quarter, rounded up; `None` if the block has none.
+    pub const fn squeezed(self, inputs: usize) -> Option<(usize, usize)> {
+        match self {
+            Self::InvertedBottleneck {
+                expansion,
+                squeeze: true,
+                ..
+            } => Some((inputs * expansion, (inputs * expansion).div_ceil(SQUEEZE_REDUCTION))),
+            _ => None,
         }
     }
 
@@ -291,7 +315,8 @@ impl Block {
                 } else {
                     0
                 };
-                expanding as u64 + pixels * (hidden * kernel * kernel + hidden * outputs) as u64
+                let squeezing = self.squeezed(inputs).map_or(0, |(_, squeezed)| 2 * hidden * squeezed);
+                (expanding + squeezing) as u64 + pixels * (hidden * kernel * kernel + hidden * outputs) as u64
             }
         }
     }

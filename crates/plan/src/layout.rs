@@ -37,6 +37,9 @@ pub struct Layout {
     pub convolutions: Vec<ConvolutionWeights>,
     /// The batch norms.
     pub norms: Vec<NormWeights>,
+    /// The two convolutions of squeeze-and-excitation, if there is one; their weights and biases
+    /// are adjacent.
+    pub squeeze: Option<[ConvolutionWeights; 2]>,
     /// Number of weights.
     pub weight_count: usize,
     /// Number of channels over all batch norms.
@@ -64,7 +67,8 @@ pub struct NormWeights {
 impl Layout {
     /// Every weight, in the order of the flat vector.
     pub fn weights(&self) -> Vec<&Weight> {
-        let of_convolutions = self.convolutions.iter().flat_map(|weights| {
+        let convolutions = self.convolutions.iter().chain(self.squeeze.iter().flatten());
+        let of_convolutions = convolutions.flat_map(|weights| {
             let ConvolutionWeights { kernel, bias } = weights;
             [Some(kernel), bias.as_ref()].into_iter().flatten()
         });
@@ -83,7 +87,8 @@ impl Layout {
     /// Bytes of the weights in int8, with a scale and a bias per output of a convolution: batch
     /// norms belong to the convolution before them, and one without has the same two numbers.
     pub fn size_int8_bytes(&self) -> u64 {
-        let kernels = self.convolutions.iter().map(|weights| &weights.kernel.shape);
+        let convolutions = self.convolutions.iter().chain(self.squeeze.iter().flatten());
+        let kernels = convolutions.map(|weights| &weights.kernel.shape);
         let weights: usize = kernels.clone().map(|shape| shape.iter().product::<usize>()).sum();
         let outputs: usize = kernels.map(|shape| shape[0]).sum();
         let alone = if self.convolutions.is_empty() {
@@ -195,6 +200,12 @@ impl<'a> Layouter<'a> {
                 }
                 self.convolution(&format!(".{at}"), [hidden, 1, kernel, kernel], false);
                 self.norm(&format!(".{}", at + 1), hidden);
+                if let Some((_, squeezed)) = block.squeezed(inputs) {
+                    let one = self.convolution_weights(&format!(".{}.fc1", at + 3), [squeezed, hidden, 1, 1], true);
+                    let two = self.convolution_weights(&format!(".{}.fc2", at + 3), [hidden, squeezed, 1, 1], true);
+                    self.layout.squeeze = Some([one, two]);
+                    at += 1;
+                }
                 self.convolution(&format!(".{}", at + 3), [outputs, hidden, 1, 1], false);
                 self.norm(&format!(".{}", at + 4), outputs);
             }
@@ -203,11 +214,16 @@ impl<'a> Layouter<'a> {
     }
 
     fn convolution(&mut self, name: &str, shape: [usize; 4], bias: bool) {
+        let weights = self.convolution_weights(name, shape, bias);
+        self.layout.convolutions.push(weights);
+    }
+
+    fn convolution_weights(&mut self, name: &str, shape: [usize; 4], bias: bool) -> ConvolutionWeights {
         let [outputs, inputs, height, width] = shape;
         let fan_in = inputs * height * width;
         let kernel = self.weight(name, "weight", &shape, WeightRole::Kernel { fan_in });
         let bias = bias.then(|| self.weight(name, "bias", &[outputs], WeightRole::Bias { fan_in }));
-        self.layout.convolutions.push(ConvolutionWeights { kernel, bias });
+        ConvolutionWeights { kernel, bias }
     }
 
     fn norm(&mut self, name: &str, channels: usize) {
@@ -296,6 +312,39 @@ mod tests {
     }
 
     #[test]
+    fn squeeze_and_excitation_is_between_the_depthwise_and_the_last_convolution() {
+        let block = Block::InvertedBottleneck {
+            relu: false,
+            kernel: 3,
+            stride: 1,
+            expansion: 3,
+            activation: ActivationFunction::HardSwish,
+            squeeze: true,
+        };
+        let layout = block.layout(3, 5, false, 0);
+        let named = |weight: &&Weight| (weight.name.clone(), weight.shape.clone(), weight.offset);
+        let weights: Vec<_> = layout.weights().iter().map(named).collect();
+        let expected = [
+            (".0.weight", vec![9, 3, 1, 1], 0),
+            (".3.weight", vec![9, 1, 3, 3], 27),
+            (".6.fc1.weight", vec![3, 9, 1, 1], 108),
+            (".6.fc1.bias", vec![3], 135),
+            (".6.fc2.weight", vec![9, 3, 1, 1], 138),
+            (".6.fc2.bias", vec![9], 165),
+            (".7.weight", vec![5, 9, 1, 1], 174),
+        ];
+        assert_eq!(weights, expected.map(|(name, shape, at)| (name.to_owned(), shape, at)));
+        assert_eq!(
+            (layout.norms[2].statistics.name.as_str(), layout.weight_count),
+            (".8", 219)
+        );
+        assert_eq!(layout.size_int8_bytes(), (219 - 12) + 8 * (9 + 9 + 3 + 9 + 5));
+        let pixels = 4 * 4;
+        let expected = pixels * (3 * 9 + 9 * 9 + 9 * 5) + 2 * 9 * 3;
+        assert_eq!(block.multiply_adds(3, 5, 4, 4), expected);
+    }
+
+    #[test]
     fn an_inverted_bottleneck_of_expansion_1_does_not_expand() {
         let names = |expansion, relu| {
             let block = Block::InvertedBottleneck {
@@ -304,6 +353,7 @@ mod tests {
                 stride: 2,
                 expansion,
                 activation: ActivationFunction::Relu,
+                squeeze: false,
             };
             let layout = block.layout(4, 6, false, 0);
             let kernels = layout.convolutions.into_iter().map(|weights| weights.kernel);

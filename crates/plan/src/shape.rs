@@ -64,10 +64,12 @@ impl Block {
                 kernel,
                 expansion,
                 activation,
+                squeeze,
                 ..
             } => format!(
-                "{}mbconv_k{kernel}_e{expansion}{}",
+                "{}mbconv_k{kernel}_e{expansion}{}{}",
                 after_relu(relu),
+                if squeeze { "_se" } else { "" },
                 activation.suffix()
             ),
             Self::Basic { kernel, .. } => format!("basic_block_k{kernel}"),
@@ -133,6 +135,7 @@ mod tests {
             stride: 2,
             expansion: 6,
             activation: ActivationFunction::Relu,
+            squeeze: false,
         };
         let text = block.shape(24, 40, (16, 12)).to_string();
         assert_eq!(text, "mbconv_k5_e6, 24 to 40 channels, 16×12 pixels, stride 2");

@@ -3,7 +3,8 @@
 //! Reference: Sandler et al., "MobileNetV2", CVPR 2018, section 4 (the blocks and the chain); Cai,
 //! Zhu, Han, "ProxylessNAS", ICLR 2019, section 4 (what is searched: kernel and expansion of every
 //! layer, and which layers are removed); Wu et al., "FBNet", CVPR 2019, section 3.1 (`skip`, a
-//! candidate by which a layer is removed). Contract: a network is a stem (a 3×3 convolution and a
+//! candidate by which a layer is removed); Howard et al., "Searching for MobileNetV3", ICCV 2019
+//! (squeeze-and-excitation and hard-swish). Contract: a network is a stem (a 3×3 convolution and a
 //! fixed bottleneck of expansion 1), the stages, a 1×1 convolution, the mean, a classifier. The
 //! first layer of a stage has its stride and its channels; the others have a residual and may be
 //! removed.
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::Operation;
 
 /// All candidates that the space can have.
-pub(crate) const MOBILE_OPERATIONS: [Operation; 10] = [
+pub(crate) const MOBILE_OPERATIONS: [Operation; 19] = [
     Operation::MbConvK3E1,
     Operation::MbConvK3E3,
     Operation::MbConvK3E6,
@@ -25,12 +26,25 @@ pub(crate) const MOBILE_OPERATIONS: [Operation; 10] = [
     Operation::MbConvK7E1,
     Operation::MbConvK7E3,
     Operation::MbConvK7E6,
+    Operation::MbConvK3E1Se,
+    Operation::MbConvK3E3Se,
+    Operation::MbConvK3E6Se,
+    Operation::MbConvK5E1Se,
+    Operation::MbConvK5E3Se,
+    Operation::MbConvK5E6Se,
+    Operation::MbConvK7E1Se,
+    Operation::MbConvK7E3Se,
+    Operation::MbConvK7E6Se,
     Operation::Skip,
 ];
 
-/// The candidates in the order of α's columns, with `skip` if requested.
-pub(crate) fn mobile_candidates(skip: bool) -> Vec<Operation> {
-    let is_candidate = |operation: &Operation| skip || *operation != Operation::Skip;
+/// The candidates in the order of α's columns; those with squeeze-and-excitation and `skip` if
+/// requested.
+pub(crate) fn mobile_candidates(squeeze: bool, skip: bool) -> Vec<Operation> {
+    let is_candidate = |operation: &Operation| match operation {
+        Operation::Skip => skip,
+        other => squeeze || !other.squeezes(),
+    };
     MOBILE_OPERATIONS.into_iter().filter(is_candidate).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Candidate operations: their names as in DARTS (Liu, Simonyan, Yang 2019) and the blocks that
 //! compute them. Inverted bottlenecks (Sandler et al., "MobileNetV2", 2018) are named after their
-//! kernel and expansion, as in FBNet (Wu et al. 2019): `mbconv_k5_e3`.
+//! kernel and expansion, as in FBNet (Wu et al. 2019): `mbconv_k5_e3`, or `mbconv_k5_e3_se` with
+//! squeeze-and-excitation (Howard et al., "Searching for MobileNetV3", 2019).
 //!
 //! An operation is a row of the table below. A new one built from existing blocks needs only a row:
 //! spaces, genotypes, the engine and the exports follow from it.
@@ -86,6 +87,24 @@ operations! {
     MbConvK7E3 = "mbconv_k7_e3", true, |stride, _| bottleneck(7, 3, stride);
     /// 7×7 inverted bottleneck of expansion 6.
     MbConvK7E6 = "mbconv_k7_e6", true, |stride, _| bottleneck(7, 6, stride);
+    /// The same as `mbconv_k3_e1`, with squeeze-and-excitation.
+    MbConvK3E1Se = "mbconv_k3_e1_se", true, |stride, _| squeezed(bottleneck(3, 1, stride));
+    /// The same as `mbconv_k3_e3`, with squeeze-and-excitation.
+    MbConvK3E3Se = "mbconv_k3_e3_se", true, |stride, _| squeezed(bottleneck(3, 3, stride));
+    /// The same as `mbconv_k3_e6`, with squeeze-and-excitation.
+    MbConvK3E6Se = "mbconv_k3_e6_se", true, |stride, _| squeezed(bottleneck(3, 6, stride));
+    /// The same as `mbconv_k5_e1`, with squeeze-and-excitation.
+    MbConvK5E1Se = "mbconv_k5_e1_se", true, |stride, _| squeezed(bottleneck(5, 1, stride));
+    /// The same as `mbconv_k5_e3`, with squeeze-and-excitation.
+    MbConvK5E3Se = "mbconv_k5_e3_se", true, |stride, _| squeezed(bottleneck(5, 3, stride));
+    /// The same as `mbconv_k5_e6`, with squeeze-and-excitation.
+    MbConvK5E6Se = "mbconv_k5_e6_se", true, |stride, _| squeezed(bottleneck(5, 6, stride));
+    /// The same as `mbconv_k7_e1`, with squeeze-and-excitation.
+    MbConvK7E1Se = "mbconv_k7_e1_se", true, |stride, _| squeezed(bottleneck(7, 1, stride));
+    /// The same as `mbconv_k7_e3`, with squeeze-and-excitation.
+    MbConvK7E3Se = "mbconv_k7_e3_se", true, |stride, _| squeezed(bottleneck(7, 3, stride));
+    /// The same as `mbconv_k7_e6`, with squeeze-and-excitation.
+    MbConvK7E6Se = "mbconv_k7_e6_se", true, |stride, _| squeezed(bottleneck(7, 6, stride));
     /// Nothing: only the residual of a layer remains, so the layer vanishes (FBNet).
     Skip = "skip", false, |stride, _| Block::Zero { stride };
     /// ReLU, 3×3 convolution, batch norm, twice: ResNet's basic block, whose shortcut is beside it.
@@ -132,6 +151,29 @@ fn bottleneck(kernel: usize, expansion: usize, stride: usize) -> Block {
         stride,
         expansion,
         activation: ActivationFunction::Relu,
+        squeeze: false,
+    }
+}
+
+/// `block` with squeeze-and-excitation.
+fn squeezed(block: Block) -> Block {
+    match block {
+        Block::InvertedBottleneck {
+            relu,
+            kernel,
+            stride,
+            expansion,
+            activation,
+            squeeze: _,
+        } => Block::InvertedBottleneck {
+            relu,
+            kernel,
+            stride,
+            expansion,
+            activation,
+            squeeze: true,
+        },
+        other => other,
     }
 }
 
@@ -143,6 +185,7 @@ fn depthwise_separable(kernel: usize, stride: usize) -> Block {
         stride,
         expansion: 1,
         activation: ActivationFunction::Relu,
+        squeeze: false,
     }
 }
 
@@ -169,6 +212,12 @@ impl Operation {
         let block = self.computed_by()(stride, place);
         let wrapped = matches!(block, Block::Separable { .. } | Block::Conv { .. });
         (block, if wrapped { ".op" } else { "" })
+    }
+
+    /// Whether it has squeeze-and-excitation.
+    pub(crate) fn squeezes(self) -> bool {
+        let (block, _) = self.block(1, HostNetwork::Network);
+        matches!(block, Block::InvertedBottleneck { squeeze: true, .. })
     }
 
     /// The operation that `block` computes in a final network, if it computes one. The activation

@@ -32,6 +32,9 @@ settings! {
         name: SpaceName = SpaceName::Darts, named "space";
         /// Whether `none` is a candidate of the DARTS space.
         none: bool = false;
+        /// Whether each inverted bottleneck of the space `mobile` is a candidate with
+        /// squeeze-and-excitation, too: `mbconv_k3_e1_se` and its like.
+        squeeze_excitation: bool = false;
         /// Whether `skip` is a candidate of the space `mobile`: a layer that keeps it vanishes.
         ///
         /// Not with `target.depth`. The first layer of a stage never vanishes.
@@ -78,7 +81,10 @@ impl SpaceSettings {
             SpaceName::Mobile => {
                 let own = self.operations.clone();
                 let layers = self.chain().stages.into_iter().map(|stage| stage.layers);
-                Space::mobile(layers, own.unwrap_or_else(|| mobile_candidates(self.skip)))
+                Space::mobile(
+                    layers,
+                    own.unwrap_or_else(|| mobile_candidates(self.squeeze_excitation, self.skip)),
+                )
             }
         }
     }
@@ -135,9 +141,14 @@ impl SpaceSettings {
             let expected = "absent beside space.operations, which names all candidates: put \"none\" in the list";
             return Err(Problem::refused("space.none", true, expected));
         }
-        if self.skip {
-            let expected = "absent beside space.operations, which names all candidates: put \"skip\" in the list";
-            return Err(Problem::refused("space.skip", true, expected));
+        let more = [
+            ("space.skip", self.skip, "skip"),
+            ("space.squeeze_excitation", self.squeeze_excitation, "mbconv_k3_e1_se"),
+        ];
+        if let Some((key, _, name)) = more.into_iter().find(|(_, set, _)| *set) {
+            let expected =
+                format!("absent beside space.operations, which names all candidates: put \"{name}\" in the list");
+            return Err(Problem::refused(key, true, expected));
         }
         if operations.as_slice() == [Operation::None] {
             return refused("[\"none\"]", "an operation beside none, which is never kept");
@@ -148,7 +159,7 @@ impl SpaceSettings {
         match operations.iter().find(|operation| !self.name.has(**operation)) {
             Some(operation) if self.name == SpaceName::Mobile => refused(
                 operation.name(),
-                "operations of the space mobile: mbconv_k3_e1 and its like, and skip",
+                "operations of the space mobile: mbconv_k3_e1 and its like, also with _se, and skip",
             ),
             Some(operation) => refused(
                 operation.name(),
@@ -162,6 +173,7 @@ impl SpaceSettings {
     fn check_chain(&self) -> Result<(), Problem> {
         let set = [
             ("space.skip", self.skip),
+            ("space.squeeze_excitation", self.squeeze_excitation),
             ("space.activation", self.activation != ActivationName::Relu),
         ];
         if let Some((key, _)) = set.into_iter().find(|(_, set)| *set && self.name != SpaceName::Mobile) {

@@ -105,11 +105,17 @@ fn largest_first(space: &Space) -> Vec<Operation> {
 }
 
 /// The sort key of operations: one that needs more memory compares as larger. Its parts are the
-/// number of consecutive convolutions, the kernel size, and whether a pool averages.
+/// number of consecutive convolutions, the kernel size, and whether a pool averages or a bottleneck
+/// has squeeze-and-excitation.
 fn need(operation: Operation) -> (usize, usize, bool) {
     match operation.block(1, HostNetwork::Network).0 {
         Block::Separable { stages, kernel, .. } => (stages, kernel, false),
-        Block::InvertedBottleneck { kernel, expansion, .. } => (expansion, kernel, false),
+        Block::InvertedBottleneck {
+            kernel,
+            expansion,
+            squeeze,
+            ..
+        } => (expansion, kernel, squeeze),
         Block::Basic { kernel, .. } => (2, kernel, false),
         Block::Conv { kernel, .. } => (1, kernel, false),
         Block::Pool { kind, kernel, .. } => (0, kernel, kind == PoolKind::Average),

@@ -266,7 +266,7 @@ mod tests {
         fn the_expected_cost_of_a_chain_is_its_cost(seed in any::<u64>(), operations in 1..3usize, skip in any::<bool>()) {
             let chain = ChainPreset::Pixels64.shape();
             let layers = || chain.stages.iter().map(|stage| stage.layers);
-            let mut candidates = vec![Operation::MbConvK3E1, Operation::MbConvK5E3, Operation::MbConvK7E6];
+            let mut candidates = vec![Operation::MbConvK3E1, Operation::MbConvK5E3Se, Operation::MbConvK7E6];
             let without = Space::mobile(layers(), candidates.clone());
             candidates.extend(skip.then_some(Operation::Skip));
             let space = Space::mobile(layers(), candidates);

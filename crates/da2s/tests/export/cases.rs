@@ -59,6 +59,10 @@ const CHAIN: &str =
     "Genotype(stages=[['mbconv_k3_e3', None, ('mbconv_k5_e6', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
 const WITH_SKIP: &str =
     "Genotype(stages=[['mbconv_k3_e3', 'skip', ('skip', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
+const WITH_SQUEEZE: &str = "Genotype(stages=[['mbconv_k3_e3_se', None, ('mbconv_k5_e6', 'mbconv_k7_e1_se')], \
+    ['mbconv_k7_e1_se', 'mbconv_k3_e6_se']])";
+/// The case without an int8 form.
+pub const SQUEEZED: &str = "mobile, squeeze-and-excitation";
 const PLAIN: &str = "Genotype(stages=[['basic_block', 'basic_block'], ['basic_block', 'ds_conv_3x3']])";
 
 /// All cases.
@@ -99,6 +103,7 @@ pub fn all() -> Vec<Case> {
         case("mobile, odd sides", CHAIN, size(cifar, 8, 1, 15)),
         case("mobile, ReLU6 and skip", WITH_SKIP, with(ActivationFunction::Relu6)),
         case("mobile, hard-swish", CHAIN, with(ActivationFunction::HardSwish)),
+        case(SQUEEZED, WITH_SQUEEZE, with(ActivationFunction::Relu)),
         case("plain, odd sides", PLAIN, size(cifar, 8, 1, 15)),
         case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
     ]

@@ -108,13 +108,16 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
 
 #[test]
 fn the_mobile_super_network_is_that_of_pytorch() {
-    let golden = Golden::read("mobile-supernet.safetensors");
-    engines().iter().for_each(|engine| check_supernet(&golden, engine));
+    for name in ["mobile-supernet", "mobile-supernet-se"] {
+        let golden = Golden::read(&format!("{name}.safetensors"));
+        engines().iter().for_each(|engine| check_supernet(&golden, engine));
+    }
 }
 
 #[test]
 fn the_mobile_network_is_that_of_pytorch() {
-    for name in ["mobile-network", "mobile-network-relu6", "mobile-network-hard_swish"] {
+    let others = ["relu6", "hard_swish", "se"].map(|other| format!("mobile-network-{other}"));
+    for name in ["mobile-network".to_owned()].into_iter().chain(others) {
         let golden = Golden::read(&format!("{name}.safetensors"));
         let genotype = Genotype::parse(golden.text("genotype")).unwrap();
         for engine in engines() {

@@ -5,7 +5,7 @@ use da2s::discretize::Rule;
 use da2s::observer::Silent;
 use da2s::run::{RunDirectory, discretize};
 use da2s::search::{ArchOptimizerName, Method, ScheduleName};
-use da2s::space::{All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
+use da2s::space::{ActivationName, All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
 
 use crate::{context, genotype_of, tiny, twice};
 
@@ -81,6 +81,22 @@ fn a_chain_with_skip_decides_its_own_depth() {
         (config.target.depth, config.space.skip, config.search.method) = (None, true, method);
         firsts_stay(&genotype_of(&twice(&config)));
     }
+}
+
+#[test]
+fn a_chain_with_squeeze_and_excitation_and_another_activation_runs() {
+    let mut config = tiny_chain();
+    config.space.activation = ActivationName::HardSwish;
+    config.space.operations = Some(vec![Operation::MbConvK3E1Se, Operation::MbConvK3E3Se]);
+    let genotype = genotype_of(&twice(&config));
+    let mut operations = genotype.cells.normal.edges.iter().flat_map(|edge| &edge.operations);
+    assert!(
+        operations.all(|operation| operation.name().ends_with("_se")),
+        "{genotype}"
+    );
+    config.space.operations = None;
+    config.space.squeeze_excitation = true;
+    assert_eq!(config.space.build().operations.len(), 18);
 }
 
 #[test]

@@ -162,9 +162,27 @@ impl<'b> StageOnImage<'_, 'b> {
                     };
                     dense::convolve(level, &region, weights, scratch.gradient, self.adds(), to);
                 }
+                self.squeeze(to, block, scratch);
                 self.sum_below(to, scratch);
             }
         }
+    }
+
+    /// Takes the gradient `to` through the squeeze-and-excitation of what the stage reads, if there
+    /// is one.
+    ///
+    /// # Safety
+    /// As for [`run`](super::backward_steps::run).
+    unsafe fn squeeze(&self, to: &mut [f32], block: &mut [f32], scratch: &mut Scratch) {
+        let Self { frame, flow, stage, .. } = *self;
+        let Some((squeeze, weights)) = &stage.squeeze else {
+            return;
+        };
+        // SAFETY: guaranteed by the caller.
+        unsafe { scratch.load_activated(frame, self.unit, self.index, self.at) };
+        let image = &scratch.inner[..stage.input.len()];
+        let sums = flow.weights.then(|| flow.weight_sums.part(weights, block));
+        squeeze.backward(packed(frame, weights), image, to, scratch.squeeze, sums);
     }
 
     /// # Safety

@@ -3,7 +3,7 @@
 //! The cell's inputs are *source* nodes before the plan's nodes, so that preprocessing is an edge
 //! like any other.
 
-use da2s_kernels::{Activation, Padded, Window, pool, reduce::Reduce, table};
+use da2s_kernels::{Activation, Padded, Squeeze, Window, pool, reduce::Reduce, table};
 use da2s_plan::{ActivationFunction, Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights, PoolKind};
 
 use super::compiled::{
@@ -286,9 +286,14 @@ impl Compiler<'_> {
                 stride,
                 expansion,
                 activation,
+                squeeze: _,
             } => {
                 let shape = (relu, kernel, stride, expansion);
                 let mut stages = self.inverted_bottleneck([input, output], source, &layout, shape);
+                let squeeze = self.squeeze(choice, &layout);
+                if let Some(last) = stages.last_mut() {
+                    last.squeeze = squeeze;
+                }
                 let activation = match activation {
                     ActivationFunction::Relu => Activation::Relu,
                     ActivationFunction::Relu6 => Activation::Relu6,
@@ -392,6 +397,16 @@ impl Compiler<'_> {
         made
     }
 
+    /// The squeeze-and-excitation of an inverted bottleneck, whose weights are used as they are.
+    fn squeeze(&mut self, choice: &Choice, layout: &Layout) -> Option<(Squeeze, PackedWeights)> {
+        let (channels, squeezed) = choice.block.squeezed(choice.inputs)?;
+        let [first, _] = layout.squeeze.as_ref()?;
+        let squeeze = Squeeze { channels, squeezed };
+        self.out.squeeze_len = self.out.squeeze_len.max(squeeze.scratch_len());
+        let len = squeeze.weight_count();
+        Some((squeeze, self.place_weights(first.kernel.offset, len, len, 0)))
+    }
+
     fn stage(
         &mut self,
         operation: ChainOperation,
@@ -438,6 +453,7 @@ impl Compiler<'_> {
             index,
             inner: false,
             activation: Activation::Relu,
+            squeeze: None,
         }
     }
 

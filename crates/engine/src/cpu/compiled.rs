@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use da2s_kernels::{Activation, Padded, Taps, View, Window, pool, reduce::Reduce};
+use da2s_kernels::{Activation, Padded, Squeeze, Taps, View, Window, pool, reduce::Reduce};
 
 use super::memory::Tensor;
 
@@ -112,6 +112,8 @@ pub(super) struct Chain {
     pub inner: bool,
     /// The activation function after the norm that a following stage reads.
     pub activation: Activation,
+    /// Squeeze-and-excitation of what this stage reads, with its weights.
+    pub squeeze: Option<(Squeeze, PackedWeights)>,
 }
 
 /// Where the input of a norm is stored.
@@ -226,6 +228,8 @@ pub(super) struct Compiled {
     pub padded_len: usize,
     pub table_len: usize,
     pub rows_len: usize,
+    /// Largest memory of a squeeze-and-excitation.
+    pub squeeze_len: usize,
 }
 
 impl Compiled {

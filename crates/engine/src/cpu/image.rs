@@ -5,6 +5,7 @@ use std::ops::Range;
 use da2s_kernels::{Level, Padded, prefetch};
 
 use super::compiled::{Chain, Compiled, Storage, Unit};
+use super::forward_steps::packed;
 use super::memory::Shared;
 use super::schedule::Moving;
 
@@ -134,6 +135,8 @@ pub(super) struct Scratch<'a> {
     /// Three tables for kernels, and two for the coefficients of an image.
     pub tables: &'a mut [f32],
     pub scaled: &'a mut [f32],
+    /// Memory of a squeeze-and-excitation.
+    pub squeeze: &'a mut [f32],
 }
 
 impl<'a> Scratch<'a> {
@@ -142,6 +145,7 @@ impl<'a> Scratch<'a> {
         3 * compiled.padded_len.next_multiple_of(16)
             + 2 * compiled.rows_len.next_multiple_of(16)
             + 5 * compiled.table_len
+            + compiled.squeeze_len
     }
 
     pub fn cut(memory: &'a mut [f32], compiled: &Compiled) -> Self {
@@ -155,7 +159,8 @@ impl<'a> Scratch<'a> {
         let (first, memory) = memory.split_at_mut(rows);
         let (second, memory) = memory.split_at_mut(rows);
         let (tables, memory) = memory.split_at_mut(3 * compiled.table_len);
-        let scaled = &mut memory[..2 * compiled.table_len];
+        let (scaled, memory) = memory.split_at_mut(2 * compiled.table_len);
+        let squeeze = &mut memory[..compiled.squeeze_len];
         let (borders, ahead) = ([None; 3], Ahead::default());
         Self {
             source,
@@ -167,6 +172,7 @@ impl<'a> Scratch<'a> {
             rows: [first, second],
             tables,
             scaled,
+            squeeze,
         }
     }
 
@@ -194,11 +200,25 @@ impl<'a> Scratch<'a> {
     }
 
     /// Loads the input of stage `stage` > 0 of `unit` into `inner`: the activation function of the
-    /// normalised output of the previous stage.
+    /// normalised output of the previous stage, after squeeze-and-excitation if there is one.
     ///
     /// # Safety
     /// No other thread writes to that output for that image.
     pub unsafe fn load_inner(&mut self, frame: &Frame, unit: &Unit, stage: usize, at: At) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.load_activated(frame, unit, stage, at) };
+        if let Some((squeeze, weights)) = &unit.stages[stage].squeeze {
+            // What a 1×1 convolution reads has no border.
+            let image = &mut self.inner[..unit.stages[stage].input.len()];
+            squeeze.apply(packed(frame, weights), image, self.squeeze);
+        }
+    }
+
+    /// The same before squeeze-and-excitation.
+    ///
+    /// # Safety
+    /// As for [`Self::load_inner`].
+    pub unsafe fn load_activated(&mut self, frame: &Frame, unit: &Unit, stage: usize, at: At) {
         let before = &unit.stages[stage - 1];
         let pad = unit.stages[stage].operation.inner_pad();
         // SAFETY: guaranteed by the caller.

@@ -10,12 +10,19 @@ use super::memory::Shared;
 /// The layout of a packed matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MatrixKind {
-    Depthwise { channels: usize },
-    Dense { inputs: usize, outputs: usize },
+    Depthwise {
+        channels: usize,
+    },
+    Dense {
+        inputs: usize,
+        outputs: usize,
+    },
     Reduce(Reduce),
+    /// As in the plan.
+    Whole,
 }
 
-/// The convolutions of a stage.
+/// The convolutions and the squeeze-and-excitation of a stage.
 pub(super) fn of(stage: &Chain) -> impl Iterator<Item = (PackedWeights, MatrixKind)> {
     let (inputs, outputs) = (stage.input.channels, stage.output.channels);
     let dense = MatrixKind::Dense { inputs, outputs };
@@ -37,7 +44,8 @@ pub(super) fn of(stage: &Chain) -> impl Iterator<Item = (PackedWeights, MatrixKi
             Some((*pointwise, dense)),
         ],
     };
-    pair.into_iter().flatten()
+    let squeeze = stage.squeeze.map(|(_, weights)| (weights, MatrixKind::Whole));
+    pair.into_iter().chain([squeeze]).flatten()
 }
 
 /// Packs the weights of live units; with `back`, also those for the gradients of inputs.
@@ -59,6 +67,7 @@ pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bo
                     )
                 };
                 match kind {
+                    MatrixKind::Whole => packed.copy_from_slice(weights),
                     MatrixKind::Depthwise { channels } => depthwise::pack(weights, channels, packed),
                     MatrixKind::Dense { inputs, outputs } => {
                         dense::pack(weights, inputs, outputs, packed);
@@ -123,6 +132,7 @@ impl Sums {
                 (&*sum, gradients.write(weights.at..weights.at + weights.len))
             };
             match kind {
+                MatrixKind::Whole => elementwise::add(level, sum, gradients),
                 MatrixKind::Depthwise { channels } => depthwise::unpack_add(sum, channels, gradients),
                 MatrixKind::Dense { inputs, outputs } => dense::unpack_add(sum, inputs, outputs, gradients),
                 MatrixKind::Reduce(reduce) => {

@@ -88,16 +88,18 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
 }
 
 /// Numbers of the inverted bottlenecks and basic blocks, which are only tested alone on an edge.
-pub const BOTTLENECKS: Range<usize> = 100..110;
+pub const BOTTLENECKS: Range<usize> = 100..113;
 
 fn bottlenecks(stride: usize) -> Vec<Block> {
-    let bottleneck = |(relu, kernel, expansion)| Block::InvertedBottleneck {
+    let squeezed = |(relu, kernel, expansion), squeeze| Block::InvertedBottleneck {
         relu,
         kernel,
         stride,
         expansion,
         activation: ActivationFunction::Relu,
+        squeeze,
     };
+    let bottleneck = |shape| squeezed(shape, false);
     let others = [ActivationFunction::Relu6, ActivationFunction::HardSwish];
     let others = others
         .map(|activation| [(false, 5, 3), (true, 3, 1)].map(|shape| bottleneck(shape).with_activation(activation)));
@@ -107,6 +109,7 @@ fn bottlenecks(stride: usize) -> Vec<Block> {
         .map(bottleneck)
         .chain([3, 5].map(basic))
         .chain(others.concat())
+        .chain([(false, 3, 1), (true, 5, 3), (false, 7, 6)].map(|shape| squeezed(shape, true)))
         .collect()
 }
 

@@ -205,6 +205,7 @@ pub fn chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
             stride,
             expansion,
             activation: ActivationFunction::Relu,
+            squeeze: false,
         };
         [(3, 1), (3, 3), (5, 2), (7, 1), (7, 6)].map(bottleneck).to_vec()
     };
@@ -230,6 +231,7 @@ pub fn activated_chain(inputs: usize, channels: usize, stride: usize) -> CellPla
                 stride,
                 expansion,
                 activation,
+                squeeze: false,
             })
         };
         shapes.flat_map(of).collect::<Vec<Block>>()
@@ -249,6 +251,30 @@ pub fn activated_chain(inputs: usize, channels: usize, stride: usize) -> CellPla
         // Read by a function and by its ReLU, which share nothing.
         .edge(2, 3, named([alone, bottlenecks(true, 1)].concat()))
         .output([1, 3])
+}
+
+/// Layers with squeeze-and-excitation: a step down to other channels, and one with a residual.
+pub fn squeezed_chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
+    let bottlenecks = |stride: usize| {
+        let bottleneck = move |(kernel, expansion, activation)| Block::InvertedBottleneck {
+            relu: false,
+            kernel,
+            stride,
+            expansion,
+            activation,
+            squeeze: true,
+        };
+        let (relu, swish) = (ActivationFunction::Relu, ActivationFunction::HardSwish);
+        [(3, 1, relu), (5, 2, swish), (7, 6, relu)].map(bottleneck).to_vec()
+    };
+    let residual = [bottlenecks(1), vec![Block::Identity]].concat();
+    CellPlanBuilder::new(true)
+        .input(inputs)
+        .node(channels)
+        .node(channels)
+        .edge(0, 1, named(bottlenecks(stride)))
+        .edge(1, 2, named(residual))
+        .output([2])
 }
 
 /// Layers of a ResNet: a step down with a convolution as its shortcut, then a layer whose shortcut

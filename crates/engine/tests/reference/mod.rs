@@ -95,6 +95,54 @@ impl Tape {
         }
     }
 
+    /// `x`, each channel multiplied by the hard-sigmoid of W₂ ReLU(W₁ m + b₁) + b₂, where m are its
+    /// means; `at` is the offset of W₁, b₁, W₂, b₂.
+    fn squeeze(&mut self, x: Image, weights: Value, at: usize, squeezed: usize) -> Image {
+        let pixels = x.height * x.width;
+        let mut means = vec![0.0; x.batch * x.channels];
+        let of = move |i: usize| i / (pixels * x.channels) * x.channels + i % x.channels;
+        for (i, value) in self.values[x.value].iter().enumerate() {
+            means[of(i)] += value / pixels as f64;
+        }
+        let from = x.value;
+        let step: Backward = Box::new(move |d, _, gradients| {
+            for (i, to) in gradients[from].iter_mut().enumerate() {
+                *to += d[of(i)] / pixels as f64;
+            }
+        });
+        let means = Image {
+            value: self.push(means, Some(step)),
+            height: 1,
+            width: 1,
+            ..x
+        };
+        let matrix = x.channels * squeezed;
+        let reduced = self.convolve(means, weights, at, squeezed, 1, 1, 1, 0, 1, (1, 1));
+        let reduced = self.bias(reduced, weights, at + matrix);
+        let reduced = self.relu(reduced);
+        let second = at + matrix + squeezed;
+        let excited = self.convolve(reduced, weights, second, x.channels, 1, 1, 1, 0, 1, (1, 1));
+        let excited = self.bias(excited, weights, second + matrix).value;
+        let gate = |u: f64| ((u + 3.0) / 6.0).clamp(0.0, 1.0);
+        let values = self.values[from].iter().enumerate();
+        let out = values
+            .map(|(i, value)| value * gate(self.values[excited][of(i)]))
+            .collect();
+        let step: Backward = Box::new(move |d, values, gradients| {
+            for (i, d) in d.iter().enumerate() {
+                let u = values[excited][of(i)];
+                gradients[from][i] += d * gate(u);
+                if u > -3.0 && u < 3.0 {
+                    gradients[excited][of(i)] += d * values[from][i] / 6.0;
+                }
+            }
+        });
+        Image {
+            value: self.push(out, Some(step)),
+            ..x
+        }
+    }
+
     /// Convolution with weights `[outputs, inputs / groups, k, k]` at `offset` of the vector
     /// `weights`. The window's first tap of output (0, 0) lies at (−padding, −padding).
     #[allow(clippy::too_many_arguments)]
@@ -595,6 +643,7 @@ fn block(
             stride,
             expansion,
             activation,
+            squeeze,
         } => {
             let (whole, hidden) = ((x.height, x.width), expansion * x.channels);
             let size = (x.height.div_ceil(stride), x.width.div_ceil(stride));
@@ -611,6 +660,11 @@ fn block(
             weight += hidden * kernel * kernel;
             x = norm(tape, x, &mut weight);
             x = tape.activated(x, activation);
+            if squeeze {
+                let squeezed = hidden.div_ceil(4);
+                x = tape.squeeze(x, weights, weight, squeezed);
+                weight += 2 * hidden * squeezed + hidden + squeezed;
+            }
             x = tape.convolve(x, weights, weight, outputs, 1, 1, 1, 0, 1, size);
             weight += hidden * outputs;
             norm(tape, x, &mut weight)

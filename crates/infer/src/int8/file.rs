@@ -105,7 +105,7 @@ pub(crate) fn read(
     preprocessing: Preprocessing,
     file: &mut Tensors<'_>,
 ) -> Result<Int8Network, NetworkError> {
-    let steps = Steps::new(&plan, checked, image_shape(&preprocessing));
+    let steps = Steps::new(&plan, checked, image_shape(&preprocessing))?;
     check_products(&steps)?;
     let mut convolutions = Vec::with_capacity(steps.steps.len());
     for step in &steps.steps {

@@ -61,7 +61,7 @@ pub fn quantise(
     let shape = image_shape(preprocessing);
     let classes = preprocessing.classes.len();
     let stages = plan.check(shape.channels, shape.size, classes)?;
-    let steps = Steps::new(plan, &stages, shape);
+    let steps = Steps::new(plan, &stages, shape)?;
     check_products(&steps)?;
     check_memory(&steps)?;
     let by_name = ByName::new(tensors);

@@ -238,6 +238,8 @@ impl Lowering {
                 stride,
                 expansion,
                 activation,
+                // The steps of a network with it are refused.
+                squeeze: _,
             } => {
                 let hidden = inputs * expansion;
                 let mut x = if relu { self.relu(x) } else { x };

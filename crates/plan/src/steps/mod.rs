@@ -11,7 +11,7 @@ mod lowering;
 
 use crate::activation_function::ActivationFunction;
 use crate::block::PoolKind;
-use crate::network::{CheckedStage, NetworkPlan};
+use crate::network::{CheckedStage, NetworkPlan, PlanError};
 
 use lowering::Lowering;
 
@@ -116,10 +116,21 @@ impl ConvolutionStep {
 
 impl Steps {
     /// The steps of `plan`, whose stages were checked, on an image of this shape.
-    pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Self {
+    ///
+    /// # Errors
+    /// If a block has squeeze-and-excitation, which no step computes.
+    pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Result<Self, PlanError> {
         let mut lowering = Lowering::new(image);
         let mut outputs: Vec<usize> = Vec::with_capacity(stages.len());
-        for (stage, checked) in plan.stages.iter().zip(stages) {
+        for (index, (stage, checked)) in plan.stages.iter().zip(stages).enumerate() {
+            let mut choices = checked.cell.choices();
+            if let Some(choice) = choices.find(|choice| choice.block.squeezed(choice.inputs).is_some()) {
+                let problem = format!(
+                    "{} has squeeze-and-excitation, for which there are no int8 kernels: it runs in float32",
+                    choice.name
+                );
+                return Err(PlanError { stage: index, problem });
+            }
             let inputs = stage.sources.iter().map(|source| match *source {
                 None => 0,
                 Some(earlier) => outputs[earlier],
@@ -137,7 +148,7 @@ impl Steps {
             output,
         };
         steps.fuse_activations();
-        steps.without_dead()
+        Ok(steps.without_dead())
     }
 
     /// The shape of a tensor.
@@ -262,7 +273,7 @@ mod tests {
             channels: 2,
             size: (5, 4),
         };
-        Steps::new(&plan, &plan.check(2, image.size, 3).unwrap(), image)
+        Steps::new(&plan, &plan.check(2, image.size, 3).unwrap(), image).unwrap()
     }
 
     fn described(steps: &Steps) -> Vec<String> {
@@ -300,6 +311,7 @@ mod tests {
             stride: 1,
             expansion: 3,
             activation: ActivationFunction::Relu,
+            squeeze: false,
         };
         let choices = one(block, "x").into_iter().chain(one(Block::Identity, "y"));
         let cell = CellPlanBuilder::new(true)
@@ -334,6 +346,7 @@ mod tests {
                 stride: 1,
                 expansion: 1,
                 activation,
+                squeeze: false,
             };
             let cell = CellPlanBuilder::new(true).input(2).node(2).edge(0, 1, one(block, "x"));
             let found = steps(&cell.output([1]), false);

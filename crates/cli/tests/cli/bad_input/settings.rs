@@ -80,6 +80,24 @@ pub fn cases() -> Vec<Case> {
             &["space.skip", "outside the space mobile"],
         ),
         flags(
+            &["run", "--set", "space.squeeze_excitation=true", "--out", "out"],
+            &["space.squeeze_excitation", "outside the space mobile"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "mobile",
+                "--set",
+                "space.operations=[\"mbconv_k3_e1\"]",
+                "--set",
+                "space.squeeze_excitation=true",
+                "--out",
+                "out",
+            ],
+            &["space.squeeze_excitation", "put \"mbconv_k3_e1_se\" in the list"],
+        ),
+        flags(
             &["run", "--set", "space.activation=relu6", "--out", "out"],
             &["space.activation", "outside the space mobile"],
         ),

@@ -57,6 +57,7 @@ fn stem(size: &NetworkSize) -> CellPlan {
         stride: 1,
         expansion: 1,
         activation,
+        squeeze: false,
     };
     let after = size.chain.after_stem(size.channels);
     let begun = CellPlanBuilder::new(true)

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use da2s_engine::{ActivationFunction, Block, Choice, Layout, NORM_EPSILON, PoolKind};
+use da2s_engine::{ActivationFunction, Block, Choice, ConvolutionWeights, Layout, NORM_EPSILON, PoolKind};
 use da2s_records::Named;
 
 use super::graph::{Attribute, Graph};
@@ -131,7 +131,10 @@ impl<'a> Layers<'a> {
         } = *choice;
         let place = format!("{prefix}{}", choice.name);
         let Layout {
-            convolutions, norms, ..
+            convolutions,
+            norms,
+            squeeze,
+            ..
         } = choice.layout();
         let mut weights = convolutions.iter();
         let mut weight = || {
@@ -242,6 +245,7 @@ impl<'a> Layers<'a> {
                 stride,
                 expansion,
                 activation,
+                squeeze: _,
             } => {
                 let mut y = x.name.clone();
                 let count = convolutions.len();
@@ -261,6 +265,9 @@ impl<'a> Layers<'a> {
                     } else if relu || index > 0 {
                         y = self.graph.relu(&y);
                     }
+                    if let Some(weights) = squeeze.as_ref().filter(|_| index + 1 == count) {
+                        y = self.squeezed(prefix, &place, &y, weights)?;
+                    }
                     let norm = self.norm(norm().unwrap_or_default(), affine)?;
                     y = self.convolution(&place, &y, window, &weight(), None, Some(norm))?;
                 }
@@ -271,6 +278,31 @@ impl<'a> Layers<'a> {
                 problem: "only cells of super-networks have it".to_owned(),
             }),
         }
+    }
+
+    /// `x`, each channel multiplied by its gate.
+    fn squeezed(
+        &mut self,
+        prefix: &str,
+        place: &str,
+        x: &str,
+        weights: &[ConvolutionWeights; 2],
+    ) -> Result<String, ExportError> {
+        let named = |one: &ConvolutionWeights| {
+            let bias = one.bias.as_ref().map(|bias| format!("{prefix}{}", bias.name));
+            (format!("{prefix}{}", one.kernel.name), bias)
+        };
+        let [(reduce, reduce_bias), (excite, excite_bias)] = weights.each_ref().map(named);
+        let place = format!("{place}.squeeze");
+        let mean = self.graph.node(&place, "GlobalAveragePool", &[x], []);
+        let point = ConvolutionShape::POINT;
+        let reduced = self.convolution(&place, &mean, point, &reduce, reduce_bias.as_deref(), None)?;
+        let reduced = self.graph.relu(&reduced);
+        let excited = self.convolution(&place, &reduced, point, &excite, excite_bias.as_deref(), None)?;
+        // ONNX's default slope is 0.2.
+        let slope = [("alpha", Attribute::Float(1.0 / 6.0)), ("beta", Attribute::Float(0.5))];
+        let gate = self.graph.node(&place, "HardSigmoid", &[&excited], slope);
+        Ok(self.graph.node(&place, "Mul", &[x, &gate], []))
     }
 
     /// Two 1×1 convolutions of stride 2 of the rectified image. The second starts at the second row

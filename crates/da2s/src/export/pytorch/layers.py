@@ -35,13 +35,26 @@ class SeparableConv(nn.Module):
         return self.op(x)
 
 
-class InvertedBottleneck(nn.Sequential):
-    """1×1 convolution to `expansion` times the channels (none if that is 1), depthwise convolution, 1×1 convolution; batch norm after each, `activation` between them."""
+class SqueezeExcitation(nn.Module):
+    """Multiplies each channel by a gate that is computed from the means of all."""
 
-    def __init__(self, inputs, outputs, kernel, stride, expansion, activation=nn.ReLU):
+    def __init__(self, channels, squeezed):
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x):
+        return x * F.hardsigmoid(self.fc2(F.relu(self.fc1(x.mean(dim=(2, 3), keepdim=True)))))
+
+
+class InvertedBottleneck(nn.Sequential):
+    """1×1 convolution to `expansion` times the channels (none if that is 1), depthwise convolution, 1×1 convolution; batch norm after each, `activation` between them, squeeze-and-excitation before the last if `squeeze`."""
+
+    def __init__(self, inputs, outputs, kernel, stride, expansion, activation=nn.ReLU, squeeze=False):
         hidden = inputs * expansion
         layers = [convolution(inputs, hidden, 1), nn.BatchNorm2d(hidden), activation()] if expansion > 1 else []
         layers += [convolution(hidden, hidden, kernel, stride, groups=hidden), nn.BatchNorm2d(hidden), activation()]
+        layers += [SqueezeExcitation(hidden, (hidden + 3) // 4)] if squeeze else []
         layers += [convolution(hidden, outputs, 1), nn.BatchNorm2d(outputs)]
         super().__init__(*layers)
 

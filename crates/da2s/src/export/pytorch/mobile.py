@@ -4,7 +4,9 @@ class Layer(nn.ModuleList):
     """The sum of the layer's operations, and of its input where it keeps size and channels."""
 
     def __init__(self, inputs, outputs, stride, operations):
-        super().__init__(InvertedBottleneck(inputs, outputs, kernel, stride, expansion, ACTIVATION) for kernel, expansion in operations)
+        super().__init__(
+            InvertedBottleneck(inputs, outputs, kernel, stride, expansion, ACTIVATION, squeeze) for kernel, expansion, squeeze in operations
+        )
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x):

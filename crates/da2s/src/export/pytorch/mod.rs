@@ -126,14 +126,22 @@ fn mobile_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     let chain = &size.chain;
     let of_layer = |operations: &[Operation], layer: &LayerShape| {
         let shape = |operation: &Operation| match operation.block(layer.stride, HostNetwork::Network).0 {
-            Block::InvertedBottleneck { kernel, expansion, .. } => Some(format!("({kernel}, {expansion})")),
+            Block::InvertedBottleneck {
+                kernel,
+                expansion,
+                squeeze,
+                ..
+            } => {
+                let squeeze = if squeeze { "True" } else { "False" };
+                Some(format!("({kernel}, {expansion}, {squeeze})"))
+            }
             _ => None,
         };
         let operations: Vec<String> = operations.iter().filter_map(shape).collect();
         format!("[{}]", operations.join(", "))
     };
     let mut text =
-        "\n# For each layer its channels, its stride, and kernel and expansion of each of its operations.\n".to_owned();
+        "\n# For each layer its channels, its stride, and for each of its operations kernel, expansion and whether it has squeeze-and-excitation.\n".to_owned();
     text += &layers(cell, size, of_layer);
     let (stem, after) = (size.channels, chain.after_stem(size.channels));
     let _ = writeln!(
