@@ -22,6 +22,7 @@ mod plain;
 mod reductions;
 mod settings;
 mod target;
+mod topology_error;
 
 pub use activation::ActivationName;
 pub(crate) use darts::darts_operations;
@@ -37,7 +38,8 @@ pub use per_kind::PerKind;
 pub(crate) use plain::PLAIN_OPERATIONS;
 pub use reductions::{Reductions, Thirds};
 pub use settings::SpaceSettings;
-pub use target::{All, EdgeCount, KindTarget, Precision, Target, TargetSpec, TopologyError};
+pub use target::{All, EdgeCount, KindTarget, Precision, Target, TargetSpec};
+pub use topology_error::TopologyError;
 
 use da2s_settings::words;
 
