@@ -6,7 +6,7 @@
 mod residual;
 
 use da2s_kernels::{Activation, Padded, Window, pool, reduce::Reduce, table};
-use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights, PoolKind};
+use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
 
 use super::compiled::{
     Chain, ChainOperation, Compiled, Node, PackedWeights, Shape, SharedPool, StageNorm, Storage, Unit, Walk,
