@@ -67,6 +67,7 @@ fn baselines_are_trained_compared_and_resumed() {
     }
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(page.contains("Was the search worth it?") && page.contains("McNemar"));
+    assert!(page.contains("Without a search, the same time would have bought"));
 
     // A run that was killed continues with what is missing, and ends with the same bits.
     let resnet = fs::read(run.join("baselines/resnet8/network/best.safetensors")).unwrap();

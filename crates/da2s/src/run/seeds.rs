@@ -5,10 +5,12 @@
 //! below the run ([`super::below`]). The network of the run is the first, from the run's own seed:
 //! it is the one that is reported, exported and deployed, whatever the others reach.
 
-use da2s_records::files::{SUMMARY, seed as seed_folder};
+use da2s_records::files::{BEST, SUMMARY, seed as seed_folder};
 use da2s_records::schema::{SeedTraining, Seeds, Summary};
 
 use super::below::{Below, stored};
+use super::checkpoint::Checkpoint;
+use super::state_file::TrainMeta;
 use super::{Context, Error, Job, genotype_file};
 use crate::config::Config;
 use crate::network::BaselineSettings;
@@ -43,6 +45,14 @@ impl Job {
 
     /// The training at `place`, from 1; `None` if there is nothing left to do.
     fn lead_seed(&self, place: usize, observer: &mut dyn Observer) -> Result<Option<Below>, Error> {
+        let best = Checkpoint::<TrainMeta>::read(self.directory(), BEST)?;
+        if best.is_some_and(|best| best.meta.is_imported()) {
+            if place == 2 {
+                let text = "the weights of this network were imported, so it is not trained from other seeds";
+                observer.on(Event::Warning(text.to_owned().into()));
+            }
+            return Ok(None);
+        }
         let seed = seed_of(self.config(), place);
         let below = Below {
             folder: seed_folder(seed),
