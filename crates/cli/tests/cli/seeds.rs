@@ -16,7 +16,8 @@ fn json(path: &Path) -> Value {
 /// The seeds of a summary without the times.
 fn seeds(run: &Path) -> Value {
     let mut seeds = json(&run.join("summary.json"))["seeds"].clone();
-    for training in seeds["trainings"].as_array_mut().into_iter().flatten() {
+    let trainings = seeds.get_mut("trainings").and_then(Value::as_array_mut);
+    for training in trainings.into_iter().flatten() {
         assert!(training["train_time_s"].as_f64().unwrap() > 0.0);
         training["train_time_s"] = Value::Null;
     }
@@ -45,7 +46,7 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
         .success();
     // The run's own network does not depend on the others, and the others are others.
     assert!(weights(&run) == weights(&once));
-    assert_eq!(json(&once.join("summary.json")).get("seeds"), None);
+    assert!(seeds(&once).is_null());
     let all: Vec<Vec<u8>> = ["s2", "s3"].map(|seed| weights(&run.join("seeds").join(seed))).into();
     assert!(weights(&run) != all[0] && all[0] != all[1]);
 

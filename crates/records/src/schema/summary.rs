@@ -89,7 +89,6 @@ pub struct Summary {
     /// The processor of that machine.
     pub measured_latency_machine: Option<String>,
     /// The final network trained from several seeds; `None` if it was trained once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seeds: Option<Seeds>,
     /// Plain networks that were trained by the same recipe.
     #[serde(default)]
