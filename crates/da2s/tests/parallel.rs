@@ -17,7 +17,7 @@ use da2s::parallel::{Apart, Group, Transport};
 use da2s::probe::Probe;
 use da2s::resumable::{Resumable, StageError};
 use da2s::retrain::{MixedBatch, Mixing, Retraining, TrainSettings};
-use da2s::search::{ArchOptimizerName, Bilevel, Draw, Moment, Rates, Search, SearchState, Trains};
+use da2s::search::{ArchOptimizerName, Bilevel, Draw, Method, Moment, Rates, Search, SearchState, Trains};
 use da2s::space::{CellKind, ChainShape, Genotype, Reductions};
 use da2s_engine::Engine;
 use proptest::prelude::*;
@@ -397,6 +397,29 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
         state.bytes()
     });
     assert_eq!([&stopped[0], &stopped[1]], [&whole[0].0, &whole[1].0]);
+}
+
+/// Both have the same super-network in every stage, and drop the same skip connections.
+#[test]
+fn a_search_in_stages_of_two_is_alike_in_both() {
+    let (mut config, dataset, device) = (plain_steps(), digits(), Device::flex());
+    (config.search.method, config.search.epochs) = (Method::PDarts, 6);
+    config.search.channels = 2;
+    config.search.stages.skip_dropout = vec![0.5; 3];
+    let ended = together(2, |group| {
+        let setup = config.search_setup().unwrap();
+        let search = Search::in_group(&setup, &dataset, &device, &Engine::fused(), group).unwrap();
+        let (mut state, mut removed) = (search.start(), 0);
+        search
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, record| {
+                removed += record.and_then(|record| record.metrics.removed_operations).unwrap_or(0);
+                Ok(())
+            })
+            .unwrap();
+        (state.bytes(), removed)
+    });
+    assert_eq!(ended[0].1, 4 * 28);
+    assert!(ended[0] == ended[1]);
 }
 
 #[test]
