@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use da2s_engine::PlanError;
+use da2s_engine::{NoSteps, PlanError};
 
 /// What can be wrong with a network file.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum NetworkError {
     /// A plan that cannot be run.
     #[error("its plan cannot be run: {0}")]
     Plan(#[from] PlanError),
+    /// A block without integer kernels, in an int8 network.
+    #[error(transparent)]
+    NoSteps(#[from] NoSteps),
     /// Invalid preprocessing constants.
     #[error("its preprocessing is invalid: {0}")]
     Preprocessing(String),

@@ -4,8 +4,8 @@ use std::fs;
 
 use predicates::prelude::*;
 
-use crate::da2s;
 use crate::export::{json, trained};
+use crate::{da2s, with};
 
 #[test]
 fn a_network_is_quantised_measured_and_written() {
@@ -67,4 +67,29 @@ fn a_network_is_quantised_measured_and_written() {
     assert!(!out.join("network/int8.json").exists());
     let told = predicate::str::contains("evaluation.json is missing");
     quantise().assert().code(5).stderr(told);
+}
+
+#[test]
+fn squeeze_and_excitation_has_no_int8_form() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    let settings = [
+        "space.stages=[[8, 1, 2]]",
+        "space.head_channels=8",
+        "network.channels=8",
+        "network.epochs=1",
+        "data.limit=64",
+        "data.test_limit=32",
+    ];
+    with("run", &settings)
+        .args(["--space", "mobile", "--quiet"])
+        .args(["--genotype", "Genotype(stages=[['mbconv_k3_e1_se']])", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+    let told = predicate::str::contains(
+        "the network cannot be quantised: layers.0.0 has squeeze-and-excitation, for which there are no int8 kernels",
+    );
+    da2s().arg("quantise").arg(&out).assert().code(4).stderr(told);
+    assert!(!out.join("network/int8.json").exists());
 }

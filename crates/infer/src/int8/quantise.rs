@@ -1,6 +1,6 @@
 //! From a trained float32 network to int8, with images to calibrate it.
 
-use da2s_engine::{NetworkPlan, Operation, PlanError, Steps, TensorShape};
+use da2s_engine::{NetworkPlan, NoSteps, Operation, PlanError, Steps, TensorShape};
 use da2s_records::Named;
 use da2s_records::schema::Preprocessing;
 
@@ -17,6 +17,9 @@ pub enum QuantiseError {
     /// A plan that cannot be run.
     #[error("its plan cannot be run: {0}")]
     Plan(#[from] PlanError),
+    /// A block without integer kernels.
+    #[error(transparent)]
+    NoSteps(#[from] NoSteps),
     /// A tensor that is missing or too short.
     #[error("the tensor {name} is missing or too short")]
     Missing {

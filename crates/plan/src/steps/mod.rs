@@ -11,7 +11,7 @@ mod lowering;
 
 use crate::activation_function::ActivationFunction;
 use crate::block::PoolKind;
-use crate::network::{CheckedStage, NetworkPlan, PlanError};
+use crate::network::{CheckedStage, NetworkPlan};
 
 use lowering::Lowering;
 
@@ -101,6 +101,14 @@ pub struct ConvolutionStep {
     pub norm: Option<(String, usize)>,
 }
 
+/// A block that no steps compute.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{block} has squeeze-and-excitation, for which there are no int8 kernels: it runs in float32 only")]
+pub struct NoSteps {
+    /// The prefix of its names.
+    pub block: String,
+}
+
 impl ConvolutionStep {
     /// The shape of its weights: outputs, inputs of each, height, width.
     pub fn weight_shape(&self) -> [usize; 4] {
@@ -119,17 +127,14 @@ impl Steps {
     ///
     /// # Errors
     /// If a block has squeeze-and-excitation, which no step computes.
-    pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Result<Self, PlanError> {
+    pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Result<Self, NoSteps> {
         let mut lowering = Lowering::new(image);
         let mut outputs: Vec<usize> = Vec::with_capacity(stages.len());
-        for (index, (stage, checked)) in plan.stages.iter().zip(stages).enumerate() {
+        for (stage, checked) in plan.stages.iter().zip(stages) {
             let mut choices = checked.cell.choices();
             if let Some(choice) = choices.find(|choice| choice.block.squeezed(choice.inputs).is_some()) {
-                let problem = format!(
-                    "{} has squeeze-and-excitation, for which there are no int8 kernels: it runs in float32",
-                    choice.name
-                );
-                return Err(PlanError { stage: index, problem });
+                let block = format!("{}{}", stage.prefix, choice.name);
+                return Err(NoSteps { block });
             }
             let inputs = stage.sources.iter().map(|source| match *source {
                 None => 0,
