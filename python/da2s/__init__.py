@@ -27,6 +27,7 @@ from .errors import (
     RunDirectoryError,
     Stopped,
 )
+from .plan import Plan, TrainingPlan
 from .progress import Baseline, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch
 from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
@@ -50,6 +51,7 @@ __all__ = [
     "MissingPackage",
     "NotEnoughMemoryError",
     "NotFiniteError",
+    "Plan",
     "Prediction",
     "Removed",
     "Run",
@@ -64,6 +66,7 @@ __all__ = [
     "SweepRun",
     "Term",
     "TrainEpoch",
+    "TrainingPlan",
     "__version__",
     "discretize",
     "errors",

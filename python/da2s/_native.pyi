@@ -107,6 +107,12 @@ class Job:
     def given(self, genotype: Optional[str]) -> Optional[str]:
         """The genotype that replaces a search, if there is one."""
 
+    def plan(self, genotype: Optional[str], listener: _Listener) -> Optional[str]:
+        """Chooses the settings that are still to be chosen, and returns the plan as JSON; ``None`` if there is nothing to choose."""
+
+    def plan_training(self, listener: _Listener) -> Optional[str]:
+        """Chooses the number of training epochs for the network that the search has found; returns it as JSON, if there was a choice."""
+
     def search(self, listener: _Listener) -> None:
         """Runs the search."""
 

@@ -30,11 +30,15 @@ class Asked(NamedTuple):
     config: Optional[PathLike] = None
     settings: Sequence[Setting] = ()
     network: Optional[str] = None
+    #: The time in which the run must end, with its unit.
+    time: Optional[str] = None
+    #: Whether a run whose recipe has a limit of time keeps to it.
+    planned: bool = False
 
     def native(self) -> Dict[str, Any]:
         """The arguments in the library's form."""
         config = None if self.config is None else os.fspath(self.config)
-        return {"recipe": self.recipe, "config": config, "settings": list(self.settings), "network": self.network}
+        return {**self._asdict(), "config": config, "settings": list(self.settings)}
 
 
 def of_options(options: Mapping[str, Any], known: Sequence[str] = tuple(OPTIONS)) -> List[Setting]:

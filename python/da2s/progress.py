@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, Union
 
+from .plan import Plan, TrainingPlan, plan_of, training_of
+
 T = TypeVar("T")
 
 
@@ -168,7 +170,7 @@ class Gap:
 
 
 #: The events that ``on_progress`` receives.
-Progress = Union[Started, Seed, Baseline, Step, SearchEpoch, TrainEpoch, Gap]
+Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, Step, SearchEpoch, TrainEpoch, Gap]
 
 _CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Seed, Baseline, Step, SearchEpoch, TrainEpoch)}
 
@@ -194,7 +196,17 @@ def listener(on_progress: Optional[Callable[[Progress], object]]) -> Optional[Ca
         return None
 
     def listen(kind: str, text: str) -> None:
-        fields = json.loads(text)
-        on_progress(gap_of(fields) if kind == "Gap" else of_fields(_CLASSES[kind], fields))
+        on_progress(_event(kind, text))
 
     return listen
+
+
+def _event(kind: str, text: str) -> Progress:
+    """The event of this class with the fields in ``text``."""
+    if kind == "Plan":
+        return plan_of(text)
+    if kind == "TrainingPlan":
+        return training_of(text)
+    fields = json.loads(text)
+    event: Progress = gap_of(fields) if kind == "Gap" else of_fields(_CLASSES[kind], fields)
+    return event

@@ -10,7 +10,7 @@ import dataclasses
 import io
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -18,6 +18,7 @@ from . import _native
 from .asking import Asked, PathLike, of_options, MACHINE
 from .data import planes
 from .errors import ConfigError, MissingPackage, RunDirectoryError
+from .plan import Plan
 from .progress import Gap, SearchEpoch, TrainEpoch, gap_of, of_fields
 
 if TYPE_CHECKING:
@@ -319,6 +320,8 @@ class RunResult:
     baselines: List[Dict[str, Any]]
     search_time_s: Optional[float]
     train_time_s: Optional[float]
+    #: The plan that :func:`da2s.run` made; ``None`` if it had nothing to choose, or if the results were read from a run directory.
+    plan: Optional[Plan] = field(default=None, compare=False, repr=False)
 
     @property
     def run(self) -> Run:
@@ -336,7 +339,7 @@ class RunResult:
     def as_dict(self) -> Dict[str, Any]:
         """The keys of ``summary.json`` and their values."""
         fields = dataclasses.asdict(self)
-        del fields["path"]
+        del fields["path"], fields["plan"]
         for each in fields["class_scores"]:
             each["class"] = each.pop("class_")
         return fields

@@ -7,6 +7,7 @@ during computation. Ctrl-C stops a stage after the current step, or after the cu
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from . import _native
 from .asking import MACHINE, OPTIONS, Asked, PathLike, Setting, of_options, of_settings
 from .data import images_of
 from .errors import ConfigError, Da2sError, Stopped
+from .plan import Time, plan_of, text_of, with_training
 from .progress import Progress, listener
 from .results import Run, RunResult
 
@@ -37,6 +39,7 @@ def run(
     resume: bool = False,
     genotype: Union[str, "os.PathLike[str]", None] = None,
     network: Optional[str] = None,
+    time: Optional[Time] = None,
     recipe: Optional[str] = None,
     config: Optional[PathLike] = None,
     settings: Optional[Mapping[str, Any]] = None,
@@ -49,29 +52,44 @@ def run(
     ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` an existing run continues; its
     directory must exist. With a ``genotype`` there is no search: a ``str`` is the text of a genotype, in any form; a
     ``pathlib.Path`` is a file with a genotype, or ``FILE:NAME`` if the file contains several. ``network`` is
-    a network by name, such as ``"mobilenet-v2"``, trained without a search. ``options`` are the flags of the command line (``seed``, ``method``,
+    a network by name, such as ``"mobilenet-v2"``, trained without a search.
+
+    ``time``, such as ``"30m"`` or a ``timedelta``, is the time in which all of it ends: sizes, batches and epochs follow from a few
+    steps that are measured first, except those that were requested. ``result.plan`` is what was chosen, and why. Without it, a run
+    with the recipe for folders of images is planned for at most two hours.
+
+    ``options`` are the flags of the command line (``seed``, ``method``,
     ``search_epochs``, ``train_epochs``, ``edges``, …, see :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's
-    ``config.toml``, for example ``{"search.regulariser.lambda": 0.5}``, or ``{"network.seeds": 3}`` for three trainings of the final network. ``on_progress`` receives the events of
-    :mod:`da2s.progress`.
+    ``config.toml``, for example ``{"search.regulariser.lambda": 0.5}``, or ``{"network.seeds": 3}`` for three trainings of the final network.
+    ``on_progress`` receives the events of :mod:`da2s.progress`.
     """
-    listen = listener(on_progress)
     # Invalid arguments are detected before anything is created.
     if network is not None and genotype is not None:
         raise ConfigError("network and genotype exclude each other")
     asked = _genotype(genotype) if network is None else _native.network(network)
-    job = created("run", data, test, class_names, out, resume, recipe, config, settings, options, network)
+    pace = {"network": network, "time": text_of(time), "planned": True}
+    job = created("run", data, test, class_names, out, resume, recipe, config, settings, options, **pace)
+    return completed(job, asked, on_progress)
+
+
+def completed(job: _native.Job, asked: Optional[str], on_progress: Optional[OnProgress]) -> RunResult:
+    """All stages of a run, on the genotype ``asked`` if there is one."""
+    listen = listener(on_progress)
     with closing(job), _noted(job):
         given = job.given(asked)
+        planned = job.plan(given, listen)
+        plan = None if planned is None else plan_of(planned)
         if given is None:
             job.search(listen)
         job.discretize(given, listen)
+        plan = with_training(plan, job.plan_training(listen))
         job.train(listen)
         job.evaluate(listen)
         job.seeds(listen)
         job.baselines(listen)
         made = Run(job.path)
         made.report()
-    return made.result
+    return dataclasses.replace(made.result, plan=plan)
 
 
 def search(
@@ -172,11 +190,11 @@ def created(
     config: Optional[PathLike],
     settings: Optional[Mapping[str, Any]],
     options: Mapping[str, Any],
-    network: Optional[str] = None,
+    **pace: Any,
 ) -> _native.Job:
-    """The requested run, created or resumed."""
+    """The requested run, created or resumed; ``pace`` are the network and the time of :class:`da2s.asking.Asked`."""
     named, arrays = images_of(data, test, class_names)
-    asked = Asked(recipe, config, [*named, *of_options(options), *of_settings(settings)], network)
+    asked = Asked(recipe, config, [*named, *of_options(options), *of_settings(settings)], **pace)
     return _native.Job.create(asked.native(), out, resume, arrays, f"da2s.{name}")
 
 

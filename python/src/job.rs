@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use da2s::Error;
 use da2s::config::Request;
@@ -22,6 +23,7 @@ use rayon::prelude::*;
 use crate::data::{Arrays, Shape, pool, to_shape};
 use crate::errors::{exception, not_reported, raised};
 use crate::listen::{listen, warn};
+use crate::plan::{plan_json, training_json};
 use crate::request::{Asked, named_network};
 
 /// Number of images that are in memory as floats at a time.
@@ -37,6 +39,8 @@ pub struct Job {
     /// directory, until it ends.
     run: Mutex<Option<Arc<run::Job>>>,
     threads: ThreadPool,
+    /// When it was opened.
+    began: Instant,
 }
 
 #[pymethods]
@@ -112,6 +116,46 @@ impl Job {
         let asked = parse(py, genotype)?;
         let given = self.run(py)?.given(asked).map_err(|error| raised(py, &error))?;
         Ok(given.map(|genotype| genotype.to_string()))
+    }
+
+    /// Measures a few steps and chooses the settings that are still to be chosen; returns the plan
+    /// as JSON, or `None` if there is nothing to choose. A run that cannot be planned is removed.
+    fn plan(&self, py: Python<'_>, genotype: Option<&str>, listener: Option<Py<PyAny>>) -> PyResult<Option<String>> {
+        let given = parse(py, genotype)?;
+        let before = self.run(py)?;
+        if !before.is_to_be_planned() {
+            return Ok(None);
+        }
+        let mut run = run::Job::clone(&before);
+        let planned = listen(py, &self.threads, listener.as_ref(), |observer| {
+            let plan = run.plan(given.as_ref(), self.began, observer)?;
+            Ok(plan_json(&plan, run.directory().path()))
+        });
+        let heard = planned.and_then(|plan| {
+            if let Some(listener) = &listener {
+                listener.call1(py, ("Plan", &plan))?;
+            }
+            Ok(plan)
+        });
+        let plan = heard.inspect_err(|_| before.abandon())?;
+        *self.lock() = Some(Arc::new(run));
+        Ok(Some(plan))
+    }
+
+    /// Chooses the number of training epochs for the network that the search has found, if the run
+    /// was planned; returns it, with the times of the remaining stages, as JSON.
+    fn plan_training(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<Option<String>> {
+        let mut run = run::Job::clone(&*self.run(py)?);
+        let planned = listen(py, &self.threads, listener.as_ref(), |observer| {
+            run.plan_training(observer)
+        })?;
+        *self.lock() = Some(Arc::new(run));
+        let Some(planned) = planned else { return Ok(None) };
+        let plan = training_json(&planned);
+        if let Some(listener) = &listener {
+            listener.call1(py, ("TrainingPlan", &plan))?;
+        }
+        Ok(Some(plan))
     }
 
     /// Runs the search.
@@ -221,6 +265,7 @@ impl Job {
 
 impl Job {
     fn new(py: Python<'_>, run: run::Job, arrays: Option<&Bound<'_, Arrays>>) -> PyResult<Self> {
+        let began = Instant::now();
         let threads = pool(py, run.config().run.threads)?;
         let arrays = arrays.map(|arrays| arrays.get().0.clone());
         let mut run = run.on(arrays);
@@ -231,6 +276,7 @@ impl Job {
         Ok(Self {
             run: Mutex::new(Some(Arc::new(run))),
             threads,
+            began,
         })
     }
 

@@ -11,6 +11,7 @@ mod errors;
 mod hints;
 mod job;
 mod listen;
+mod plan;
 mod request;
 mod value;
 

@@ -5,7 +5,6 @@
 //! Ctrl-C, stops the stage after the current step and is raised when it has stopped; the run can
 //! then be resumed.
 
-use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -13,7 +12,6 @@ use std::time::Duration;
 
 use da2s::Error;
 use da2s::observer::{Event, Observer, Warning};
-use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use rayon::ThreadPool;
 use serde_json::{json, to_string};
@@ -117,7 +115,7 @@ impl Told {
 /// The exception, if Python's filters turn the warning into one.
 pub fn warn(py: Python<'_>, warning: &Warning) -> PyResult<()> {
     let text = with_hints(&warning.text, &warning.hints);
-    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 2)
+    py.import("da2s.caller")?.getattr("warn")?.call1((text,)).map(drop)
 }
 
 impl Teller<'_> {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use da2s::config::{self, ConfigError, Layer, Request};
+use da2s::config::{self, ConfigError, Layer, Pace, Request};
+use da2s::planner::parse_time;
 use da2s::space::{NamedNetwork, SpaceName};
 use pyo3::prelude::*;
 
@@ -29,6 +30,10 @@ pub struct Asked<'py> {
     config: Option<PathBuf>,
     network: Option<String>,
     settings: Vec<Setting<'py>>,
+    /// The time in which the run must end.
+    time: Option<String>,
+    /// Whether a run of a recipe that has a limit keeps to it.
+    planned: bool,
 }
 
 impl Asked<'_> {
@@ -45,6 +50,14 @@ impl Asked<'_> {
         if let Some(path) = &self.config {
             layers.push(Layer::file(path).map_err(wrong)?);
         }
+        let pace = match &self.time {
+            Some(text) => {
+                let time = parse_time(text)
+                    .map_err(|error| exception(py, "ConfigError", &format!("time = {text}: {error}")))?;
+                Some(Pace::Seconds(time.as_secs_f64()))
+            }
+            None => self.planned.then_some(Pace::OfRecipe),
+        };
         let mut space = None;
         for (name, key, value) in &self.settings {
             let value = to_toml(value)?;
@@ -58,7 +71,7 @@ impl Asked<'_> {
             names_recipe: self.recipe.is_some(),
             space,
             network: self.network.map(|name| named_network(py, &name)).transpose()?,
-            pace: None,
+            pace,
         })
     }
 }

@@ -1,163 +1,25 @@
-//! The plan of a run in words: what was found, what will be done, how long that takes, and where
-//! the results go.
-//!
-//! Contract: one line each; the caller cleans them for a terminal.
+//! The plan of a run as the command line shows it: with the command that watches the run, and the
+//! flags for what the plan remarks on.
 
 use std::path::Path;
 
-use da2s::config::Config;
 use da2s::data::Mirrored;
-use da2s::memory::{Bytes, available};
-use da2s::planner::{Found, Lesson, Plan, Whose, span};
-use da2s::stage::Stage;
-use da2s_records::counted;
-
-/// Classes that are listed with their counts; of more, the smallest and the largest are.
-const LISTED: usize = 12;
-/// Width of the names of the rows.
-const WIDTH: usize = 12;
+use da2s::planner::{self, Plan, flips};
 
 /// The lines of `plan` for a run in `path`.
 pub fn lines(plan: &Plan, path: &Path) -> Vec<String> {
-    let row = |name: &str, text: &str| format!("  {name:<WIDTH$}{text}");
-    let mut lines = vec![format!("plan for {}", path.display())];
-    lines.push(row("found", &found(&plan.found)));
-    if let Some(search) = &plan.search {
-        lines.push(row("search", &lesson(search, time_of(plan, Stage::Search))));
-        lines.push(row("discretize", &span(time_of(plan, Stage::Discretize))));
-    }
-    lines.push(row("train", &lesson(&plan.network, time_of(plan, Stage::Train))));
-    lines.push(row("evaluate", &span(time_of(plan, Stage::Evaluate))));
-    for (name, whose) in [("other seeds", Whose::Seed), ("baselines", Whose::Baseline)] {
-        let stages = plan.times.iter().filter(|stage| stage.whose == whose);
-        let time_s: f64 = stages.map(|stage| stage.time_s).sum();
-        if time_s > 0.0 {
-            lines.push(row(name, &span(time_s)));
-        }
-    }
-    lines.push(row("in all", &in_all(plan)));
-    lines.push(row("memory", &memory(plan)));
-    lines.push(row("results", &path.display().to_string()));
-    let watch = format!("da2s watch {} --http 8080", da2s_report::argument(path));
-    lines.push(row("watch it", &watch));
     let names: Vec<&str> = plan.found.classes.iter().map(|(name, _)| name.as_str()).collect();
+    let watch = format!("da2s watch {} --http 8080", da2s_report::argument(path));
+    let mut own = vec![("watch it", watch)];
     let remarks = plan.found.mirrored.iter();
-    lines.extend(remarks.map(|pair| row("mirrored", &mirror_remark(pair, &names, &flips(&plan.config)))));
-    lines.extend(plan.reasons.iter().map(|reason| row("because", reason)));
-    lines
+    own.extend(remarks.map(|pair| ("mirrored", mirror_remark(pair, &names, &flips(&plan.config)))));
+    planner::lines(plan, path, &own)
 }
-
-/// The settings that mirror images.
-pub const FLIPS: [&str; 2] = ["search.augmentation.flip", "network.augmentation.flip"];
 
 /// A remark on two of the classes `names` that are mirror images of each other, where the settings
 /// `flips` mirror images.
 pub fn mirror_remark(pair: &Mirrored, names: &[impl AsRef<str>], flips: &[&str]) -> String {
-    let [a, b] = pair.classes.map(|class| names[class].as_ref());
-    let off = flips.iter().map(|key| format!("--set {key}=false"));
-    format!(
-        "{a} and {b} look like mirror images of each other (mirrored, {:.0} % of {a} look most like {b}, and {:.0} % of {b} like {a}): \
-         flips would teach wrong labels; turn them off with {}",
-        pair.percent[0],
-        pair.percent[1],
-        off.collect::<Vec<_>>().join(" ")
-    )
-}
-
-/// The settings of `config` by which images are mirrored.
-fn flips(config: &Config) -> Vec<&'static str> {
-    let on = [&config.search.augmentation, &config.network.training.augmentation];
-    let on = on.map(|augmentation| augmentation.flip);
-    FLIPS
-        .into_iter()
-        .zip(on)
-        .filter_map(|(key, on)| on.then_some(key))
-        .collect()
-}
-
-fn found(found: &Found) -> String {
-    let (classes, counts) = (&found.classes, &found.counts);
-    let listed = if classes.len() <= LISTED {
-        let each = classes.iter().map(|(name, count)| format!("{name} {count}"));
-        each.collect::<Vec<_>>().join(", ")
-    } else {
-        let each = || classes.iter().map(|(_, count)| *count);
-        format!(
-            "of {} to {} images",
-            each().min().unwrap_or(0),
-            each().max().unwrap_or(0)
-        )
-    };
-    let validation = match counts.validation {
-        0 => String::new(),
-        count => format!(", {count} to choose the epoch"),
-    };
-    format!(
-        "{} ({listed}); {} to train on{validation}, {} for the test; {}",
-        counted_classes(classes.len()),
-        counted(counts.train, "image"),
-        counts.test,
-        found.shape
-    )
-}
-
-fn counted_classes(count: usize) -> String {
-    if count == 1 {
-        "1 class".to_owned()
-    } else {
-        format!("{count} classes")
-    }
-}
-
-fn lesson(lesson: &Lesson, time_s: f64) -> String {
-    let Lesson {
-        channels,
-        cells,
-        epochs,
-        steps,
-        batch,
-        step_s,
-        ..
-    } = lesson;
-    format!(
-        "{}: {}, {}, {} of {} of {}, {:.0} ms each",
-        span(time_s),
-        counted(*channels, "channel"),
-        counted(*cells, "cell"),
-        counted(*epochs, "epoch"),
-        counted(*steps, "step"),
-        counted(*batch, "image"),
-        1e3 * step_s
-    )
-}
-
-/// The time of a stage of the run itself.
-fn time_of(plan: &Plan, stage: Stage) -> f64 {
-    let own = plan
-        .times
-        .iter()
-        .filter(|time| time.stage == Some(stage) && time.whose == Whose::Run);
-    own.map(|time| time.time_s).sum()
-}
-
-fn in_all(plan: &Plan) -> String {
-    let total_s = plan.total_s();
-    let total = span(total_s);
-    let of_goal = match plan.goal {
-        Some(goal) if !goal.at_most => format!(", of {}", span(goal.time_s)),
-        _ => String::new(),
-    };
-    let search_s = time_of(plan, Stage::Search) + time_of(plan, Stage::Discretize);
-    let share = match &plan.search {
-        Some(_) => format!("; {:.0} % of it for the search", 100.0 * search_s / total_s),
-        None => String::new(),
-    };
-    format!("{total} from now on{of_goal}{share}")
-}
-
-fn memory(plan: &Plan) -> String {
-    let lessons = plan.search.iter().chain([&plan.network]);
-    let most = lessons.map(|lesson| lesson.needs.total()).max().unwrap_or(0);
-    let there = available().map_or_else(String::new, |available| format!("; {available}"));
-    format!("{}{there}", Bytes(most))
+    let off: Vec<String> = flips.iter().map(|key| format!("--set {key}=false")).collect();
+    let remark = planner::mirror_remark(pair, names);
+    format!("{remark}; turn them off with {}", off.join(" "))
 }

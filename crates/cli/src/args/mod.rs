@@ -6,7 +6,6 @@ mod of_a_run;
 mod of_runs;
 mod refused;
 mod settings;
-mod time;
 mod tools;
 mod values;
 

@@ -10,13 +10,13 @@ use da2s::config::{ConfigError, Layer, Request};
 use da2s::discretize::Rule;
 use da2s::export::ExportFormat;
 use da2s::network::Resource;
+use da2s::planner::parse_time;
 use da2s::run::FrontRequest;
 use da2s::space::{EdgeCount, NamedNetwork};
 use da2s_infer::int8::RangeSetting;
 use da2s_report::drawing::DrawingFormat;
 
 use super::settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
-use super::time;
 use super::values::{bytes, count, depth, milliseconds, one_of};
 
 /// Arguments of `run`.
@@ -37,7 +37,7 @@ pub struct RunArguments {
     /// training follow from a few steps that are measured first, except those that were requested.
     /// Another machine may choose others; config.toml has what was chosen: with it, and the same
     /// --network or --genotype, `da2s run --config` repeats the run
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub time: Option<Duration>,
     /// Train the final network N times, each from another seed, for the mean and the standard
     /// deviation of its accuracy. The first one is the network of the run

@@ -187,10 +187,6 @@ impl Session {
 
     /// Plans the run, if settings are still to be chosen or the plan is shown.
     fn plan(&mut self, planned: PlanStart<'_>) -> Result<(), Failure> {
-        if planned.time.is_some() && self.run.is_resumed() {
-            let text = "a time is for a new run: this one resumes with the settings in its config.toml";
-            self.progress.on(Event::Warning(text.to_owned().into()));
-        }
         let has_use = self.run.is_to_be_planned() || self.progress.is_shown();
         if !has_use || self.run.is_finished() {
             return Ok(());

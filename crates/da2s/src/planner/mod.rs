@@ -18,12 +18,16 @@ mod measure;
 mod reasons;
 mod searching;
 mod solve;
+mod time;
 mod training;
+mod words;
 
 pub use cost::{ImageCounts, StageTime, Whose};
 pub use error::PlanError;
 pub use freedom::{Freedom, KEYS};
 pub use reasons::span;
+pub use time::{TimeError, parse_time};
+pub use words::{FLIPS, flips, lines, mirror_remark};
 
 use burn::tensor::Device;
 use da2s_engine::Engine;

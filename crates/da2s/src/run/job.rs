@@ -20,7 +20,7 @@ use super::{
     Context, Discretized, Error, Int8Options, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
     evaluate, given_genotype, import_network, import_supernet, quantise, search, suspects, train, trained,
 };
-use crate::config::{Config, Request};
+use crate::config::{Config, Pace, Request};
 use crate::data::Arrays;
 use crate::export::{self, ExportFormat, ExportOptions, export};
 use crate::hint::Hint;
@@ -63,7 +63,7 @@ pub struct Job {
     command: String,
     arrays: Option<Arc<Arrays>>,
     group: Group,
-    /// Settings that differ from the recipe.
+    /// What differs from the request or the recipe, a sentence each.
     notes: Vec<String>,
     /// A network whose width is still to be determined from the limits of the target.
     widened: Option<NamedNetwork>,
@@ -119,6 +119,10 @@ impl Job {
             }
             directory.remove(FAILURE)?;
             let mut job = Self::new(directory, config, true, command);
+            if let Some(Pace::Seconds(_)) = request.pace {
+                let note = "a time is for a new run: this one resumes with the settings in its config.toml";
+                job.notes.push(note.to_owned());
+            }
             job.widened = job.to_widen(request);
             return Ok(job);
         }
@@ -258,8 +262,8 @@ impl Job {
         &self.directory
     }
 
-    /// Messages to show before the run begins: settings that differ from its recipe, and that other
-    /// processes are not kept out.
+    /// Messages to show before the run begins: settings that differ from its recipe, a time that a
+    /// resumed run does not follow, and that other processes are not kept out.
     pub fn warnings(&self) -> Vec<Warning> {
         let path = self.directory.path().display();
         let unguarded =

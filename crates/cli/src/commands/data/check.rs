@@ -5,13 +5,14 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, check, images_problem};
+use da2s::planner::FLIPS;
 use da2s_records::{counted, one_line};
 use serde_json::json;
 
 use crate::args::DataCheckArguments;
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::plan::{FLIPS, mirror_remark};
+use crate::plan::mirror_remark;
 use crate::terminal::{self, escaped};
 
 /// Reads all images and prints the summary.

@@ -5,8 +5,11 @@
 
 use std::time::Duration;
 
-/// The expected form; continues a sentence after "expected".
-const EXPECTED: &str = "a time with its unit, from 1s to 365d, such as 30m, 8h, 1h30m or 90s";
+/// A text that is no time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a time with its unit, from 1s to 365d, such as 30m, 8h, 1h30m or 90s")]
+pub struct TimeError;
+
 /// The longest time: a year.
 const LONGEST_S: f64 = 365.0 * 86_400.0;
 /// The units, with their length in seconds and all their names.
@@ -20,11 +23,9 @@ const UNITS: [(f64, &[&str]); 4] = [
 /// Parses a time of at least a second.
 ///
 /// # Errors
-/// A description of the expected form, if the text does not have it.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    seconds(text)
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("expected {EXPECTED}"))
+/// If the text does not have the expected form.
+pub fn parse_time(text: &str) -> Result<Duration, TimeError> {
+    seconds(text).map(Duration::from_secs_f64).ok_or(TimeError)
 }
 
 fn seconds(text: &str) -> Option<f64> {
@@ -66,13 +67,13 @@ mod tests {
             ("1d", 86_400),
             ("1day12hours", 129_600),
         ] {
-            assert_eq!(parse(text), Ok(Duration::from_secs(expected)), "{text}");
+            assert_eq!(parse_time(text), Ok(Duration::from_secs(expected)), "{text}");
         }
         for text in [
             "", "30", "m", "30x", "0m", "0.1s", "-5m", "1e3s", "30m1h", "5m5m", "1:30", "h30", "9999d", "nan h",
             "1..5h", "30m 5",
         ] {
-            assert!(parse(text).is_err(), "{text}");
+            assert!(parse_time(text).is_err(), "{text}");
         }
     }
 }

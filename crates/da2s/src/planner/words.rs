@@ -1,0 +1,159 @@
+//! A plan in words: what was found, what will be done, how long that takes, and where the results
+//! go.
+//!
+//! Contract: one line each; the caller cleans them for a terminal. What a front end says of its
+//! commands or functions are rows of its own.
+
+use std::path::Path;
+
+use da2s_records::counted;
+
+use super::{Found, Lesson, Plan, Whose, span};
+use crate::config::Config;
+use crate::data::Mirrored;
+use crate::memory::{Bytes, available};
+use crate::stage::Stage;
+
+/// Classes that are listed with their counts; of more, the smallest and the largest are.
+const LISTED: usize = 12;
+/// Width of the names of the rows.
+const WIDTH: usize = 12;
+
+/// The lines of `plan` for a run in `path`. `own` are rows of the front end, each a name and a
+/// text: they stand before the reasons.
+pub fn lines(plan: &Plan, path: &Path, own: &[(&str, String)]) -> Vec<String> {
+    let row = |name: &str, text: &str| format!("  {name:<WIDTH$}{text}");
+    let mut lines = vec![format!("plan for {}", path.display())];
+    lines.push(row("found", &found(&plan.found)));
+    if let Some(search) = &plan.search {
+        lines.push(row("search", &lesson(search, time_of(plan, Stage::Search))));
+        lines.push(row("discretize", &span(time_of(plan, Stage::Discretize))));
+    }
+    lines.push(row("train", &lesson(&plan.network, time_of(plan, Stage::Train))));
+    lines.push(row("evaluate", &span(time_of(plan, Stage::Evaluate))));
+    for (name, whose) in [("other seeds", Whose::Seed), ("baselines", Whose::Baseline)] {
+        let stages = plan.times.iter().filter(|stage| stage.whose == whose);
+        let time_s: f64 = stages.map(|stage| stage.time_s).sum();
+        if time_s > 0.0 {
+            lines.push(row(name, &span(time_s)));
+        }
+    }
+    lines.push(row("in all", &in_all(plan)));
+    lines.push(row("memory", &memory(plan)));
+    lines.push(row("results", &path.display().to_string()));
+    lines.extend(own.iter().map(|(name, text)| row(name, text)));
+    lines.extend(plan.reasons.iter().map(|reason| row("because", reason)));
+    lines
+}
+
+/// The settings that mirror images.
+pub const FLIPS: [&str; 2] = ["search.augmentation.flip", "network.augmentation.flip"];
+
+/// The settings of `config` by which images are mirrored.
+pub fn flips(config: &Config) -> Vec<&'static str> {
+    let on = [&config.search.augmentation, &config.network.training.augmentation];
+    let on = on.map(|augmentation| augmentation.flip);
+    FLIPS
+        .into_iter()
+        .zip(on)
+        .filter_map(|(key, on)| on.then_some(key))
+        .collect()
+}
+
+/// A remark on two of the classes `names` that are mirror images of each other, to be continued
+/// with how the front end turns [`FLIPS`] off.
+pub fn mirror_remark(pair: &Mirrored, names: &[impl AsRef<str>]) -> String {
+    let [a, b] = pair.classes.map(|class| names[class].as_ref());
+    format!(
+        "{a} and {b} look like mirror images of each other (mirrored, {:.0} % of {a} look most like {b}, and {:.0} % of {b} like {a}): \
+         flips would teach wrong labels",
+        pair.percent[0], pair.percent[1],
+    )
+}
+
+fn found(found: &Found) -> String {
+    let (classes, counts) = (&found.classes, &found.counts);
+    let listed = if classes.len() <= LISTED {
+        let each = classes.iter().map(|(name, count)| format!("{name} {count}"));
+        each.collect::<Vec<_>>().join(", ")
+    } else {
+        let each = || classes.iter().map(|(_, count)| *count);
+        format!(
+            "of {} to {} images",
+            each().min().unwrap_or(0),
+            each().max().unwrap_or(0)
+        )
+    };
+    let validation = match counts.validation {
+        0 => String::new(),
+        count => format!(", {count} to choose the epoch"),
+    };
+    format!(
+        "{} ({listed}); {} to train on{validation}, {} for the test; {}",
+        counted_classes(classes.len()),
+        counted(counts.train, "image"),
+        counts.test,
+        found.shape
+    )
+}
+
+fn counted_classes(count: usize) -> String {
+    if count == 1 {
+        "1 class".to_owned()
+    } else {
+        format!("{count} classes")
+    }
+}
+
+fn lesson(lesson: &Lesson, time_s: f64) -> String {
+    let Lesson {
+        channels,
+        cells,
+        epochs,
+        steps,
+        batch,
+        step_s,
+        ..
+    } = lesson;
+    format!(
+        "{}: {}, {}, {} of {} of {}, {:.0} ms each",
+        span(time_s),
+        counted(*channels, "channel"),
+        counted(*cells, "cell"),
+        counted(*epochs, "epoch"),
+        counted(*steps, "step"),
+        counted(*batch, "image"),
+        1e3 * step_s
+    )
+}
+
+/// The time of a stage of the run itself.
+fn time_of(plan: &Plan, stage: Stage) -> f64 {
+    let own = plan
+        .times
+        .iter()
+        .filter(|time| time.stage == Some(stage) && time.whose == Whose::Run);
+    own.map(|time| time.time_s).sum()
+}
+
+fn in_all(plan: &Plan) -> String {
+    let total_s = plan.total_s();
+    let total = span(total_s);
+    let of_goal = match plan.goal {
+        Some(goal) if !goal.at_most => format!(", of {}", span(goal.time_s)),
+        _ => String::new(),
+    };
+    let search_s = time_of(plan, Stage::Search) + time_of(plan, Stage::Discretize);
+    let share = match &plan.search {
+        Some(_) => format!("; {:.0} % of it for the search", 100.0 * search_s / total_s),
+        None => String::new(),
+    };
+    format!("{total} from now on{of_goal}{share}")
+}
+
+fn memory(plan: &Plan) -> String {
+    let lessons = plan.search.iter().chain([&plan.network]);
+    let most = lessons.map(|lesson| lesson.needs.total()).max().unwrap_or(0);
+    let there = available().map_or_else(String::new, |available| format!("; {available}"));
+    format!("{}{there}", Bytes(most))
+}
