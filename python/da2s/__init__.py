@@ -11,6 +11,7 @@ Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
 
 from . import errors, progress
 from ._native import __version__
+from .bars import Bars
 from .data import Dataset, load_data
 from .errors import (
     BusyError,
@@ -35,6 +36,7 @@ from .stages import discretize, evaluate, run, search, train
 from .sweep import SweepResult, sweep
 
 __all__ = [
+    "Bars",
     "Baseline",
     "BusyError",
     "ClassScores",

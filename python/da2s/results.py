@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
-from . import _native
+from . import _native, html
 from .asking import Asked, PathLike, of_options, MACHINE
 from .data import planes
 from .errors import ConfigError, MissingPackage, RunDirectoryError
@@ -210,6 +210,9 @@ class Run:
         job = self._job(device="cpu", engine="auto")
         return Path(job.export(format, out, fold_batch_norms, with_preprocessing))
 
+    def _repr_html_(self) -> str:
+        return html.of_run(self)
+
     def _job(self, **machine: Any) -> _native.Job:
         asked = Asked(settings=of_options(machine, MACHINE))
         return _native.Job.read(self.path, asked.native())
@@ -335,6 +338,9 @@ class RunResult:
     def arch(self) -> "pd.DataFrame":
         """See :meth:`Run.arch`."""
         return self.run.arch()
+
+    def _repr_html_(self) -> str:
+        return html.of_result(self)
 
     def as_dict(self) -> Dict[str, Any]:
         """The keys of ``summary.json`` and their values."""

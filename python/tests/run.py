@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "python"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 TOOLS = ["maturin>=1.8,<2", "mypy", "pandas-stubs", "numpy", "pandas", "pytest", "nbclient", "nbformat", "ipykernel", "jsonschema"]
+#: What the bars are tested with.
+TOOLS += ["tqdm"]
 #: What sweeps need; there is no Ray for every Python.
 SWEEP_TOOLS = ["ray", "optuna"]
 #: What the Python half looks like to a type checker.
