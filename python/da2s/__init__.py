@@ -9,6 +9,8 @@ Functions: :func:`run` and its stages :func:`search`, :func:`discretize`, :func:
 Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
 """
 
+from typing import TYPE_CHECKING, Any, List
+
 from . import errors, progress
 from ._native import __version__
 from .bars import Bars
@@ -34,6 +36,9 @@ from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
 from .sweep import SweepResult, sweep
+
+if TYPE_CHECKING:
+    from .classifier import Da2sClassifier as Da2sClassifier
 
 __all__ = [
     "Bars",
@@ -80,3 +85,16 @@ __all__ = [
     "sweep",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when it is used, because it needs scikit-learn; so it is not in __all__.
+    if name == "Da2sClassifier":
+        from .classifier import Da2sClassifier
+
+        return Da2sClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> List[str]:
+    return [*__all__, "Da2sClassifier"]

@@ -4,7 +4,7 @@ what that needs.
 
 Everything lies below target/. The wheel is built by maturin beside what cargo has compiled at the root, installed into an
 environment of its own, without anything else, in which the Python lines of the README are run as they stand there; then into one with
-numpy, pandas, Ray and what runs notebooks, for the snippets of the book and the tests. Where no package index can be reached, that is said and nothing is tested; where
+numpy, pandas, scikit-learn, Ray and what runs notebooks, for the snippets of the book and the tests. Where no package index can be reached, that is said and nothing is tested; where
 there is no Ray for this Python, sweeps are not.
 """
 
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "python"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 TOOLS = ["maturin>=1.8,<2", "mypy", "pandas-stubs", "numpy", "pandas", "pytest", "nbclient", "nbformat", "ipykernel", "jsonschema"]
-#: What the bars are tested with.
-TOOLS += ["tqdm"]
+#: What the classifier and the bars are tested with.
+TOOLS += ["scikit-learn>=1.6", "tqdm"]
 #: What sweeps need; there is no Ray for every Python.
 SWEEP_TOOLS = ["ray", "optuna"]
 #: What the Python half looks like to a type checker.
