@@ -5,7 +5,7 @@
 //! covers paths and complete files; otherwise it covers paths, sizes and three blocks of each file,
 //! so that a folder with a million files opens in seconds, and swapped files are still detected.
 
-use da2s_images::{Image, ImageError, open_file, read_file};
+use da2s_images::{Image, ImageError, has_one_channel, open_file, read_file};
 use da2s_records::Sha256;
 
 use super::Format;
@@ -25,8 +25,8 @@ use std::sync::Arc;
 /// its end.
 const BLOCK_BYTES: u64 = 4096;
 
-/// Number of images that show whether all are grey.
-const EXAMINED: usize = 128;
+/// Largest number of files with three channels that are decoded to see whether they are grey.
+const MOST_DECODED: usize = 128;
 
 /// The files of every part, after applying the options.
 pub(super) struct Parts {
@@ -110,27 +110,43 @@ pub fn small_training_set(path: &Path, options: &DataOptions, most_files: usize)
     (labels.len() <= most_files).then_some(labels)
 }
 
-/// Whether the training images in `path`, a folder or a table of labels, are grey: some of them,
-/// evenly spaced, have equal channels. `None` if there are more than `most_files` files, or they
-/// cannot be listed; images that cannot be read say nothing.
+/// Whether all images in `path`, a folder or a table of labels, are grey: their files have a single
+/// channel, or are one of at most 128 others whose channels are equal. `None` if there are more
+/// than `most_files` files, or they cannot be listed; images that cannot be read are ignored.
 pub fn are_grey(path: &Path, options: &DataOptions, most_files: usize) -> Option<bool> {
     if path.is_dir() && has_more_files(path, most_files)? {
         return None;
     }
     // A separate thread: the process's thread pool may not have been started yet.
     let thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok()?;
-    let list = thread.install(|| Parts::list(path, options)).ok()?.train.list;
-    let count = list.len().min(EXAMINED);
-    let mut read = (0..count)
-        .filter_map(|at| Image::read(&list.path(at * list.len() / count), 3).ok())
-        .map(|image| {
-            let plane = image.pixels().len() / 3;
-            let [red, rest] = [&image.pixels()[..plane], &image.pixels()[plane..]];
-            rest.chunks_exact(plane).all(|other| other == red)
-        })
-        .peekable();
-    read.peek()?;
-    Some(read.all(|grey| grey))
+    let parts = thread.install(|| Parts::list(path, options)).ok()?;
+    let parts = [Some(&parts.train), parts.validation.as_ref(), Some(&parts.test)];
+    let (mut read, mut decoded) = (0, 0);
+    for list in parts.into_iter().flatten().map(|files| &files.list) {
+        for path in (0..list.len()).map(|index| list.path(index)) {
+            let is_grey = match has_one_channel(&path) {
+                Ok(false) if decoded == MOST_DECODED => return Some(false),
+                Ok(false) => {
+                    decoded += 1;
+                    Image::read(&path, 3).ok().map(|image| has_equal_channels(&image))
+                }
+                grey => grey.ok(),
+            };
+            match is_grey {
+                Some(true) => read += 1,
+                Some(false) => return Some(false),
+                None => {}
+            }
+        }
+    }
+    (read > 0).then_some(true)
+}
+
+/// Whether an image with three channels is grey.
+fn has_equal_channels(image: &Image) -> bool {
+    let plane = image.pixels().len() / 3;
+    let (red, rest) = image.pixels().split_at(plane);
+    rest.chunks_exact(plane).all(|other| other == red)
 }
 
 /// Why there are no images in `path`, if something in it looks like them or it cannot be read.

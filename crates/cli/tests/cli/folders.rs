@@ -536,4 +536,42 @@ fn grey_images_keep_one_channel() {
         assert!(stems.iter().all(|(_, stem)| stem["shape"][1] == 1), "{file}: {stems:?}");
     }
     assert_eq!(run("three", &["data.channels=3"])["channels"], 3);
+
+    // Weights for three channels, of da2s and of another program.
+    let genotype = fs::read_to_string(dir.join("three/genotype.json")).unwrap();
+    fs::write(dir.join("own.txt"), genotype).unwrap();
+    fs::create_dir(dir.join("weights")).unwrap();
+    da2s()
+        .current_dir(dir)
+        .args([
+            "export",
+            "three",
+            "--format",
+            "safetensors",
+            "--out",
+            "three.safetensors",
+        ])
+        .assert()
+        .success();
+    let import = |file: &str, settings: &[&str]| {
+        let all = [&TINY[2..], &["data.image_size=8"], settings].concat();
+        let mut command = with("import", &all);
+        let given = [
+            "grey",
+            "-q",
+            "--genotype-file",
+            "own.txt",
+            "--out",
+            "taken",
+            "--weights",
+        ];
+        command.current_dir(dir).args(given).arg(file).assert()
+    };
+    for file in ["weights/three.safetensors", "three/network/best.safetensors"] {
+        import(file, &[])
+            .code(5)
+            .stderr(predicate::str::contains("use --set data.channels=3"));
+        import(file, &["data.channels=3"]).success();
+        fs::remove_dir_all(dir.join("taken")).unwrap();
+    }
 }

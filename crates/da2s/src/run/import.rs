@@ -18,10 +18,11 @@ use super::checkpoint::Checkpoint;
 use super::state_file::{TrainMeta, search_checkpoint};
 use super::trained::preprocessing;
 use super::{Context, Error, discretize};
-use crate::backbone::{NetworkSize, find_tensor};
-use crate::data::Preprocessing;
+use crate::backbone::{LoadError, NetworkSize, find_tensor};
+use crate::data::{Format, Preprocessing};
 use crate::export::DESCRIPTION;
 use crate::finite::NotFinite;
+use crate::hint::Hint;
 use crate::network::network;
 use crate::observer::{Observer, Silent};
 use crate::resumable::Resumable;
@@ -57,7 +58,7 @@ pub fn import_network(
     let file = read(path)?;
     let dataset = context.dataset()?;
     let preprocessing = preprocessing(context, &dataset);
-    of_this_run(path, &file, genotype, &preprocessing)?;
+    of_this_run(context, path, &file, genotype, &preprocessing)?;
     let (device, engine) = context.device()?;
     let size = NetworkSize {
         auxiliary: false,
@@ -65,7 +66,7 @@ pub fn import_network(
     };
     let network = network(genotype, size, &engine)?;
     let loaded = network.load(&file.tensors, &device);
-    let (weights, statistics) = loaded.map_err(|error| Error::load(path, &error))?;
+    let (weights, statistics) = loaded.map_err(|error| misfit(context, path, preprocessing.channels, &error))?;
     finite(path, NotFinite::in_values(&weights, &statistics, &network))?;
     let tensors = network.named(&weights, &statistics);
     usable(path, &tensors)?;
@@ -81,7 +82,13 @@ pub fn import_network(
 /// Refuses da2s's own weights if they belong to another genotype, since operations would get the
 /// weights of others, or to a network trained on other images than those described by `here`, since
 /// it would be evaluated and used on the wrong data.
-fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Preprocessing) -> Result<(), Error> {
+fn of_this_run(
+    context: &Context<'_>,
+    path: &Path,
+    file: &WeightsFile,
+    genotype: &Genotype,
+    here: &Preprocessing,
+) -> Result<(), Error> {
     let Some(description) = file.metadata.get(DESCRIPTION) else {
         return Ok(());
     };
@@ -111,6 +118,7 @@ fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Prep
         return Ok(());
     };
     own.check().map_err(damaged)?;
+    let channels = own.channels;
     let Some([field, own, here]) = other_pictures(&own, here) else {
         return Ok(());
     };
@@ -120,8 +128,38 @@ fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Prep
             "it was exported with {field} = {own}, but the images of this run have {here}; import it with the images that it was \
              trained on and the same settings of data"
         ),
-        hints: &[],
+        hints: match field.as_str() {
+            "channels" => with_channels(context, channels),
+            _ => &[],
+        },
     })
+}
+
+/// Advice for the weights of a network whose images have this number of channels: a run on a folder
+/// of images has one if they are grey, unless the number is set.
+fn with_channels(context: &Context<'_>, channels: usize) -> &'static [Hint] {
+    match (context.config.data.dataset, channels) {
+        (Format::Images, 1) => &[Hint::Set("data.channels", "1")],
+        (Format::Images, 3) => &[Hint::Set("data.channels", "3")],
+        _ => &[],
+    }
+}
+
+/// The error for weights that do not fit a network for images of `channels`.
+fn misfit(context: &Context<'_>, path: &Path, channels: usize, error: &LoadError) -> Error {
+    let hints = match error {
+        // A convolution of the images themselves.
+        LoadError::Shape { found, expected, .. } if expected.get(1) == Some(&channels) => {
+            let other = found.get(1).filter(|&&found| found != channels);
+            other.map_or(&[][..], |&other| with_channels(context, other))
+        }
+        _ => &[],
+    };
+    Error::Mismatch {
+        path: path.to_owned(),
+        problem: error.to_string(),
+        hints,
+    }
 }
 
 /// A field in which the two differ, with both values; for the classes, the first difference.
@@ -163,7 +201,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
     let search = Search::new(&context.config.search_setup()?, &dataset, &device, &engine)?;
-    let misfit = |error| Error::load(path, &error);
+    let misfit = |error| misfit(context, path, dataset.shape.channels, &error);
     let mut state = search.start();
     (state.weights, state.statistics) = search.backbone.load(&file.tensors, &device).map_err(misfit)?;
     for &kind in search.space.kinds() {

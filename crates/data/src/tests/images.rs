@@ -223,3 +223,34 @@ fn the_checksum_sees_contents_and_names() {
     fs::copy(dir.path().join("test/zebra/b.png"), dir.path().join("test/ape/bb.png")).unwrap();
     assert_ne!(renamed, checksum());
 }
+
+#[test]
+fn a_single_colour_image_keeps_three_channels() {
+    let dir = TempDir::new().unwrap();
+    let grey = image::DynamicImage::from(image::GrayImage::from_fn(4, 4, |x, y| image::Luma([(x * y) as u8])));
+    for class in ["a", "z"] {
+        fs::create_dir_all(dir.path().join(class)).unwrap();
+    }
+    for number in 0..300 {
+        grey.save(dir.path().join(format!("a/{number}.png"))).unwrap();
+    }
+    for number in 0..5 {
+        grey.to_rgb8().save(dir.path().join(format!("z/{number}.png"))).unwrap();
+    }
+    fs::write(dir.path().join("z/damaged.png"), "nothing").unwrap();
+    let found = || are_grey(dir.path(), &options(), 1000);
+    assert_eq!(found(), Some(true));
+    assert_eq!(are_grey(dir.path(), &options(), 100), None);
+    let mut colour = grey.to_rgb8();
+    colour.put_pixel(3, 3, Rgb([9, 9, 10]));
+    colour.save(dir.path().join("z/9.png")).unwrap();
+    assert_eq!(found(), Some(false));
+    // More files with three channels than are decoded.
+    fs::remove_file(dir.path().join("z/9.png")).unwrap();
+    for number in 0..=MOST_DECODED {
+        grey.to_rgb8()
+            .save(dir.path().join(format!("z/more-{number}.png")))
+            .unwrap();
+    }
+    assert_eq!(found(), Some(false));
+}
