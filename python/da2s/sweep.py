@@ -113,6 +113,8 @@ def sweep(
     of_options(options)
     methods = plain(methods)
     varied = plain(varied_of(lambdas, targets, vary))
+    if "network.seeds" in {**flat(settings or {}), **varied}:
+        raise ConfigError("network.seeds: a sweep trains each network once; leave it out, and give seeds for the number of searches")
     seed_list = seeds_of(seeds)
     check_values(methods, varied, seed_list)
     check_given("settings", settings or {})

@@ -183,12 +183,16 @@ impl Job {
 
     /// Trains the final network from its other seeds.
     fn seeds(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
-        self.stage(py, listener, |run, observer| run.seeds(observer).map(drop))
+        self.stage(py, listener, |run, observer| {
+            run.seeds(observer, &mut |_| refresh_report(run)).map(drop)
+        })
     }
 
     /// Trains the run's baselines.
     fn baselines(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
-        self.stage(py, listener, |run, observer| run.baselines(observer).map(drop))
+        self.stage(py, listener, |run, observer| {
+            run.baselines(observer, &mut |_| refresh_report(run)).map(drop)
+        })
     }
 
     /// Records the reason of a failure in the run directory.
@@ -314,6 +318,12 @@ pub fn read<'py>(py: Python<'py>, path: PathBuf, name: &str) -> PyResult<Option<
     let read = py.detach(|| Folder::open(&path)?.read(name, MOST_LINES_BYTES));
     let contents = read.map_err(|error| raised(py, &error.into()))?;
     Ok(contents.map(|contents| PyBytes::new(py, &contents)))
+}
+
+/// Writes the report of a run while further networks are trained below it. A problem is reported
+/// when the last one is written.
+fn refresh_report(run: &run::Job) {
+    drop(da2s_report::write_report(run.directory().path()));
 }
 
 /// Writes the report of a run, by default into its directory, or of several runs side by side.

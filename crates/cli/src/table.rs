@@ -342,7 +342,10 @@ impl Lines {
         let Some(seeds) = &summary.seeds else { return };
         if let (Some(mean), Some(deviation), Some(ends)) = (seeds.mean, seeds.deviation, seeds.interval) {
             let name = format!("  over {} seeds", seeds.trainings.len());
-            let remark = format!("± {deviation:.2} points; 95 % interval of the mean {}", interval(ends));
+            let remark = format!(
+                "standard deviation {deviation:.2} points; 95 % interval of the mean {}",
+                interval(ends)
+            );
             self.percent(&name, Some(mean), &remark);
         }
     }
@@ -400,7 +403,7 @@ impl Lines {
             let machine = summary.measured_latency_machine.clone().unwrap_or_else(absent);
             let latency = Quantity::Milliseconds.text(ms);
             self.row(
-                "latency here",
+                "latency",
                 &format!("{latency} for an image, on one thread of {machine}"),
             );
         }
@@ -535,7 +538,7 @@ mod tests {
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
         latency                   0.432 ms, predicted from target.latency_table
-        latency here              0.500 ms for an image, on one thread of a processor\u001b[2J
+        latency                   0.500 ms for an image, on one thread of a processor\u001b[2J
         decided                   every edge; least p 0.999, least q 0.998
         time                      search 61 s, training 40 s
         report                    runs/digits-da2s-s1/report.html
@@ -614,7 +617,7 @@ mod tests {
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
         latency                   0.432 ms, predicted from target.latency_table
-        latency here              0.500 ms for an image, on one thread of a processor\u001b[2J
+        latency                   0.500 ms for an image, on one thread of a processor\u001b[2J
         decided                   not every edge; least p 0.120, least q 0.600
                                   normal 0→4: sep_conv_3x3 has p = 0.120
                                   normal 1→4: sep_conv_3x3 has p = 0.120

@@ -7,8 +7,11 @@ use std::time::Instant;
 
 use da2s::config::{Layer, Pace, Request};
 use da2s::observer::{Event, Observer, Silent};
-use da2s::planner::PlanError;
+use da2s::planner::{PlanError, Whose};
 use da2s::run::{Error, Job};
+use da2s::space::Genotype;
+use da2s::stage::Stage;
+use da2s_records::schema::{SeedTraining, Seeds, Summary};
 
 /// Settings with which every step is short.
 const SMALL: [&str; 8] = [
@@ -78,6 +81,44 @@ fn a_run_as_it_is_has_a_plan_that_changes_nothing() {
     // The digits are not a folder: their recipe has no limit.
     let other = created(&temporary.path().join("other"), Some(Pace::OfRecipe), &[]);
     assert!(!other.is_to_be_planned());
+}
+
+#[test]
+fn a_resumed_run_plans_the_discretization_that_it_repeats() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("run");
+    let small = ["space.nodes=1", "network.epochs=1", "network.seeds=3"];
+    let cell = "[('skip_connect', 0), ('max_pool_3x3', 1)]";
+    let text = format!("Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])");
+    let job = created(&path, None, &small);
+    let genotype = Genotype::parse(&text).unwrap();
+    job.discretize(Some(&genotype), &mut Silent).unwrap();
+    let stages = || {
+        let resumed = Job::create(&request(None, &small), Some(&path), true, "test".to_owned());
+        let mut job = resumed.unwrap();
+        assert!(!job.is_finished());
+        let plan = job.plan(None, Instant::now(), &mut Silent).unwrap();
+        plan.times
+            .iter()
+            .map(|time| (time.stage, time.whose))
+            .collect::<Vec<_>>()
+    };
+    drop(job);
+    let of_one = |whose| [Stage::Discretize, Stage::Train, Stage::Evaluate].map(|stage| (Some(stage), whose));
+    let seed = of_one(Whose::Seed);
+    let all = [&of_one(Whose::Run)[..], &seed, &seed, &[(None, Whose::Run)]];
+    assert_eq!(stages(), all.concat());
+    // Those from other seeds that are trained are not planned again.
+    let seeds = Seeds {
+        trainings: vec![SeedTraining::default(); 2],
+        ..Seeds::default()
+    };
+    let summary = Summary {
+        seeds: Some(seeds),
+        ..Summary::default()
+    };
+    std::fs::write(path.join("summary.json"), serde_json::to_string(&summary).unwrap()).unwrap();
+    assert_eq!(stages(), [all[0], all[2], all[3]].concat());
 }
 
 /// Wants to stop at once.

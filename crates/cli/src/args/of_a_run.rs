@@ -39,7 +39,7 @@ pub struct RunArguments {
     /// --network or --genotype, `da2s run --config` repeats the run
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub time: Option<Duration>,
-    /// Train the final network N times, each from another seed, for the mean and the standard
+    /// Train the final network N times, each from its own seed, for the mean and the standard
     /// deviation of its accuracy. The first one is the network of the run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     seeds: Option<u16>,

@@ -294,14 +294,16 @@ impl Session {
     /// Trains the final network from its other seeds, if there are any; returns the summary with
     /// them.
     pub fn seeds(&mut self) -> Result<Option<Summary>, Failure> {
-        let summary = self.run.seeds(&mut self.progress)?;
+        let path = self.path().to_owned();
+        let summary = self.run.seeds(&mut self.progress, &mut refreshes_report(&path))?;
         self.progress.finish();
         Ok(summary)
     }
 
     /// Trains the baselines, if there are any; returns the summary with them.
     pub fn baselines(&mut self) -> Result<Option<Summary>, Failure> {
-        let summary = self.run.baselines(&mut self.progress)?;
+        let path = self.path().to_owned();
+        let summary = self.run.baselines(&mut self.progress, &mut refreshes_report(&path))?;
         self.progress.finish();
         Ok(summary)
     }
@@ -375,6 +377,12 @@ impl Session {
             Ok(())
         }
     }
+}
+
+/// Writes the report of the run in `path` after each network that is trained below it. A problem is
+/// reported when the last one is written.
+fn refreshes_report(path: &Path) -> impl FnMut(&Summary) {
+    move |_| drop(da2s_report::write_report(path))
 }
 
 /// The command line of this process, quoted for a shell.

@@ -211,6 +211,41 @@ fn a_folder_that_is_a_link_is_left_alone() {
 
 #[cfg(unix)]
 #[test]
+fn a_run_below_a_run_is_not_read_through_a_link() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let run = copy_of(finished(), folder.path());
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    for (setting, parent, name) in [
+        ("seeds = 2", "seeds", "s2"),
+        ("baselines = [\"resnet8\"]", "baselines", "resnet8"),
+    ] {
+        let config = config.replacen("[network]\n", &format!("[network]\n{setting}\n"), 1);
+        fs::write(run.join("config.toml"), config).unwrap();
+        let link = run.join(parent).join(name);
+        fs::create_dir_all(run.join(parent)).unwrap();
+        symlink(finished(), &link).unwrap();
+        let evaluate = || ends(&["evaluate", "R", "-q"], folder.path()).code(5);
+        evaluate().stderr(predicate::str::contains("a link or a file is in the place of a folder"));
+        // Nor through its parent.
+        fs::remove_file(&link).unwrap();
+        fs::remove_dir(run.join(parent)).unwrap();
+        fs::create_dir_all(folder.path().join(parent)).unwrap();
+        copy_of(finished(), &folder.path().join(parent));
+        fs::rename(
+            folder.path().join(parent).join("R"),
+            folder.path().join(parent).join(name),
+        )
+        .unwrap();
+        symlink(folder.path().join(parent), run.join(parent)).unwrap();
+        evaluate().stderr(predicate::str::contains("link"));
+        fs::remove_file(run.join(parent)).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_comparison_is_not_led_astray() {
     use std::os::unix::fs::symlink;
 

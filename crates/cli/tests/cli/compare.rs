@@ -12,6 +12,24 @@ fn json(path: &Path) -> serde_json::Value {
 }
 
 #[test]
+fn a_comparison_trains_each_network_once() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("mine");
+    for arguments in [&["--set", "network.seeds=5"][..], &["--vary", "network.seeds=1,5"]] {
+        let refused = predicate::str::contains("network.seeds is 5, but a comparison trains each network once");
+        let mut command = with("compare", &TINY);
+        command
+            .args(arguments)
+            .arg("--out")
+            .arg(&out)
+            .assert()
+            .code(2)
+            .stderr(refused);
+    }
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_comparison_goes_on_and_grows() {
     let temporary = tempfile::tempdir().unwrap();
     let out = temporary.path().join("mine");
@@ -24,6 +42,8 @@ fn a_comparison_goes_on_and_grows() {
         .success()
         .stderr(told)
         .stdout(table);
+    // Runs in parallel slow each other down.
+    assert!(json(&out.join("da2s-s1/summary.json"))["measured_latency_ms"].is_null());
     let kept = fs::read(out.join("da2s-s1/summary.json")).unwrap();
     let first = json(&out.join("compare.json"));
     assert_eq!(first["runs"].as_array().unwrap().len(), 2);

@@ -94,6 +94,18 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
         .success()
         .stdout(again);
     assert_eq!(json(&run.join("summary.json"))["measured_latency_ms"], 1234.0);
+    // A damaged file is replaced, and a failed measurement is only a warning.
+    let evaluated = || da2s().args(["evaluate", "--quiet"]).arg(&run).assert().success();
+    for text in ["{", "{}"] {
+        fs::write(&latency, text).unwrap();
+        evaluated().stdout(predicate::str::contains("for an image, on one thread of"));
+        assert!(json(&latency)["median_ms"].as_f64().unwrap() > 0.0, "{text}");
+    }
+    fs::remove_file(&latency).unwrap();
+    fs::create_dir_all(latency.join("in the way")).unwrap();
+    evaluated().stderr(predicate::str::contains("the time for an image was not measured: "));
+    assert!(json(&run.join("summary.json"))["measured_latency_ms"].is_null());
+    fs::remove_dir_all(&latency).unwrap();
     assert!(page.contains("Edge by edge"));
 
     // A genotype of another space is refused, and the run is unchanged.

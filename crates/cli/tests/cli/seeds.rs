@@ -68,11 +68,7 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
             .contains("mean and deviation")
     );
 
-    // All have the same test images, and the same training images.
-    let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
-    for key in ["images", "train_images"] {
-        assert_eq!(evaluation(&run)[key], evaluation(&run.join("seeds/s2"))[key]);
-    }
+    // All have the same split, and only the training has another seed.
     let config: toml::Table = fs::read_to_string(run.join("seeds/s2/config.toml"))
         .unwrap()
         .parse()
@@ -102,6 +98,22 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
         .stdout(contains("over 3 seeds"));
     assert_eq!(seeds(&run), first);
 
+    // A damaged training does not affect the run above it, and is repeated when that resumes.
+    for file in ["summary.json", "network/evaluation.json", "config.toml"] {
+        fs::write(run.join("seeds/s2").join(file), "{").unwrap();
+        let mut evaluate = da2s();
+        let evaluated = evaluate.args(["evaluate", "--quiet"]).arg(&run).assert().success();
+        evaluated
+            .stdout(contains("over 2 seeds"))
+            .stderr(contains("seeds/s2 is left out: "));
+        resumed(&[]).stderr(contains("training 2 of 3").and(contains("training 3 of 3").not()));
+        assert_eq!(seeds(&run), first, "{file}");
+        assert!(weights(&run.join("seeds/s2")) == all[0], "{file}");
+    }
+
+    // The latency is that of the run: the others have the same network.
+    assert!(run.join("network/latency.json").exists() && !run.join("seeds/s2/network/latency.json").exists());
+
     // Their number may change when a run resumes, and those of another network are removed.
     resumed(&["--seeds", "2", "--quiet"]).stdout(contains("over 2 seeds"));
     assert_eq!(seeds(&run)["trainings"].as_array().unwrap().len(), 2);
@@ -111,6 +123,30 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
         .assert()
         .success();
     assert!(!run.join("seeds").exists());
+}
+
+#[test]
+fn each_training_is_in_the_results_at_once() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let in_the_way = run.join("seeds/s3/file");
+    let execute = |arguments: &[&str]| {
+        let mut command = with("run", &TINY);
+        command.args(["--quiet", "--out"]).arg(&run).args(arguments).assert()
+    };
+    execute(&[]).success();
+    fs::create_dir_all(in_the_way.parent().unwrap()).unwrap();
+    fs::write(&in_the_way, "").unwrap();
+    execute(&["--resume", "--seeds", "3"])
+        .code(5)
+        .stderr(contains("seeds/s3"));
+    let trainings = |run: &Path| seeds(run)["trainings"].as_array().map(Vec::len);
+    assert_eq!(trainings(&run), Some(2));
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("over 2 trainings, each from its own seed"));
+    fs::remove_file(&in_the_way).unwrap();
+    execute(&["--resume", "--seeds", "3"]).success();
+    assert_eq!(trainings(&run), Some(3));
 }
 
 #[test]

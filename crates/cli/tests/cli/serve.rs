@@ -87,6 +87,22 @@ fn classes_are_those_of_predict() {
 }
 
 #[test]
+fn a_network_of_another_device_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(&run);
+    fs::create_dir_all(run.join("network")).unwrap();
+    for name in ["network/best.safetensors", "network/preprocessing.json"] {
+        fs::copy(finished().join(name), run.join(name)).unwrap();
+    }
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    let elsewhere = config.replace("device = \"cpu\"", "device = \"cuda\"");
+    assert!(elsewhere != config);
+    fs::write(run.join("config.toml"), elsewhere).unwrap();
+    assert_eq!(Server::serve(&run).get("/about").0, 200);
+}
+
+#[test]
 fn the_page_and_what_it_needs_are_served() {
     let server = Server::serve(finished());
     let (status, headers, page) = server.get("/");

@@ -53,6 +53,10 @@ settings! {
         engine: EngineName = EngineName::Auto, named "engine", may_change on resume;
         /// What happens when a loss or a gradient is not finite.
         on_nan: OnNan = OnNan::Stop, named "on_nan", may_change on resume;
+        /// Whether the trained network is timed at the end, one image at a time on one thread.
+        ///
+        /// `da2s compare --jobs` turns it off, as the other runs would slow it down.
+        measure_latency: bool = true, may_change on resume;
     }
 }
 

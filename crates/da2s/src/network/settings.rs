@@ -53,7 +53,7 @@ settings! {
     /// Networks that are trained after the final network, to compare it with: the same from other
     /// seeds, and plain ones.
     pub struct BaselineSettings {
-        /// Trainings of the final network, each from another seed, for the mean and the standard
+        /// Trainings of the final network, each from its own seed, for the mean and the standard
         /// deviation of its accuracy; unset is 1.
         ///
         /// They differ in first weights, order of the images and augmentation, and share the split

@@ -11,9 +11,9 @@ use crate::stage::Stage;
 /// tenth of a second at most.
 pub(super) const EPOCH_S: f64 = 0.05;
 
-/// Runs of a network by which its latency is measured, and how long they take at most, unless three
-/// take longer.
-const LATENCY_RUNS: f64 = 300.0;
+/// The fewest runs of a network by which its latency is measured, with those that warm up, and the
+/// most; and how long they take, unless the fewest take longer.
+const LATENCY_RUNS: [f64; 2] = [6.0, 300.0];
 const LATENCY_S: f64 = 1.0;
 
 /// Numbers of images.
@@ -123,6 +123,8 @@ pub(super) struct TrainWork {
     pub validation: usize,
     /// Images that are evaluated at the end.
     pub evaluated: usize,
+    /// Threads of the evaluation; 0 if the latency is not measured.
+    pub latency_threads: usize,
 }
 
 impl TrainWork {
@@ -132,15 +134,24 @@ impl TrainWork {
         self.read_s + epochs as f64 * epoch_s
     }
 
-    /// Time of the evaluation, with the measurement of the latency.
-    pub fn evaluate_s(&self, rates: &TrainRates) -> f64 {
-        self.read_s + self.evaluated as f64 * rates.image_s + (LATENCY_RUNS * rates.image_s).min(LATENCY_S)
+    /// Time of the evaluation of a network of `whose`, with the measurement of its latency. The
+    /// trainings from other seeds have the latency of the run.
+    pub fn evaluate_s(&self, rates: &TrainRates, whose: Whose) -> f64 {
+        let [fewest, most] = LATENCY_RUNS;
+        // An image on one thread, of those that evaluate a batch.
+        let alone_s = self.latency_threads as f64 * rates.image_s;
+        let latency_s = match whose {
+            Whose::Run | Whose::Baseline => (most * alone_s).min(LATENCY_S).max(fewest * alone_s),
+            Whose::Seed => 0.0,
+        };
+        self.read_s + self.evaluated as f64 * rates.image_s + latency_s
     }
 }
 
 /// All stages in their order: the times of search and discretization, those of training and
 /// evaluation of each network, of which that of the run is the first, and that of the report.
-/// `discretizes` says whether a network without a search is still to be discretized.
+/// `discretizes` says whether the discretization of a run without a search is still to begin: it is
+/// repeated, or found complete, whenever a run resumes.
 pub(super) fn times(
     search: Option<[f64; 2]>,
     discretizes: bool,
@@ -229,5 +240,21 @@ mod tests {
                 (None, Whose::Run)
             ]
         );
+    }
+
+    #[test]
+    fn a_latency_takes_a_second_or_its_fewest_runs() {
+        let work = |latency_threads| TrainWork {
+            read_s: 0.0,
+            steps: 1,
+            validation: 0,
+            evaluated: 0,
+            latency_threads,
+        };
+        let rates = |image_s| TrainRates { step_s: 0.0, image_s };
+        let time_s = |threads, image_s| work(threads).evaluate_s(&rates(image_s), Whose::Run);
+        assert_eq!([time_s(4, 0.5), time_s(4, 0.01), time_s(0, 0.5)], [12.0, 1.0, 0.0]);
+        assert!((time_s(4, 1e-4) - 0.12).abs() < 1e-9);
+        assert_eq!(work(4).evaluate_s(&rates(0.5), Whose::Seed), 0.0);
     }
 }

@@ -197,12 +197,7 @@ pub fn plan(
     training.apply(&mut config, solved.network.size, solved.network.epochs);
     config.check()?;
     let searched_s = search.map(|(searching, chosen)| searching.times(chosen));
-    let times = times(
-        searched_s,
-        !inputs.searches && !inputs.discretized,
-        training.times(&solved.network),
-        REPORT_S,
-    );
+    let times = times(searched_s, !inputs.searches, training.times(&solved.network), REPORT_S);
     let search = search.map(|(searching, chosen)| searching.lesson(chosen));
     let network = training.lesson(&solved.network);
     let total_s = spent_s() + again_s + times.iter().map(|stage| stage.time_s).sum::<f64>();

@@ -66,6 +66,10 @@ impl<'a> Training<'a> {
                 validation: images.validation,
                 // The test images, and as many of those that the network was trained on.
                 evaluated: images.test + images.test.min(images.train),
+                latency_threads: match config.run.measure_latency {
+                    true => rayon::current_num_threads(),
+                    false => 0,
+                },
             },
             measure,
         };
@@ -119,7 +123,7 @@ impl<'a> Training<'a> {
     pub fn times(&self, chosen: &Chosen<TrainingRates>) -> Vec<(Whose, [f64; 3])> {
         let of_one = |(whose, rates): (Whose, &TrainRates)| {
             let train_s = self.work.train_s(rates, chosen.epochs);
-            (whose, [self.work.read_s, train_s, self.work.evaluate_s(rates)])
+            (whose, [self.work.read_s, train_s, self.work.evaluate_s(rates, whose)])
         };
         let own = std::iter::once((Whose::Run, &chosen.rates.network));
         own.chain(self.beside(&chosen.rates)).map(of_one).collect()
@@ -219,15 +223,15 @@ impl Choice for Training<'_> {
     }
 
     fn time_s(&self, rates: &TrainingRates, epochs: usize) -> f64 {
-        let of_one = |rates| self.work.train_s(rates, epochs) + self.work.evaluate_s(rates);
-        let beside = self.beside(rates).map(|(_, rates)| self.work.read_s + of_one(rates));
+        let of_one = |(whose, rates)| self.work.train_s(rates, epochs) + self.work.evaluate_s(rates, whose);
+        let beside = self.beside(rates).map(|one| self.work.read_s + of_one(one));
         // A given genotype is discretized, which reads the images as well.
         let own_s = if self.measure.inputs.searches || self.measure.inputs.discretized {
             0.0
         } else {
             self.work.read_s
         };
-        own_s + of_one(&rates.network) + beside.sum::<f64>()
+        own_s + of_one((Whose::Run, &rates.network)) + beside.sum::<f64>()
     }
 
     fn scaled(rates: &TrainingRates, factor: f64) -> TrainingRates {

@@ -56,3 +56,45 @@ pub(crate) fn loaders(
     };
     Ok((loader, validation.map(|loader| loader.sharded(shard)).transpose()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataOptions, Format, open};
+
+    #[test]
+    fn another_seed_of_the_training_changes_the_order_and_not_the_split() {
+        let options = DataOptions {
+            limit: Some(60),
+            ..DataOptions::default()
+        };
+        let dataset = open(Format::Digits, None, &options).unwrap();
+        let data = DataSettings {
+            validation_fraction: 0.2,
+            ..DataSettings::default()
+        };
+        let indices = |seed: u64, of_training: Option<u64>| {
+            let settings = TrainSettings {
+                seed: of_training,
+                batch_size: 1,
+                ..TrainSettings::default()
+            };
+            let (training, validation) = loaders(&data, &settings, seed, Shard::default(), &dataset).unwrap();
+            [training, validation.unwrap()].map(|loader| {
+                let steps = 0..loader.steps_per_epoch();
+                steps
+                    .flat_map(|step| loader.batch(0, step).unwrap().indices)
+                    .collect::<Vec<_>>()
+            })
+        };
+        let sorted = |mut indices: Vec<usize>| {
+            indices.sort_unstable();
+            indices
+        };
+        let [[own, held_out], [other, held_out_of_other]] = [indices(1, None), indices(1, Some(2))];
+        assert_eq!(held_out, held_out_of_other);
+        assert_ne!(own, other);
+        assert_eq!(sorted(own), sorted(other));
+        assert_ne!(indices(2, None)[1], held_out);
+    }
+}

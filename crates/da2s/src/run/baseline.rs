@@ -9,43 +9,43 @@ use da2s_engine::Engine;
 use da2s_records::files::{EVALUATION, PREPROCESSING, SUMMARY, baseline as baseline_folder};
 use da2s_records::schema::{Baseline, Evaluation, Preprocessing, Summary};
 
-use super::below::{Below, stored};
+use super::below::{Below, Results};
 use super::width::{is_too_low, widest_in_time, widest_within};
 use super::{Context, Error, Job, RunDirectory, genotype_file};
 use crate::backbone::NetworkSize;
 use crate::config::{Config, baseline_of};
 use crate::data::ImageShape;
 use crate::network::{CHANNELS, LatencyTable, Resource, limits, network as build};
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Silent};
 use crate::space::PlainNetwork;
 use crate::stage::Stage;
 
 impl Job {
-    /// Trains the run's baselines that are not trained yet, and adds all of them to its summary.
-    /// Contract: after [`Job::evaluate`], in all processes of a group. `None` in those that do not
-    /// lead, and without baselines.
+    /// Trains the run's baselines that are not trained yet, and adds each to its summary, which
+    /// `updated` receives. Contract: after [`Job::evaluate`], in all processes of a group. `None`
+    /// in those that do not lead, and without baselines.
     ///
     /// # Errors
     /// Those of [`Job::train`] and [`Job::evaluate`].
-    pub fn baselines(&self, observer: &mut dyn Observer) -> Result<Option<Summary>, Error> {
+    pub fn baselines(
+        &self,
+        observer: &mut dyn Observer,
+        updated: &mut dyn FnMut(&Summary),
+    ) -> Result<Option<Summary>, Error> {
         let networks = self.config().network.beside.baselines.clone().unwrap_or_default();
-        if self.group().leads() {
-            self.record_beside()?;
-        }
-        for &network in &networks {
-            self.train_below(|observer| self.lead_baseline(network, observer), observer)?;
-        }
-        if networks.is_empty() || !self.group().leads() {
-            return Ok(None);
-        }
-        let directory = self.directory();
-        let evaluation: Evaluation = directory.read_json(EVALUATION, Stage::Evaluate)?;
-        let summary = Summary {
-            baselines: trained(&self.context(), &evaluation)?,
-            ..directory.read_json(SUMMARY, Stage::Evaluate)?
+        let update = || {
+            let directory = self.directory();
+            let evaluation: Evaluation = directory.read_json(EVALUATION, Stage::Evaluate)?;
+            let summary = Summary {
+                // One that cannot be read was reported by the evaluation, and is trained again.
+                baselines: trained(&self.context(), &evaluation, &mut Silent)?,
+                ..directory.read_json(SUMMARY, Stage::Evaluate)?
+            };
+            directory.write_json(SUMMARY, &summary)?;
+            Ok(summary)
         };
-        directory.write_json(SUMMARY, &summary)?;
-        Ok(Some(summary))
+        let lead = |network, observer: &mut dyn Observer| self.lead_baseline(network, observer);
+        self.train_all_below(&networks, lead, update, updated, observer)
     }
 
     /// The baseline that is to be trained; `None` if there is nothing left to do.
@@ -130,22 +130,22 @@ pub fn baseline_config(directory: &RunDirectory, config: &Config, network: Plain
 
 /// The results of the run's baselines that are trained by its present recipe, beside its own
 /// network's `evaluation`.
-pub(super) fn trained(context: &Context<'_>, evaluation: &Evaluation) -> Result<Vec<Baseline>, Error> {
+pub(super) fn trained(
+    context: &Context<'_>,
+    evaluation: &Evaluation,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Baseline>, Error> {
     let networks = context.config.network.beside.baselines.iter().flatten();
     let mut baselines = Vec::new();
     for network in networks {
-        let Some(stored) = stored(&context.directory.file(&baseline_folder(network)))? else {
+        let Some(found) = Results::below(context.directory, &baseline_folder(network), observer)? else {
             continue;
         };
-        let config = stored.config()?;
-        let summary = stored.find_json::<Summary>(SUMMARY)?;
-        let same_recipe = config.network.training == context.config.network.training;
-        let Some(summary) = summary.filter(|_| same_recipe) else {
-            continue;
-        };
-        let own: Evaluation = stored.read_json(EVALUATION, Stage::Evaluate)?;
-        let channels = config.network.shape.channels as u64;
-        baselines.push(Baseline::new(network.name(), channels, &summary, &own, evaluation));
+        if found.config.network.training == context.config.network.training {
+            let channels = found.config.network.shape.channels as u64;
+            let (summary, own) = (&found.summary, &found.evaluation);
+            baselines.push(Baseline::new(network.name(), channels, summary, own, evaluation));
+        }
     }
     Ok(baselines)
 }

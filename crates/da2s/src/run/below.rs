@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use da2s_records::files::SUMMARY;
+use da2s_records::files::{EVALUATION, SUMMARY};
+use da2s_records::schema::{Evaluation, Summary};
 
 use super::job::difference;
 use super::{Error, Job, RunDirectory, genotype_file};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::evaluate::EvaluateError;
 use crate::observer::{Event, Observer, Warning};
 use crate::space::Genotype;
+use crate::stage::Stage;
 
 /// A network that is trained in a run below another one.
 #[derive(Clone, Debug)]
@@ -26,9 +28,82 @@ pub(super) struct Below {
     pub(super) genotype: Genotype,
 }
 
+/// What a finished run below another one has reached.
+#[derive(Debug)]
+pub(super) struct Results {
+    /// Its settings.
+    pub(super) config: Config,
+    /// Its summary.
+    pub(super) summary: Summary,
+    /// Its evaluation.
+    pub(super) evaluation: Evaluation,
+}
+
+impl Results {
+    /// The results of the run in `directory`; `None` if it is not finished.
+    fn of(directory: &RunDirectory) -> Result<Option<Self>, Error> {
+        let Some(summary) = directory.find_json(SUMMARY)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            config: directory.config()?,
+            summary,
+            evaluation: directory.read_json(EVALUATION, Stage::Evaluate)?,
+        }))
+    }
+
+    /// The results of the run in `folder` below `directory`; `None` if it is not finished. One that
+    /// cannot be read is reported and left out: it does not affect the run above it.
+    ///
+    /// # Errors
+    /// If a link or a file is in the place of the folder.
+    pub(super) fn below(
+        directory: &RunDirectory,
+        folder: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Self>, Error> {
+        directory.expect_folder(folder)?;
+        let stored = stored(&directory.file(folder));
+        let results = stored.and_then(|stored| stored.as_ref().map_or(Ok(None), Self::of));
+        Ok(results.unwrap_or_else(|error| {
+            observer.on(Event::Warning(format!("{folder} is left out: {error}").into()));
+            None
+        }))
+    }
+}
+
 impl Job {
+    /// Trains the networks below this run that `lead` names for `which`, one after another. After
+    /// each, `update` writes the summary of this run, which is passed to `updated`. Returns the
+    /// last summary in the leading process; `None` in the others, and if there is nothing in
+    /// `which`.
+    ///
+    /// # Errors
+    /// Those of [`Self::train_below`] and `update`.
+    pub(super) fn train_all_below<T: Copy>(
+        &self,
+        which: &[T],
+        lead: impl Fn(T, &mut dyn Observer) -> Result<Option<Below>, Error>,
+        update: impl Fn() -> Result<Summary, Error>,
+        updated: &mut dyn FnMut(&Summary),
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Summary>, Error> {
+        if self.group().leads() {
+            self.record_beside()?;
+        }
+        let mut summary = None;
+        for (at, &one) in which.iter().enumerate() {
+            let is_new = self.train_below(|observer| lead(one, observer), observer)?;
+            if self.group().leads() && (is_new || at + 1 == which.len()) {
+                updated(summary.insert(update()?));
+            }
+        }
+        Ok(summary)
+    }
+
     /// Trains and evaluates a network below this run, in all processes of a group. `lead` decides
-    /// in the leading process which one; `None` if there is nothing to do.
+    /// in the leading process which one; `None` if there is nothing to do. Returns whether there
+    /// was.
     ///
     /// # Errors
     /// Those of `lead`, [`Job::train`] and [`Job::evaluate`]; [`EvaluateError::Stopped`] if the
@@ -37,7 +112,7 @@ impl Job {
         &self,
         lead: impl FnOnce(&mut dyn Observer) -> Result<Option<Below>, Error>,
         observer: &mut dyn Observer,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut led = None;
         let assignment = self.group().from_leader(|| {
             let Some(below) = lead(observer)? else {
@@ -53,7 +128,7 @@ impl Job {
             Some((job, genotype)) => (job, Some(genotype)),
             None => match Self::assigned(&assignment, self.command().to_owned(), self.group().clone()) {
                 Some(job) => (job, None),
-                None => return Ok(()),
+                None => return Ok(false),
             },
         };
         let name = job.directory().path().file_name().unwrap_or_default();
@@ -72,7 +147,8 @@ impl Job {
         if job.group().leads() {
             job.evaluate(observer)?;
         }
-        unless_stopped(observer)
+        unless_stopped(observer)?;
+        Ok(true)
     }
 
     /// Writes a changed request for networks below this run into its configuration.
@@ -88,7 +164,8 @@ impl Job {
         self.directory().write_config(&stored)
     }
 
-    /// Whether the run of `below` is finished. One that does not fit is removed.
+    /// Whether the run of `below` is finished and its results can be read. One that does not fit is
+    /// removed.
     ///
     /// # Errors
     /// If it cannot be removed.
@@ -103,7 +180,7 @@ impl Job {
         let own = genotype_file::stored(&stored);
         let same_genotype = own.is_ok_and(|own| own.is_none_or(|own| own.genotype == below.genotype));
         if same_settings && same_genotype {
-            return Ok(stored.has_file(SUMMARY));
+            return Ok(Results::of(&stored).is_ok_and(|results| results.is_some()));
         }
         self.directory().remove(&below.folder)?;
         Ok(false)

@@ -24,14 +24,21 @@ pub fn deployed(trained: &Trained) -> Result<Network, Error> {
     Ok(Network::from_bytes(&bytes.unwrap_or_default().1)?)
 }
 
-/// The time of the trained network on this machine; measured once, and then read from the run.
+/// The time of the trained network on this machine; measured once, and then read from the run. A
+/// file without a time is replaced. `None` if the run is not to measure it, or other processes of
+/// the run keep the machine busy.
 ///
 /// # Errors
-/// If there is no trained network, it cannot be run, or no thread can be started.
-pub(super) fn latency(context: &Context<'_>) -> Result<Latency, Error> {
+/// If there is no trained network, `da2s-infer` refuses it, no thread can be started, or the file
+/// cannot be written.
+pub(super) fn latency(context: &Context<'_>) -> Result<Option<Latency>, Error> {
     let directory = context.directory;
-    if let Some(measured) = directory.find_json(LATENCY)? {
-        return Ok(measured);
+    let stored: Option<Latency> = directory.find_json(LATENCY).unwrap_or_default();
+    if let Some(measured) = stored.filter(|stored| stored.median_ms.is_some()) {
+        return Ok(Some(measured));
+    }
+    if !context.config.run.measure_latency || context.group.size() > 1 {
+        return Ok(None);
     }
     let network = deployed(&trained(context)?)?;
     let timed = profile::latency(&network, TIMED).map_err(|error| {
@@ -50,5 +57,5 @@ pub(super) fn latency(context: &Context<'_>) -> Result<Latency, Error> {
         machine: Some(profile::machine()),
     };
     directory.write_json(LATENCY, &measured)?;
-    Ok(measured)
+    Ok(Some(measured))
 }

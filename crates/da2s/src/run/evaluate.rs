@@ -93,7 +93,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
             .as_ref()
             .and_then(|calibration| calibration.error),
         seeds: None,
-        baselines: baseline::trained(context, &evaluation)?,
+        baselines: baseline::trained(context, &evaluation, observer)?,
         int8_accuracy: None,
         int8_accuracy_interval: None,
         int8_gap: None,
@@ -107,8 +107,15 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         search_time_s: total_time_s(context, SEARCH_TIMES)?,
         train_time_s: total_time_s(context, NETWORK_TIMES)?,
     };
-    summary.seeds = seeds::trained(context, &summary)?;
-    summary.set_latency(&deployed::latency(context)?);
+    summary.seeds = seeds::trained(context, &summary, observer)?;
+    match deployed::latency(context) {
+        Ok(latency) => summary.set_latency(&latency.unwrap_or_default()),
+        // It informs only: the results do not depend on it.
+        Err(error) => {
+            let text = format!("the time for an image was not measured: {error}");
+            observer.on(Event::Warning(text.into()));
+        }
+    }
     // The same network, if it was quantised before.
     if let Some(int8) = directory.find_json::<Int8>(INT8)? {
         summary.set_int8(&int8);

@@ -9,13 +9,14 @@
 use std::time::Instant;
 
 use da2s_records::files::{GAP, GENOTYPE, SUMMARY};
+use da2s_records::schema::Summary;
 
 use super::discretize::of_space;
 use super::{Context, Error, Job, genotype_file};
 use crate::config::{Config, Pace, Request};
 use crate::data::Dataset;
 use crate::observer::Observer;
-use crate::planner::{AIM, Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, StageTime, plan, plan_training, span};
+use crate::planner::{AIM, Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, StageTime, Whose, plan, plan_training, span};
 use crate::space::Genotype;
 
 /// What is chosen for a run.
@@ -68,9 +69,20 @@ impl Job {
         self.planning.is_some_and(|planning| planning.began.is_none())
     }
 
-    /// Whether all stages of the run are complete.
+    /// Whether all stages of the run are complete, with the trainings from other seeds and the
+    /// baselines.
     pub fn is_finished(&self) -> bool {
-        self.directory().has_file(SUMMARY)
+        let beside = &self.config.network.beside;
+        let mut baselines = beside.baselines.iter().flatten();
+        self.summary().is_some_and(|summary| {
+            let is_trained = |name: &str| summary.baselines.iter().any(|one| one.network == name);
+            trainings(&summary) >= beside.trainings() && baselines.all(|one| is_trained(one.name()))
+        })
+    }
+
+    /// The summary of the run, if it exists and can be read.
+    fn summary(&self) -> Option<Summary> {
+        self.directory().find_json(SUMMARY).ok().flatten()
     }
 
     /// Measures what the stages of the run will take here, chooses the settings that are still to
@@ -88,7 +100,10 @@ impl Job {
         let planning = self.planning.filter(|_| self.is_to_be_planned());
         let spent_s = || began.elapsed().as_secs_f64();
         let goal = planning.map(|planning| planning.goal);
-        let planned = self.measured(given, |inputs| plan(inputs, goal, &spent_s, &|| observer.stop()))?;
+        let mut planned = self.measured(given, |inputs| plan(inputs, goal, &spent_s, &|| observer.stop()))?;
+        if let Some(summary) = self.summary() {
+            planned.times = left(planned.times, &summary);
+        }
         if let Some(planning) = planning {
             self.config = planned.config.clone();
             self.planning = Some(Planning {
@@ -184,6 +199,31 @@ impl Job {
             read_s,
         })?)
     }
+}
+
+/// Number of trainings of the run's network in `summary`.
+fn trainings(summary: &Summary) -> usize {
+    summary.seeds.as_ref().map_or(1, |seeds| seeds.trainings.len())
+}
+
+/// The `times` without those of networks below the run that `summary` has already. The first ones
+/// are left out, as they are trained in their order.
+fn left(times: Vec<StageTime>, summary: &Summary) -> Vec<StageTime> {
+    /// Discretization, training and evaluation.
+    const STAGES: usize = 3;
+    let mut seeds = STAGES * (trainings(summary) - 1);
+    let mut baselines = STAGES * summary.baselines.len();
+    let mut is_left = |time: &StageTime| {
+        let done = match time.whose {
+            Whose::Run => return true,
+            Whose::Seed => &mut seeds,
+            Whose::Baseline => &mut baselines,
+        };
+        let is_done = *done > 0;
+        *done = done.saturating_sub(1);
+        !is_done
+    };
+    times.into_iter().filter(|time| is_left(time)).collect()
 }
 
 /// The genotype of the run, and whether a search has found it.

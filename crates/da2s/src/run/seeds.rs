@@ -8,39 +8,39 @@
 use da2s_records::files::{BEST, SUMMARY, seed as seed_folder};
 use da2s_records::schema::{SeedTraining, Seeds, Summary};
 
-use super::below::{Below, stored};
+use super::below::{Below, Results};
 use super::checkpoint::Checkpoint;
 use super::state_file::TrainMeta;
 use super::{Context, Error, Job, genotype_file};
 use crate::config::Config;
 use crate::network::BaselineSettings;
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Silent};
 use crate::search::SearchSettings;
 use crate::stage::Stage;
 
 impl Job {
-    /// Trains the run's network from its further seeds, and adds mean and deviation to its summary.
-    /// Contract: after [`Job::evaluate`], in all processes of a group. `None` in those that do not
-    /// lead, and for a single training.
+    /// Trains the run's network from its further seeds, and adds mean and deviation to its summary
+    /// after each training; `updated` receives it. Contract: after [`Job::evaluate`], in all
+    /// processes of a group. `None` in those that do not lead, and for a single training.
     ///
     /// # Errors
     /// Those of [`Job::train`] and [`Job::evaluate`].
-    pub fn seeds(&self, observer: &mut dyn Observer) -> Result<Option<Summary>, Error> {
-        let trainings = self.config().network.beside.trainings();
-        if self.group().leads() {
-            self.record_beside()?;
-        }
-        for place in 2..=trainings {
-            self.train_below(|observer| self.lead_seed(place, observer), observer)?;
-        }
-        if trainings == 1 || !self.group().leads() {
-            return Ok(None);
-        }
-        let directory = self.directory();
-        let mut summary: Summary = directory.read_json(SUMMARY, Stage::Evaluate)?;
-        summary.seeds = trained(&self.context(), &summary)?;
-        directory.write_json(SUMMARY, &summary)?;
-        Ok(Some(summary))
+    pub fn seeds(
+        &self,
+        observer: &mut dyn Observer,
+        updated: &mut dyn FnMut(&Summary),
+    ) -> Result<Option<Summary>, Error> {
+        let places: Vec<usize> = (2..=self.config().network.beside.trainings()).collect();
+        let update = || {
+            let directory = self.directory();
+            let mut summary: Summary = directory.read_json(SUMMARY, Stage::Evaluate)?;
+            // A training that cannot be read was reported by the evaluation, and is repeated.
+            summary.seeds = trained(&self.context(), &summary, &mut Silent)?;
+            directory.write_json(SUMMARY, &summary)?;
+            Ok(summary)
+        };
+        let lead = |place, observer: &mut dyn Observer| self.lead_seed(place, observer);
+        self.train_all_below(&places, lead, update, updated, observer)
     }
 
     /// The training at `place`, from 1; `None` if there is nothing left to do.
@@ -84,6 +84,8 @@ fn with_seed(config: &Config, seed: u64) -> Config {
     let mut config = config.clone();
     config.network.training.seed = Some(seed);
     config.network.beside = BaselineSettings::default();
+    // The network is that of the run, and so is its latency.
+    config.run.measure_latency = false;
     // The search is over. Its rates would differ before and after a resumption, since "auto"
     // becomes a number when the search begins.
     let SearchSettings {
@@ -95,7 +97,11 @@ fn with_seed(config: &Config, seed: u64) -> Config {
 
 /// The trainings of the run that are finished and fit its network and its present recipe, beside
 /// that of its own network, with the results in `summary`; `None` for fewer than two.
-pub(super) fn trained(context: &Context<'_>, summary: &Summary) -> Result<Option<Seeds>, Error> {
+pub(super) fn trained(
+    context: &Context<'_>,
+    summary: &Summary,
+    observer: &mut dyn Observer,
+) -> Result<Option<Seeds>, Error> {
     let config = context.config;
     let training = |seed: u64, summary: &Summary| SeedTraining {
         seed,
@@ -105,15 +111,12 @@ pub(super) fn trained(context: &Context<'_>, summary: &Summary) -> Result<Option
     let mut trainings = vec![training(seed_of(config, 1), summary)];
     for place in 2..=config.network.beside.trainings() {
         let seed = seed_of(config, place);
-        let Some(run) = stored(&context.directory.file(&seed_folder(seed)))? else {
+        let Some(found) = Results::below(context.directory, &seed_folder(seed), observer)? else {
             continue;
         };
-        let same_recipe = run.config()?.network.training == with_seed(config, seed).network.training;
-        if let Some(found) = run.find_json::<Summary>(SUMMARY)?
-            && same_recipe
-            && found.genotype == summary.genotype
-        {
-            trainings.push(training(seed, &found));
+        let same_recipe = found.config.network.training == with_seed(config, seed).network.training;
+        if same_recipe && found.summary.genotype == summary.genotype {
+            trainings.push(training(seed, &found.summary));
         }
     }
     Ok(Seeds::new(trainings))

@@ -8,6 +8,9 @@ use crate::statistics::mcnemar;
 
 /// A difference with this p-value or a larger one is not significant.
 const SIGNIFICANT: f64 = 0.05;
+/// The difference of two trainings that differ by chance alone is below this number of standard
+/// deviations of one in 95 % of all cases: 1.96 √2.
+const BY_CHANCE: f64 = 2.8;
 
 /// A plain network beside that of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +24,9 @@ pub struct Baseline {
     pub trained: TrainedNetwork,
     /// Its measured time for one image on one thread, in milliseconds.
     pub measured_latency_ms: Option<f64>,
+    /// The processor on which that was measured.
+    #[serde(default)]
+    pub measured_latency_machine: Option<String>,
     /// Test images that only the run's network classifies correctly.
     pub only_network: Option<u64>,
     /// Test images that only the baseline classifies correctly.
@@ -46,6 +52,7 @@ impl Baseline {
             channels: Some(channels),
             trained: TrainedNetwork::new(summary, evaluation),
             measured_latency_ms: summary.measured_latency_ms,
+            measured_latency_machine: summary.measured_latency_machine.clone(),
             only_network: counts.map(|[network, _]| network),
             only_baseline: counts.map(|[_, baseline]| baseline),
             p: counts.map(|[network, baseline]| mcnemar(network, baseline)),
@@ -84,16 +91,20 @@ impl Baseline {
             format!("p = {p:.3}, McNemar's exact test on the same test images")
         };
         let difference = accuracy - other;
-        let (found, conclusion) = match p < SIGNIFICANT {
-            true if difference > 0.0 => (
-                format!("{subject} is better than {name} by {points:.2} points ({test})"),
-                "the search was worth it",
+        let better = if difference > 0.0 { "better" } else { "worse" };
+        let measured = format!("{subject} is {better} than {name} by {points:.2} points ({test})");
+        let deviation = summary.seeds.as_ref().and_then(|seeds| seeds.deviation);
+        let by_chance = deviation.filter(|deviation| points < BY_CHANCE * deviation);
+        let (found, conclusion) = match (p < SIGNIFICANT, by_chance) {
+            (true, Some(deviation)) => (
+                format!(
+                    "{measured}, which is within what another seed changes (standard deviation {deviation:.2} points)"
+                ),
+                "there is no evidence that the search was worth it",
             ),
-            true => (
-                format!("{subject} is worse than {name} by {points:.2} points ({test})"),
-                "the search was not worth it",
-            ),
-            false => (
+            (true, None) if difference > 0.0 => (measured, "the search was worth it"),
+            (true, None) => (measured, "the search was not worth it"),
+            (false, _) => (
                 format!("No significant difference from {name} ({difference:+.2} points, {test})"),
                 "there is no evidence that the search was worth it",
             ),
@@ -109,6 +120,7 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Seeds;
     use crate::statistics::wilson;
 
     /// An evaluation on 100 images, of which these are wrong.
@@ -184,6 +196,26 @@ mod tests {
             assert!(verdict.contains(says), "{verdict}");
             assert!(verdict.ends_with("worth it."), "{verdict}");
         }
+        // One training each says little where another seed changes as much.
+        let varying = |deviation| Summary {
+            seeds: Some(Seeds {
+                deviation: Some(deviation),
+                ..Seeds::default()
+            }),
+            ..against(&best, std::slice::from_ref(&bad))
+        };
+        let verdict = Baseline::verdict(&varying(6.0)).unwrap();
+        assert!(
+            verdict.ends_with(
+                "which is within what another seed changes (standard deviation 6.00 points): there is no evidence that the search was worth it."
+            ),
+            "{verdict}"
+        );
+        let verdict = Baseline::verdict(&varying(5.0)).unwrap();
+        assert!(
+            verdict.ends_with("McNemar's exact test on the same test images): the search was worth it."),
+            "{verdict}"
+        );
         let given = Summary {
             p_least: None,
             ..against(&evaluation(0..10), &[evaluation(4..30)])

@@ -14,7 +14,8 @@ pub struct Seeds {
     pub mean: Option<f64>,
     /// Standard deviation, with n − 1, points.
     pub deviation: Option<f64>,
-    /// Student's 95 % interval of the mean, percent.
+    /// Student's 95 % interval of the mean, percent, as far as it is one of accuracies: with two or
+    /// three trainings it would often reach beyond 100.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -38,7 +39,28 @@ impl Seeds {
             trainings,
             mean: Some(spread.mean),
             deviation: Some(spread.deviation),
-            interval: Some(spread.interval),
+            interval: Some(spread.interval.map(|end| end.clamp(0.0, 100.0))),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_of_accuracies_ends_at_100_percent() {
+        let seeds = |accuracies: &[f64]| {
+            let training = |&accuracy: &f64| SeedTraining {
+                accuracy: Some(accuracy),
+                ..SeedTraining::default()
+            };
+            Seeds::new(accuracies.iter().map(training).collect())
+        };
+        let two = seeds(&[99.44, 98.33]).unwrap();
+        let [from, to] = two.interval.unwrap();
+        assert!((91.0..92.0).contains(&from) && to == 100.0, "{from} {to}");
+        assert_eq!(seeds(&[1.0, 3.0]).unwrap().interval.unwrap()[0], 0.0);
+        assert_eq!(seeds(&[99.0]), None);
     }
 }

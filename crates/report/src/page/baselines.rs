@@ -13,6 +13,7 @@ struct Row<'a> {
     network: &'a str,
     trained: TrainedNetwork,
     measured_latency_ms: Option<f64>,
+    measured_latency_machine: Option<&'a str>,
 }
 
 /// The title of the section.
@@ -38,6 +39,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         "size_bytes",
         "ram_bytes",
         "measured_latency_ms",
+        "measured_latency_machine",
     ]);
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let whole = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
@@ -52,6 +54,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             whole(row.trained.on_device.size_bytes),
             whole(row.trained.on_device.ram_bytes),
             number(row.measured_latency_ms),
+            row.measured_latency_machine.unwrap_or_default().to_owned(),
         ]);
     }
     Some(html! {
@@ -92,6 +95,17 @@ fn without_a_search(summary: &Summary) -> Option<String> {
     ))
 }
 
+impl Row<'_> {
+    /// The measured latency, with its machine unless all are of `one_machine`.
+    fn latency(&self, one_machine: bool) -> Option<String> {
+        let latency = Quantity::Milliseconds.text(self.measured_latency_ms?);
+        Some(match self.measured_latency_machine {
+            Some(machine) if !one_machine => format!("{latency} on {machine}"),
+            _ => latency,
+        })
+    }
+}
+
 fn rows(summary: &Summary) -> Vec<Row<'_>> {
     let own = Row {
         network: summary.network.as_deref().unwrap_or("searched"),
@@ -104,17 +118,23 @@ fn rows(summary: &Summary) -> Vec<Row<'_>> {
             train_time_s: summary.train_time_s,
         },
         measured_latency_ms: summary.measured_latency_ms,
+        measured_latency_machine: summary.measured_latency_machine.as_deref(),
     };
     let baselines = summary.baselines.iter().map(|baseline| Row {
         network: &baseline.network,
         trained: baseline.trained,
         measured_latency_ms: baseline.measured_latency_ms,
+        measured_latency_machine: baseline.measured_latency_machine.as_deref(),
     });
     std::iter::once(own).chain(baselines).collect()
 }
 
 fn table(rows: &[Row<'_>]) -> Markup {
     let caption = "The network of this run and its baselines on the test images";
+    // Times of different machines cannot be compared.
+    let mut machines = rows.iter().filter(|row| row.measured_latency_ms.is_some());
+    let first = machines.next().map(|row| row.measured_latency_machine);
+    let one_machine = machines.all(|row| Some(row.measured_latency_machine) == first);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     let bytes = |bytes: Option<u64>| or_dash(bytes.map(|bytes| Quantity::Bytes.text(bytes as f64)));
     html! {
@@ -137,11 +157,42 @@ fn table(rows: &[Row<'_>]) -> Markup {
                             td.n { (or_dash(row.trained.parameters.map(count))) }
                             td.n { (bytes(row.trained.on_device.size_bytes)) }
                             td.n { (bytes(row.trained.on_device.ram_bytes)) }
-                            td.n { (or_dash(row.measured_latency_ms.map(|ms| Quantity::Milliseconds.text(ms)))) }
+                            td.n { (or_dash(row.latency(one_machine))) }
                         }
                     }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_of_different_machines_have_their_names() {
+        let text = |machine: &str| {
+            let baseline = Baseline {
+                network: "resnet8".to_owned(),
+                measured_latency_ms: Some(0.5),
+                measured_latency_machine: Some(machine.to_owned()),
+                ..Baseline::default()
+            };
+            let summary = Summary {
+                measured_latency_ms: Some(0.2),
+                measured_latency_machine: Some("a server".to_owned()),
+                baselines: vec![baseline],
+                ..Summary::default()
+            };
+            table(&rows(&summary)).into_string()
+        };
+        let same = text("a server");
+        assert!(same.contains(">0.200 ms<") && !same.contains("a server"), "{same}");
+        let other = text("a laptop");
+        assert!(
+            other.contains(">0.200 ms on a server<") && other.contains(">0.500 ms on a laptop<"),
+            "{other}"
+        );
     }
 }

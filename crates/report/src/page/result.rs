@@ -66,7 +66,7 @@ fn over_seeds(seeds: &Seeds) -> Option<(&'static str, String, String)> {
     let accuracy = |training: &SeedTraining| training.accuracy.map(|accuracy| format!("{accuracy:.2}"));
     let each: Vec<String> = seeds.trainings.iter().filter_map(accuracy).collect();
     let detail = format!(
-        "over {} trainings from different seeds ({}), of which the first is this network; 95 % interval of the mean {from:.2} to {to:.2} % (Student’s t)",
+        "over {} trainings, each from its own seed ({}); the first is this network; 95 % interval of the mean {from:.2} to {to:.2} % (Student’s t)",
         each.len(),
         each.join(", ")
     );

@@ -154,6 +154,10 @@ impl Children<'_> {
             Verb::Search => create(command.arg("search"), run, (settings, None), &directory),
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
+        if matches!(verb, Verb::Run) && self.jobs > 1 {
+            // The other runs would slow it down.
+            command.args(["--set", "run.measure_latency=false"]);
+        }
         command
             .args(["--quiet", "--threads", &self.threads.to_string()])
             .stdin(Stdio::null())

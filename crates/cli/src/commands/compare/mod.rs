@@ -256,6 +256,13 @@ impl Planned {
                 other => other.into(),
             })?;
             self.genotype(&asked).map_err(Failure::usage)?;
+            let trainings = asked.network.beside.trainings();
+            if trainings > 1 {
+                return Err(Failure::usage(format!(
+                    "{}: network.seeds is {trainings}, but a comparison trains each network once: leave it out, and set the number of searches with --seeds",
+                    self.setup.label()
+                )));
+            }
             asked
         };
         let path = out.join(&self.name);

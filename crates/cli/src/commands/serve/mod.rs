@@ -9,6 +9,7 @@ mod pages;
 
 use std::net::SocketAddr;
 
+use da2s::config::Layer;
 use da2s::run::{Job, deployed};
 use da2s_pages::{Server, Uploads};
 
@@ -35,7 +36,13 @@ pub fn execute(arguments: &ServeArguments) -> Result<(), Failure> {
         )));
     }
     let run = &arguments.stage.run;
-    let job = Job::read(run, &arguments.stage.request()?, this_command())?;
+    let mut request = arguments.stage.request()?;
+    // Whatever device trained the network: `da2s-infer` runs it on the CPU.
+    for (key, value) in [("run.device", "cpu"), ("run.engine", "auto")] {
+        let layer = Layer::flag("da2s serve", key, value.into()).map_err(da2s::Error::from)?;
+        request.layers.push(layer);
+    }
+    let job = Job::read(run, &request, this_command())?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(job.config().run.threads);
     threads
         .build_global()
