@@ -28,7 +28,7 @@ use crate::file::read_file;
 use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 use crate::orientation::upright;
-use crate::{chunks, jpeg, png, tiff};
+use crate::{chunks, jpeg, png, size, tiff};
 
 /// Maximum number of bytes that a decoder may allocate for an image, whatever the header claims.
 pub const MOST_DECODED_BYTES: u64 = 512 << 20;
@@ -54,11 +54,22 @@ impl Image {
     /// # Panics
     /// If `channels` is neither 1 nor 3.
     pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Self, ImageError> {
+        Self::decode_within(path, bytes, channels, u64::MAX)
+    }
+
+    /// Like [`Self::decode`], if the header of the file states at most `most_pixels` pixels.
+    ///
+    /// # Errors
+    /// If it states more, or the bytes cannot be decoded.
+    ///
+    /// # Panics
+    /// If `channels` is neither 1 nor 3.
+    pub fn decode_within(path: &Path, bytes: &[u8], channels: usize, most_pixels: u64) -> Result<Self, ImageError> {
         assert!(
             matches!(channels, 1 | 3),
             "an image has 1 or 3 channels, not {channels}"
         );
-        let image = decode(bytes).map_err(|problem| ImageError::new(path, problem))?;
+        let image = decode(bytes, most_pixels).map_err(|problem| ImageError::new(path, problem))?;
         let ImageShape { height, width, .. } = image.shape();
         let pixels = match (image.shape().channels, channels) {
             (1, 3) => image.pixels().repeat(3),
@@ -75,7 +86,7 @@ impl Image {
 }
 
 /// The upright image, grey or RGB.
-fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
+fn decode(bytes: &[u8], most_pixels: u64) -> Result<Image, ImageProblem> {
     if bytes.is_empty() {
         return Err(ImageProblem::Empty);
     }
@@ -84,6 +95,12 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
             ImageProblem::unsupported(format!("{name} files"))
         }));
     };
+    if most_pixels < u64::MAX {
+        let (width, height) = size::of(format, bytes)?;
+        if width.saturating_mul(height) > most_pixels {
+            return Err(ImageProblem::too_many_pixels(width, height));
+        }
+    }
     let said = |error| ImageProblem::from_decoder(format, &error);
     let data = Cursor::new(bytes);
     let (image, orientation) = match format {

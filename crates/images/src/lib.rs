@@ -20,6 +20,7 @@ mod jpeg;
 mod orientation;
 mod png;
 mod preprocessing;
+mod size;
 mod tiff;
 
 pub use classify::{Class, most_probable};

@@ -53,6 +53,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
     ))
 }
 
+/// Width and height, as the header states them.
+pub(crate) fn size(bytes: &[u8]) -> Result<(u32, u32), ImageProblem> {
+    let mut decoder = Decoder::new(io::Cursor::new(bytes));
+    Ok(decoder.read_header_info().map_err(problem)?.size())
+}
+
 fn problem(error: DecodingError) -> ImageProblem {
     match error {
         DecodingError::LimitsExceeded => ImageProblem::TooLarge {

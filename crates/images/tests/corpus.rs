@@ -50,6 +50,19 @@ fn ppm(path: &Path) -> (usize, usize, Vec<u8>) {
 }
 
 #[test]
+fn more_pixels_than_allowed_are_refused_by_the_header() {
+    for (path, _) in cases() {
+        let Ok(image) = Image::read(&path, 3) else { continue };
+        let pixels = image.pixels().len() as u64 / 3;
+        let bytes = fs::read(&path).unwrap();
+        let within = |most| Image::decode_within(&path, &bytes, 3, most);
+        assert_eq!(within(pixels).unwrap(), image);
+        let error = within(pixels - 1).unwrap_err();
+        assert_eq!(kind(&error), "too large", "{error}");
+    }
+}
+
+#[test]
 fn pixels_are_those_of_pillow_or_the_file_is_refused_for_the_same_reason() {
     let mut wrong = Vec::new();
     let cases = cases();

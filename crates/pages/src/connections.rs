@@ -1,11 +1,14 @@
 //! The open connections, and which of them is closed to make room for a new one.
 //!
 //! Contract: a new connection is always admitted. If its address already has
-//! [`MOST_OF_AN_ADDRESS`], or there are [`MOST`] in total, the oldest one that has not sent a
-//! complete request is dropped; if all have, the oldest. No connection is dropped before it is
-//! [`GRACE`] old; the new one waits for that. So a reader, who sends a request at once, is answered
-//! however fast others open connections.
+//! [`MOST_OF_AN_ADDRESS`], or there are [`MOST`] in total, the least advanced one is dropped: one
+//! without a complete head before one that has been answered, before one whose body is arriving,
+//! before one that waits for its answer; and of equal ones the one that has been idle longest. No
+//! connection is dropped before it is [`GRACE`] old; the new one waits for that. So a reader, who
+//! sends a request at once, is answered however fast others open connections, and a body that
+//! keeps arriving is not dropped for connections that send nothing.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,7 +21,7 @@ const MOST_OF_AN_ADDRESS: usize = 32;
 /// Time in which a connection can send its request undisturbed.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// The open connections, the oldest first.
+/// The open connections.
 #[derive(Debug, Default)]
 pub struct Connections {
     open: Mutex<Vec<Arc<State>>>,
@@ -26,13 +29,26 @@ pub struct Connections {
     left: Condvar,
 }
 
+/// How far a connection has come; the least one is the first to be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// The head of its request is incomplete.
+    Silent,
+    /// It has been answered.
+    Answered,
+    /// The body of its request is incomplete.
+    Sending,
+    /// Its request has arrived completely.
+    Asked,
+}
+
 #[derive(Debug)]
 struct State {
     stream: TcpStream,
     from: IpAddr,
     since: Instant,
-    /// Whether its request has arrived completely.
-    asked: AtomicBool,
+    /// How far it has come, and when it last came further.
+    progress: Mutex<(Progress, Instant)>,
     dropped: AtomicBool,
 }
 
@@ -46,11 +62,12 @@ pub struct Connection<'a> {
 impl Connections {
     /// Admits a connection from the address `from`.
     pub fn admit(&self, stream: TcpStream, from: IpAddr) -> Connection<'_> {
+        let now = Instant::now();
         let state = Arc::new(State {
             stream,
             from,
-            since: Instant::now(),
-            asked: AtomicBool::new(false),
+            since: now,
+            progress: Mutex::new((Progress::Silent, now)),
             dropped: AtomicBool::new(false),
         });
         let mut open = self.open();
@@ -67,22 +84,20 @@ impl Connections {
         Connection { all: self, state }
     }
 
-    /// Drops the oldest connection without a complete request. Used when the system has no
-    /// resources left to accept another one.
+    /// Drops the least advanced connection, unless all have sent complete requests. Used when the
+    /// system has no resources left to accept another one.
     pub fn make_room(&self) {
         let mut open = self.open();
-        let idle = open
-            .iter()
-            .position(|state| !state.asked.load(Ordering::SeqCst) && state.since.elapsed() >= GRACE);
-        if let Some(at) = idle {
+        let is_idle = |state: &State| !state.has_asked() && state.since.elapsed() >= GRACE;
+        if let Some(at) = least(&open, is_idle) {
             open.remove(at).end();
         }
     }
 
     /// Drops all connections without a complete request.
     pub fn end_silent(&self) {
-        let silent = |state: &Arc<State>| !state.asked.load(Ordering::SeqCst);
-        for state in self.open().iter().filter(|state| silent(state)) {
+        let is_silent = |state: &State| matches!(state.progress().0, Progress::Silent | Progress::Sending);
+        for state in self.open().iter().filter(|state| is_silent(state)) {
             state.end();
         }
     }
@@ -93,6 +108,14 @@ impl Connections {
 }
 
 impl State {
+    fn progress(&self) -> (Progress, Instant) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_asked(&self) -> bool {
+        self.progress().0 == Progress::Asked
+    }
+
     /// Closes the connection in both directions.
     fn end(&self) {
         self.dropped.store(true, Ordering::SeqCst);
@@ -103,20 +126,20 @@ impl State {
 
 /// The connection that has to close before another one from `from` can be admitted, if any.
 fn in_the_way(open: &[Arc<State>], from: IpAddr) -> Option<usize> {
-    let of_address = |state: &Arc<State>| state.from == from;
-    if open.iter().filter(|&state| of_address(state)).count() >= MOST_OF_AN_ADDRESS {
-        oldest(open, of_address)
+    let of_address = |state: &State| state.from == from;
+    if open.iter().filter(|state| of_address(state)).count() >= MOST_OF_AN_ADDRESS {
+        least(open, of_address)
     } else if open.len() >= MOST {
-        oldest(open, |_| true)
+        least(open, |_| true)
     } else {
         None
     }
 }
 
-/// Index of the oldest connection for which `so` holds, preferably one without a complete request.
-fn oldest(open: &[Arc<State>], so: impl Fn(&Arc<State>) -> bool) -> Option<usize> {
-    let silent = |state: &Arc<State>| so(state) && !state.asked.load(Ordering::SeqCst);
-    open.iter().position(silent).or_else(|| open.iter().position(&so))
+/// Index of the least advanced connection for which `so` holds.
+fn least(open: &[Arc<State>], so: impl Fn(&State) -> bool) -> Option<usize> {
+    let found = open.iter().enumerate().filter(|(_, state)| so(state));
+    found.min_by_key(|(_, state)| state.progress()).map(|(at, _)| at)
 }
 
 impl Connection<'_> {
@@ -125,14 +148,29 @@ impl Connection<'_> {
         &self.state.stream
     }
 
-    /// Marks the request as complete.
-    pub fn ask(&self) {
-        self.state.asked.store(true, Ordering::SeqCst);
+    /// The address of the peer.
+    pub fn from(&self) -> IpAddr {
+        self.state.from
     }
 
-    /// Whether it was closed to make room for another.
-    pub fn is_dropped(&self) -> bool {
-        self.state.dropped.load(Ordering::SeqCst)
+    /// Notes that the connection has come so far, or that its body keeps arriving.
+    pub fn advance(&self, progress: Progress) {
+        let mut own = self.state.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        *own = (progress, Instant::now());
+    }
+
+    /// Whether the peer still waits for an answer: it has not closed the connection, which has not
+    /// been closed to make room for another one either.
+    pub fn is_open(&self) -> bool {
+        let stream = self.stream();
+        if self.state.dropped.load(Ordering::SeqCst) || stream.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let is_there = match stream.peek(&mut [0]) {
+            Ok(count) => count > 0,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        };
+        stream.set_nonblocking(false).is_ok() && is_there
     }
 }
 
@@ -149,32 +187,73 @@ mod tests {
 
     use super::*;
 
+    /// Admits connections from 10.0.0.N, whose peers have gone.
+    fn admit<'a>(listener: &TcpListener, connections: &'a Connections, from: u8) -> Connection<'a> {
+        let _other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        connections.admit(listener.accept().unwrap().0, IpAddr::V4(Ipv4Addr::new(10, 0, 0, from)))
+    }
+
+    fn is_dropped(connection: &Connection<'_>) -> bool {
+        connection.state.dropped.load(Ordering::SeqCst)
+    }
+
+    fn dropped(all: &[Connection<'_>]) -> Vec<usize> {
+        (0..all.len()).filter(|&at| is_dropped(&all[at])).collect()
+    }
+
     #[test]
     fn the_oldest_without_a_request_makes_room() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let connections = Connections::default();
-        let admit = |from: u8| {
-            let _other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            connections.admit(listener.accept().unwrap().0, IpAddr::V4(Ipv4Addr::new(10, 0, 0, from)))
-        };
+        let admit = |from| admit(&listener, &connections, from);
         let own: Vec<Connection<'_>> = (0..MOST_OF_AN_ADDRESS).map(|_| admit(1)).collect();
-        own[0].ask();
+        own[0].advance(Progress::Asked);
         let other = admit(2);
-        assert!(own.iter().all(|connection| !connection.is_dropped()));
+        assert_eq!(dropped(&own), [0usize; 0]);
         let newest = admit(1);
-        let dropped = |all: &[Connection<'_>]| all.iter().map(Connection::is_dropped).collect::<Vec<_>>();
-        assert!(dropped(&own)[1] && dropped(&own).iter().filter(|&&dropped| dropped).count() == 1);
-        assert!(!other.is_dropped() && !newest.is_dropped());
+        assert_eq!(dropped(&own), [1]);
+        assert!(!is_dropped(&other) && !is_dropped(&newest));
         // If all have sent requests, the oldest is dropped.
         for connection in own.iter().chain([&newest]) {
-            connection.ask();
+            connection.advance(Progress::Asked);
         }
         let _last = admit(1);
-        assert!(dropped(&own)[0] && !newest.is_dropped());
+        assert!(is_dropped(&own[0]) && !is_dropped(&newest));
         drop((own, newest));
         assert_eq!(connections.open().len(), 2);
         // The limit over all addresses.
         let rest: Vec<Connection<'_>> = (0..MOST).map(|at| admit(10 + at as u8)).collect();
-        assert!(other.is_dropped() && !rest[MOST - 1].is_dropped());
+        assert!(is_dropped(&other) && !is_dropped(&rest[MOST - 1]));
+    }
+
+    #[test]
+    fn a_body_that_arrives_outlasts_those_that_do_not() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let connections = Connections::default();
+        let admit = |from| admit(&listener, &connections, from);
+        let mut own: Vec<Connection<'_>> = (0..MOST_OF_AN_ADDRESS).map(|_| admit(1)).collect();
+        own[0].advance(Progress::Sending);
+        own.extend((0..MOST_OF_AN_ADDRESS).map(|_| admit(1)));
+        let silent: Vec<usize> = (1..=MOST_OF_AN_ADDRESS).collect();
+        assert_eq!(dropped(&own), silent, "those without a head");
+        for connection in &own {
+            connection.advance(Progress::Sending);
+        }
+        own[0].advance(Progress::Sending);
+        own.push(admit(1));
+        assert_eq!(dropped(&own), (1..=MOST_OF_AN_ADDRESS + 1).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_peer_that_has_gone_is_noticed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let connections = Connections::default();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let connection = connections.admit(listener.accept().unwrap().0, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert!(connection.is_open());
+        drop(peer);
+        // On loopback the end arrives at once, but not by contract.
+        assert_eq!(connection.stream().peek(&mut [0]).unwrap(), 0);
+        assert!(!connection.is_open());
     }
 }

@@ -25,8 +25,8 @@ pub struct Posted<'a> {
 }
 
 impl<'a> Posted<'a> {
-    /// The file in `body` of this content type: of a form the first part that is a file, or its
-    /// only part; otherwise the body itself.
+    /// The file in `body` of this content type: of a form the first part that is a file and not
+    /// empty, or else an empty one, or its only part; otherwise the body itself.
     ///
     /// # Errors
     /// A sentence on what is wrong with a form.
@@ -49,7 +49,12 @@ impl<'a> Posted<'a> {
         });
         let boundary = boundary.filter(|text| !text.is_empty() && text.len() <= MOST_BOUNDARY_BYTES);
         let parts = parts(body, boundary.ok_or("The form has no valid boundary.")?)?;
-        let file = parts.iter().position(|part| part.name.is_some());
+        // A browser sends an empty file for a field of which none was chosen.
+        let files = || parts.iter().enumerate().filter(|(_, part)| part.name.is_some());
+        let file = files()
+            .find(|(_, part)| !part.bytes.is_empty())
+            .or_else(|| files().next());
+        let file = file.map(|(at, _)| at);
         match (file, parts.len()) {
             (Some(at), _) => Ok(parts.into_iter().nth(at)),
             (None, 1) => Ok(parts.into_iter().next()),
@@ -145,6 +150,17 @@ mod tests {
         assert_eq!(found, Ok(7));
         let alone = file(&format!("{text}--x-y--")).map(|posted| posted.bytes.to_vec());
         assert_eq!(alone, Ok(b"3".to_vec()));
+    }
+
+    #[test]
+    fn a_field_without_a_file_is_passed_over() {
+        let field = |name: &str, bytes: &str| {
+            format!("--x-y\r\nContent-Disposition: form-data; name=\"a\"; filename=\"{name}\"\r\n\r\n{bytes}\r\n")
+        };
+        let form = [field("", ""), field("b.png", "bytes"), field("c.png", "others")].concat() + "--x-y--";
+        assert_eq!(file(&form).unwrap().bytes, b"bytes");
+        let empty = field("b.png", "") + "--x-y--";
+        assert_eq!(file(&empty).unwrap().name.as_deref(), Some("b.png"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub struct Page {
     pub content_type: &'static str,
     /// Content security policy.
     pub policy: &'static str,
+    /// The methods of the path, if that of the request is none of them.
+    pub allow: Option<&'static str>,
     /// Content.
     pub body: Vec<u8>,
 }
@@ -20,6 +22,7 @@ impl Page {
             status: 200,
             content_type,
             policy,
+            allow: None,
             body: body.into(),
         }
     }
@@ -36,9 +39,8 @@ impl Page {
         }
     }
 
-    /// The bytes of the response of a server that accepts posted bodies, or does not. No other site
-    /// may use it, and no cache may keep it.
-    pub(crate) fn to_bytes(&self, head_only: bool, takes_posts: bool) -> Vec<u8> {
+    /// The bytes of the response. No other site may use it, and no cache may keep it.
+    pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
         let reason = match self.status {
             200 => "OK",
             400 => "Bad Request",
@@ -52,11 +54,9 @@ impl Page {
             503 => "Service Unavailable",
             _ => "Internal Server Error",
         };
-        let allow = match (self.status, takes_posts) {
-            (405, false) => "Allow: GET, HEAD\r\n",
-            (405, true) => "Allow: GET, HEAD, POST\r\n",
-            _ => "",
-        };
+        let allow = self
+            .allow
+            .map_or_else(String::new, |methods| format!("Allow: {methods}\r\n"));
         let mut bytes = format!(
             "HTTP/1.1 {status} {reason}\r\n\
              Content-Type: {content_type}\r\n\

@@ -2,12 +2,14 @@
 //!
 //! Contract: only the head is parsed (with `httparse`), up to [`MOST_HEAD_BYTES`]; only GET and
 //! HEAD are accepted, and only for the hosts and origins of `address.rs`. A server may also accept
-//! bodies that are posted to one path ([`Uploads`]): their length must be announced and within its
-//! limit, and a browser must not have sent them from another site. Any other body is ignored.
+//! bodies that are posted to one path ([`Uploads`]), which then accepts nothing else: their length
+//! must be announced and within its limit, and a browser must not have sent them from another site.
+//! Any other body is ignored.
 
 use std::net::SocketAddr;
 
 use crate::address::{is_host, is_origin};
+use crate::page::Page;
 
 /// Limit on the length of the head. A browser sends one or two kilobytes.
 pub(crate) const MOST_HEAD_BYTES: usize = 16 << 10;
@@ -58,8 +60,10 @@ pub enum Refusal {
     Host,
     /// It comes from a page of another site.
     Origin,
-    /// Its method would change something.
-    Method,
+    /// Its path can only be read, and its method is another.
+    ReadOnly,
+    /// Its path only accepts bodies, and its method is not POST.
+    PostOnly,
     /// Its body has no announced length.
     NoLength,
     /// Its body is longer than the server accepts.
@@ -67,19 +71,31 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// HTTP status and reason in a sentence; `shown` is the address that readers use.
-    pub fn answer(self, shown: SocketAddr) -> (u16, String) {
+    /// The answer of the server at `bound`.
+    pub fn page(self, bound: SocketAddr) -> Page {
         match self {
-            Self::Malformed => (400, "This is not an HTTP request.".to_owned()),
-            Self::TooLong => (431, "The head of the request is too long.".to_owned()),
-            Self::Host => (403, format!("This page is at http://{shown}/")),
-            Self::Origin => (403, "Other sites may not read this page.".to_owned()),
-            Self::Method => (405, "This page is read-only.".to_owned()),
-            Self::NoLength => (
-                411,
-                "The length of the body is missing: send Content-Length.".to_owned(),
+            Self::Malformed => Page::refusal(400, "This is not an HTTP request."),
+            Self::TooLong => Page::refusal(431, "The head of the request is too long."),
+            // The server does not know the addresses of its machine.
+            Self::Host if bound.ip().is_unspecified() => Page::refusal(
+                403,
+                &format!(
+                    "This page is at http://ADDRESS:{}/, where ADDRESS is the IP address of its machine; names are refused.",
+                    bound.port()
+                ),
             ),
-            Self::TooLarge => (413, "The body is too long.".to_owned()),
+            Self::Host => Page::refusal(403, &format!("This page is at http://{bound}/")),
+            Self::Origin => Page::refusal(403, "Other sites may not read this page."),
+            Self::ReadOnly => Page {
+                allow: Some("GET, HEAD"),
+                ..Page::refusal(405, "This page is read-only.")
+            },
+            Self::PostOnly => Page {
+                allow: Some("POST"),
+                ..Page::refusal(405, "Only POST is accepted here.")
+            },
+            Self::NoLength => Page::refusal(411, "The length of the body is missing: send Content-Length."),
+            Self::TooLarge => Page::refusal(413, "The body is too long."),
         }
     }
 }
@@ -131,10 +147,10 @@ fn path(request: &httparse::Request<'_, '_>, bound: SocketAddr, uploads: Option<
     }
     let target = request.path.unwrap_or_default();
     let path = target.split(['?', '#']).next().unwrap_or_default();
-    match request.method {
-        Some("GET" | "HEAD") => Ok(path.to_owned()),
-        Some("POST") if uploads.is_some_and(|uploads| uploads.path == path) => Ok(path.to_owned()),
-        _ => Err(Refusal::Method),
+    match (request.method, uploads.is_some_and(|uploads| uploads.path == path)) {
+        (Some("POST"), true) | (Some("GET" | "HEAD"), false) => Ok(path.to_owned()),
+        (_, true) => Err(Refusal::PostOnly),
+        (_, false) => Err(Refusal::ReadOnly),
     }
 }
 
@@ -226,7 +242,7 @@ mod tests {
         let from = |headers: &str| format!("GET / HTTP/1.1\r\nHost: localhost:8080\r\n{headers}\r\n");
         assert_eq!(refused(&from("Host: localhost:8080\r\n")), Refusal::Host);
         assert_eq!(refused(&from("Origin: http://evil.example\r\n")), Refusal::Origin);
-        assert_eq!(refused(&from("").replace("GET", "PUT")), Refusal::Method);
+        assert_eq!(refused(&from("").replace("GET", "PUT")), Refusal::ReadOnly);
         assert_eq!(refused(&from(&"A: b\r\n".repeat(MOST_HEADERS))), Refusal::TooLong);
         let endless = format!("GET /{}", "a".repeat(MOST_HEAD_BYTES));
         assert_eq!(refused(&endless), Refusal::TooLong);
@@ -267,10 +283,25 @@ mod tests {
         ] {
             assert_eq!(post(headers).path, Err(refusal), "{headers}");
         }
-        let elsewhere = "POST / HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 4\r\n\r\nbody";
-        let bound = "127.0.0.1:8080".parse().unwrap();
-        let refused = |uploads| Request::parse(elsewhere.as_bytes(), bound, uploads).unwrap().path;
-        assert_eq!(refused(Some(UPLOADS)), Err(Refusal::Method));
-        assert_eq!(refused(None), Err(Refusal::Method));
+        let refused = |method: &str, path: &str, uploads| {
+            let text = format!("{method} {path} HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 4\r\n\r\nbody");
+            let bound = "127.0.0.1:8080".parse().unwrap();
+            Request::parse(text.as_bytes(), bound, uploads).unwrap().path
+        };
+        assert_eq!(refused("POST", "/", Some(UPLOADS)), Err(Refusal::ReadOnly));
+        assert_eq!(refused("POST", "/predict", None), Err(Refusal::ReadOnly));
+        assert_eq!(refused("GET", "/predict", Some(UPLOADS)), Err(Refusal::PostOnly));
+        assert_eq!(refused("PUT", "/predict", Some(UPLOADS)), Err(Refusal::PostOnly));
+    }
+
+    #[test]
+    fn a_foreign_name_is_told_where_the_page_is() {
+        let said = |bound: &str| String::from_utf8(Refusal::Host.page(bound.parse().unwrap()).body).unwrap();
+        assert_eq!(said("192.168.1.7:80"), "This page is at http://192.168.1.7:80/\n");
+        let everywhere = said("0.0.0.0:8000");
+        assert!(
+            everywhere.contains("ADDRESS:8000/") && everywhere.contains("IP address"),
+            "{everywhere}"
+        );
     }
 }

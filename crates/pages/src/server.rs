@@ -1,42 +1,36 @@
-//! The server: one request per connection, one thread per connection, pages created one at a time.
+//! The server: one request per connection, one thread per connection.
 //!
 //! Contract: only requests accepted by `request.rs` are answered; no page of another origin can
-//! read a response. A connection is closed after [`PATIENCE`], whatever the peer does or claims,
-//! and earlier if `connections.rs` needs its slot for a newer one, so no peer can hold resources
-//! that others need. If descriptors run out, the server waits for them. If that does not help, or
-//! the system accepts no more connections for another reason, the server ends and returns the
-//! reason instead of staying alive but unreachable. Posted bodies are in memory as far as they have
-//! arrived, all together at most [`MOST_BODIES_BYTES`]. A server that is stopped answers the
-//! requests that have arrived completely, and drops the others.
+//! read a response. Whatever the peer does or claims, it has [`PATIENCE`] to send a head, the time
+//! of `bodies.rs` for a body, [`PATIENCE`] to receive the response, and the same to close the
+//! connection; how long the page takes is up to the function that creates it. A connection is
+//! closed earlier if `connections.rs` needs its slot for a newer one, and memory is limited per
+//! address, so no peer can hold resources that others need. If descriptors run out, the server
+//! waits for them. If that does not help, or the system accepts no more connections for another
+//! reason, the server ends and returns the reason instead of staying alive but unreachable. A
+//! server that is stopped answers the requests that have arrived completely, and drops the others.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::connections::{Connection, Connections};
+use crate::bodies::{self, Bodies};
+use crate::connections::{Connection, Connections, Progress};
 use crate::page::Page;
-use crate::request::{Body, MOST_HEAD_BYTES, Request, Uploads};
+use crate::request::{MOST_HEAD_BYTES, Request, Uploads};
 
-/// Time limit for receiving a request and for sending a response.
+/// Time limit for receiving the head of a request, for sending a response, and for the peer to
+/// close the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Time limit for receiving a posted body.
-const BODY_PATIENCE: Duration = Duration::from_secs(30);
-/// Limit on the bytes of all bodies that are being received or answered.
-const MOST_BODIES_BYTES: usize = 256 << 20;
-/// Bytes of a body that are received at a time.
-const PIECE_BYTES: usize = 64 << 10;
 /// Wait before trying again after the system failed to accept a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Consecutive failures after which the error is considered permanent: several times as long as a
 /// connection may be held.
 const MOST_FAILURES: usize = 600;
-/// Limit on what is still read of an answered request, so that the response is not lost when the
-/// connection closes.
-const MOST_REST_BYTES: usize = 1 << 20;
-/// How long to wait for the peer to confirm the response.
+/// How long a peer that has been answered may be silent before the connection closes.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A server that listens.
@@ -46,8 +40,7 @@ pub struct Server {
     bound: SocketAddr,
     uploads: Option<Uploads>,
     stopped: Arc<AtomicBool>,
-    /// Bytes of all bodies in memory.
-    bodies: AtomicUsize,
+    bodies: Bodies,
 }
 
 /// Stops a [`Server`] from another thread.
@@ -64,6 +57,14 @@ pub struct Asked<'a> {
     pub path: &'a str,
     /// Content type and bytes of a posted body; `None` for GET and HEAD.
     pub body: Option<(&'a str, &'a [u8])>,
+    connection: &'a Connection<'a>,
+}
+
+impl Asked<'_> {
+    /// Whether the peer still waits for the answer. One that has closed its side does not.
+    pub fn is_awaited(&self) -> bool {
+        self.connection.is_open()
+    }
 }
 
 impl Server {
@@ -80,7 +81,7 @@ impl Server {
             bound,
             uploads,
             stopped: Arc::default(),
-            bodies: AtomicUsize::new(0),
+            bodies: Bodies::default(),
         })
     }
 
@@ -106,13 +107,12 @@ impl Server {
         }
     }
 
-    /// Answers requests with the pages that `pages` creates for them, one at a time, until it is
-    /// stopped.
+    /// Answers requests with the pages that `pages` creates for them, until it is stopped. `pages`
+    /// is called by several threads at once.
     ///
     /// # Errors
     /// The system's error if it accepts no more connections.
-    pub fn serve(&self, pages: impl FnMut(Asked<'_>) -> Page + Send) -> io::Result<()> {
-        let pages = Mutex::new(pages);
+    pub fn serve(&self, pages: impl Fn(Asked<'_>) -> Page + Sync) -> io::Result<()> {
         let connections = Connections::default();
         thread::scope(|scope| {
             let mut failures = 0;
@@ -148,33 +148,32 @@ impl Server {
     }
 
     /// Answers the request on a connection and closes it.
-    fn attend(&self, connection: &Connection<'_>, pages: &Mutex<impl FnMut(Asked<'_>) -> Page>) -> io::Result<()> {
+    fn attend(&self, connection: &Connection<'_>, pages: &(impl Fn(Asked<'_>) -> Page + Sync)) -> io::Result<()> {
         let stream = connection.stream();
         let Some((request, arrived)) = self.receive(stream)? else {
             return Ok(());
         };
-        let mut held = Held::new(&self.bodies);
-        let page = match (&request.path, &request.body) {
-            (Err(refusal), _) => {
-                let (status, sentence) = refusal.answer(self.address());
-                Page::refusal(status, &sentence)
-            }
-            (Ok(path), None) => {
-                connection.ask();
-                answer(connection, pages, Asked { path, body: None })?
-            }
-            (Ok(path), Some(body)) => match receive_body(stream, body, &arrived, &mut held)? {
-                Some(bytes) => {
-                    connection.ask();
-                    let body = Some((&*body.content_type, &*bytes));
-                    answer(connection, pages, Asked { path, body })?
-                }
-                None => Page::refusal(503, "Too many bodies are being received; try again."),
-            },
+        let mut share = self.bodies.share(connection.from());
+        let answer = |path: &str, body| {
+            connection.advance(Progress::Asked);
+            pages(Asked { path, body, connection })
         };
-        connection.ask();
-        send(stream, &page.to_bytes(request.head_only, self.uploads.is_some()))?;
-        part(stream)
+        let page = match (&request.path, &request.body) {
+            (Err(refusal), _) => refusal.page(self.bound),
+            (Ok(path), None) => answer(path, None),
+            (Ok(path), Some(body)) => {
+                connection.advance(Progress::Sending);
+                match bodies::receive(connection, body, &arrived, &mut share)? {
+                    Some(bytes) => answer(path, Some((&*body.content_type, &*bytes))),
+                    None => Page::refusal(503, "Too many bodies are being received; try again."),
+                }
+            }
+        };
+        drop(share);
+        connection.advance(Progress::Asked);
+        send(stream, &page.to_bytes(request.head_only))?;
+        connection.advance(Progress::Answered);
+        self.part(stream)
     }
 
     /// The head of a request, and all bytes that have arrived; `None` if the peer disconnects
@@ -197,6 +196,21 @@ impl Server {
             }
         }
     }
+
+    /// Waits for the peer to close the connection. Closing it while there is unread data, such as
+    /// the rest of a body that is too long, would discard the response.
+    fn part(&self, mut stream: &TcpStream) -> io::Result<()> {
+        stream.shutdown(Shutdown::Write)?;
+        let until = Instant::now() + PATIENCE;
+        let mut rest = [0; 4096];
+        while !self.stopped.load(Ordering::SeqCst) {
+            stream.set_read_timeout(Some(left(until)?.min(GOODBYE)))?;
+            if stream.read(&mut rest)? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Stopper {
@@ -210,80 +224,8 @@ impl Stopper {
     }
 }
 
-/// The page for a request; an error if its connection had to make room for another.
-fn answer(
-    connection: &Connection<'_>,
-    pages: &Mutex<impl FnMut(Asked<'_>) -> Page>,
-    asked: Asked<'_>,
-) -> io::Result<Page> {
-    let mut pages = pages.lock().unwrap_or_else(PoisonError::into_inner);
-    if connection.is_dropped() {
-        return Err(io::ErrorKind::ConnectionAborted.into());
-    }
-    Ok(pages(asked))
-}
-
-/// The share of a connection in the bytes of all bodies; returned when dropped.
-struct Held<'a> {
-    all: &'a AtomicUsize,
-    own: usize,
-}
-
-impl<'a> Held<'a> {
-    fn new(all: &'a AtomicUsize) -> Self {
-        Self { all, own: 0 }
-    }
-
-    /// Takes more bytes, if there are so many.
-    fn take(&mut self, bytes: usize) -> bool {
-        self.own += bytes;
-        self.all.fetch_add(bytes, Ordering::SeqCst) + bytes <= MOST_BODIES_BYTES
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.own, Ordering::SeqCst);
-    }
-}
-
-/// The body of a request of which `arrived` has arrived, with its head; `None` if there is no
-/// memory for it.
-///
-/// # Errors
-/// If the peer does not send it in time.
-fn receive_body(
-    mut stream: &TcpStream,
-    body: &Body,
-    arrived: &[u8],
-    held: &mut Held<'_>,
-) -> io::Result<Option<Vec<u8>>> {
-    let until = Instant::now() + BODY_PATIENCE;
-    if body.is_held_back {
-        send(stream, b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
-    let first = &arrived[body.start..];
-    // What is not announced is not read.
-    let mut bytes = first[..first.len().min(body.length)].to_vec();
-    if !held.take(bytes.len()) {
-        return Ok(None);
-    }
-    let mut piece = vec![0; PIECE_BYTES];
-    while bytes.len() < body.length {
-        stream.set_read_timeout(Some(left(until)?))?;
-        let most = PIECE_BYTES.min(body.length - bytes.len());
-        match stream.read(&mut piece[..most]) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) if !held.take(count) => return Ok(None),
-            Ok(count) => bytes.extend_from_slice(&piece[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Some(bytes))
-}
-
-fn send(mut stream: &TcpStream, mut answer: &[u8]) -> io::Result<()> {
+/// Sends all of it within [`PATIENCE`].
+pub(crate) fn send(mut stream: &TcpStream, mut answer: &[u8]) -> io::Result<()> {
     let until = Instant::now() + PATIENCE;
     while !answer.is_empty() {
         stream.set_write_timeout(Some(left(until)?))?;
@@ -296,24 +238,8 @@ fn send(mut stream: &TcpStream, mut answer: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the peer to close the connection. Closing it while there is unread data would discard
-/// the response.
-fn part(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    let until = Instant::now() + GOODBYE;
-    let (mut rest, mut read_bytes) = ([0; 4096], 0);
-    while read_bytes < MOST_REST_BYTES {
-        stream.set_read_timeout(Some(left(until)?))?;
-        match stream.read(&mut rest)? {
-            0 => break,
-            count => read_bytes += count,
-        }
-    }
-    Ok(())
-}
-
 /// The time left until `until`; an error if it has passed.
-fn left(until: Instant) -> io::Result<Duration> {
+pub(crate) fn left(until: Instant) -> io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());

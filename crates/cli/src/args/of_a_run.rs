@@ -337,8 +337,8 @@ pub struct DrawArguments {
 pub struct WatchArguments {
     /// Run directory
     pub run: PathBuf,
-    /// Serve a page that updates itself, instead of the dashboard; a port alone is of 127.0.0.1,
-    /// and 0 is any free one
+    /// Serve a page that updates itself, instead of the dashboard; a port alone means
+    /// 127.0.0.1; 0 chooses a free port
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = da2s_pages::address::parse)]
     pub http: Option<SocketAddr>,
 }
@@ -352,7 +352,7 @@ pub struct ServeArguments {
     /// The run.
     #[command(flatten)]
     pub stage: StageArguments,
-    /// Address of the page; a port alone is of 127.0.0.1, and 0 is any free one
+    /// Address of the page; a port alone means 127.0.0.1; 0 chooses a free port
     #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "8000", value_parser = da2s_pages::address::parse)]
     pub http: SocketAddr,
     /// Allow an address that other machines can reach, as 0.0.0.0:8000. There is no password

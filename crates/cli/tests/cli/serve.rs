@@ -25,6 +25,18 @@ fn images(dir: &Path) -> Vec<PathBuf> {
     paths.into()
 }
 
+/// The header of a BMP file that claims this many pixels.
+fn claimed_bmp(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let image = image::DynamicImage::ImageRgb8(image::RgbImage::new(2, 2));
+    image
+        .write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Bmp)
+        .unwrap();
+    bytes[18..22].copy_from_slice(&width.to_le_bytes());
+    bytes[22..26].copy_from_slice(&height.to_le_bytes());
+    bytes
+}
+
 /// Status and body of the answer to a POST with these headers.
 fn post(server: &Server, headers: &str, body: &[u8]) -> (u16, String) {
     let head = format!(
@@ -127,15 +139,18 @@ fn the_page_and_what_it_needs_are_served() {
     for path in ["/files/config.toml", "/report.html", "/../secret", "//predict"] {
         assert_eq!(server.get(path).0, 404, "{path}");
     }
-    assert_eq!(server.get("/predict").0, 405);
+    let (status, headers, _) = server.get("/predict");
+    assert!(status == 405 && headers.contains("\"allow\": \"post\""), "{headers}");
 }
 
 #[test]
 fn what_is_no_image_is_an_answer() {
     let server = Server::serve(finished());
     let form = "Content-Type: multipart/form-data; boundary=x\r\n";
+    let large = claimed_bmp(10_000, 5_001);
     for (headers, body, status, says) in [
-        ("", &b""[..], 422, "empty"),
+        ("", &large[..], 422, "too large: 10000×5001 pixels"),
+        ("", b"", 422, "empty"),
         ("", b"GIF89a", 422, "the image: "),
         ("", b"{\"image\": 1}", 422, "the image: "),
         ("Expect: 100-continue\r\n", b"\x89PNG\r\n\x1a\n", 422, ""),
@@ -199,11 +214,45 @@ fn foreign_and_oversized_posts_are_refused() {
             "{request}: {answer}"
         );
         assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
-        assert!(status != 405 || answer.contains("Allow: GET, HEAD, POST"), "{answer}");
+        let methods = if request.contains(" /predict ") {
+            "POST"
+        } else {
+            "GET, HEAD"
+        };
+        assert!(
+            status != 405 || answer.contains(&format!("Allow: {methods}\r\n")),
+            "{answer}"
+        );
     }
+    // A client that sends without asking gets the answer, and no reset.
+    let (status, answer) = post(&server, "", &vec![0; 33_554_433]);
+    assert!(status == 413 && answer.contains("too long"), "{answer}");
 }
 
-/// Bodies that are announced and do not come hold no reader up.
+/// What one address may have in memory.
+#[test]
+fn an_address_that_holds_too_much_is_refused_more() {
+    let server = Server::serve(finished());
+    let body = vec![0; 31 << 20];
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+        server.host,
+        body.len() + 1
+    );
+    let held: Vec<TcpStream> = (0..2)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&server.host).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+            stream
+        })
+        .collect();
+    let (status, answer) = post(&server, "", &body);
+    assert!(status == 503 && answer.contains("try again"), "{status}: {answer}");
+    drop(held);
+}
+
+/// An announced body that never arrives does not delay other readers.
 #[test]
 fn a_body_that_does_not_come_keeps_nobody_waiting() {
     let folder = tempfile::tempdir().unwrap();
@@ -221,10 +270,32 @@ fn a_body_that_does_not_come_keeps_nobody_waiting() {
         })
         .collect();
     assert_eq!(post(&server, "", &image).0, 200);
-    // The oldest ones have made room, without an answer.
-    let mut rest = Vec::new();
-    let ended = held[0].read_to_end(&mut rest);
-    assert!(rest.is_empty(), "{ended:?}");
+    // The oldest ones have made room, without an answer; the newest is still open.
+    held[39].set_nonblocking(true).unwrap();
+    let newest = held[39].read(&mut [0]).unwrap_err();
+    assert_eq!(newest.kind(), std::io::ErrorKind::WouldBlock);
+    held[0].set_nonblocking(true).unwrap();
+    let oldest = held[0].read(&mut [0]).map_err(|error| error.kind());
+    assert!(
+        matches!(oldest, Ok(0) | Err(std::io::ErrorKind::ConnectionReset)),
+        "{oldest:?}"
+    );
+}
+
+/// A public server answers at every address of its machine, and to no name.
+#[test]
+fn a_public_server_has_no_name() {
+    let server = Server::serve_at(finished(), &["--http", "0.0.0.0:0", "--public"]);
+    let answer = |host: &str| server.send(format!("GET /about HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    let port = server.host.rsplit_once(':').unwrap().1;
+    for host in [&server.host, "192.0.2.7", &format!("192.0.2.7:{port}")] {
+        assert!(answer(host).starts_with("HTTP/1.1 200 "), "{host}");
+    }
+    for host in ["gpu-box", "evil.example", &format!("gpu-box:{port}")] {
+        let answer = answer(host);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(answer.contains(&format!("http://ADDRESS:{port}/")), "{answer}");
+    }
 }
 
 #[cfg(unix)]

@@ -24,12 +24,27 @@ pub struct Server {
 
 impl Server {
     pub fn start(run: &Path) -> Self {
-        Self::of(Command::new(assert_cmd::cargo::cargo_bin("da2s")), "watch", run)
+        Self::of(
+            Command::new(assert_cmd::cargo::cargo_bin("da2s")),
+            "watch",
+            run,
+            &["--http", "0"],
+        )
     }
 
     /// The server of `da2s serve`.
     pub fn serve(run: &Path) -> Self {
-        Self::of(Command::new(assert_cmd::cargo::cargo_bin("da2s")), "serve", run)
+        Self::serve_at(run, &["--http", "0"])
+    }
+
+    /// The same with these arguments.
+    pub fn serve_at(run: &Path, arguments: &[&str]) -> Self {
+        Self::of(
+            Command::new(assert_cmd::cargo::cargo_bin("da2s")),
+            "serve",
+            run,
+            arguments,
+        )
     }
 
     /// A server limited to this number of file descriptors.
@@ -38,14 +53,14 @@ impl Server {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
         shell.arg(assert_cmd::cargo::cargo_bin("da2s"));
-        Self::of(shell, "watch", run)
+        Self::of(shell, "watch", run, &["--http", "0"])
     }
 
-    fn of(mut command: Command, verb: &str, run: &Path) -> Self {
+    fn of(mut command: Command, verb: &str, run: &Path, arguments: &[&str]) -> Self {
         let mut child = command
             .arg(verb)
             .arg(run)
-            .args(["--http", "0"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -68,6 +68,31 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
     Ok((Image::new(shape, pixels), jpeg.metadata.orientation()))
 }
 
+/// Width and height, as the header of the frame states them.
+pub(crate) fn size(bytes: &[u8]) -> Result<(u64, u64), ImageProblem> {
+    // After the magic bytes.
+    let mut at = 2;
+    loop {
+        match next_marker(bytes, &mut at)? {
+            // The end, or a scan before its frame.
+            0xd9 | 0xda => return Err(NO_HEADER.into()),
+            0x01 | 0xd0..=0xd8 => {}
+            marker if is_frame(marker) => {
+                let frame = Frame::new(marker, segment(bytes, &mut at)?)?;
+                return Ok((frame.width as u64, frame.height as u64));
+            }
+            _ => {
+                segment(bytes, &mut at)?;
+            }
+        }
+    }
+}
+
+/// Whether a segment with this marker is the header of a frame.
+fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc))
+}
+
 /// A complete JPEG file.
 pub(crate) struct Jpeg<'a> {
     frame: Frame,
@@ -101,7 +126,7 @@ impl<'a> Jpeg<'a> {
             match marker {
                 0xc4 => define_codes(segment, &mut tables)?,
                 0xdb => define_quantisers(segment, &mut tables)?,
-                0xc0..=0xcf if marker != 0xc8 && marker != 0xcc => {
+                marker if is_frame(marker) => {
                     if frame.is_some() {
                         return Err(Flaw::Unsupported("hierarchical JPEG").into());
                     }

@@ -72,15 +72,27 @@ impl Samples {
     }
 }
 
-/// The pixels of a TIFF file's first page, grey or RGB, and their orientation.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), ImageProblem> {
+/// Width and height of a TIFF file's first page.
+pub(crate) fn size(bytes: &[u8]) -> Result<(u32, u32), ImageProblem> {
     let directory = Directory::first(bytes)?;
-    let (bytes, has_palette) = without_palette(bytes, &directory);
+    let (bytes, _) = without_palette(bytes, &directory);
+    decoder(&bytes)?.dimensions().map_err(problem)
+}
+
+/// The decoder of a file, within our limits.
+fn decoder(bytes: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, ImageProblem> {
     let mut limits = Limits::default();
     limits.decoding_buffer_size = MOST_DECODED_BYTES as usize;
     limits.intermediate_buffer_size = MOST_DECODED_BYTES as usize;
     limits.ifd_value_size = bytes.len();
-    let mut decoder = Decoder::new(Cursor::new(&*bytes)).map_err(problem)?.with_limits(limits);
+    Ok(Decoder::new(Cursor::new(bytes)).map_err(problem)?.with_limits(limits))
+}
+
+/// The pixels of a TIFF file's first page, grey or RGB, and their orientation.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), ImageProblem> {
+    let directory = Directory::first(bytes)?;
+    let (bytes, has_palette) = without_palette(bytes, &directory);
+    let mut decoder = decoder(&bytes)?;
     let mut tag = |tag: Tag| decoder.find_tag_unsigned::<u16>(tag).map_err(problem);
     if tag(Tag::FillOrder)?.is_some_and(|order| order != 1) {
         return Err(ImageProblem::unsupported("TIFF whose bits are in reverse order"));

@@ -2,8 +2,8 @@
 //! is deployed.
 //!
 //! Contract: the network is that of `da2s-infer`, in float32; images are decoded and preprocessed
-//! as in `da2s predict`. Only this machine is served unless everyone is to be. Ctrl-C ends it after
-//! the requests that have arrived.
+//! as in `da2s predict`. Other machines are refused unless `--public` is given. Ctrl-C ends it
+//! after the requests that have arrived.
 
 mod pages;
 
@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use da2s::config::Layer;
 use da2s::run::{Job, deployed};
-use da2s_pages::{Server, Uploads};
+use da2s_pages::{Server, Turns, Uploads};
 
 use self::pages::Source;
 use super::session::this_command;
@@ -27,7 +27,8 @@ const MOST_IMAGE_BYTES: usize = 32 << 20;
 /// Serves until Ctrl-C.
 ///
 /// # Errors
-/// If there is no trained network, or the address is unavailable or not of this machine alone.
+/// If there is no trained network, or the address is unavailable, or other machines can reach it
+/// without `--public`.
 pub fn execute(arguments: &ServeArguments) -> Result<(), Failure> {
     let address = arguments.http;
     if !address.ip().is_loopback() && !arguments.public {
@@ -66,7 +67,9 @@ pub fn execute(arguments: &ServeArguments) -> Result<(), Failure> {
     ctrlc::set_handler(interrupted).map_err(|error| listen(error.to_string()))?;
     let here = server.address();
     if server.is_public() {
-        tell("da2s: everybody who reaches this machine can use the network: the page asks for no password");
+        tell(
+            "da2s: anyone who can reach this machine, at its IP address, can use the network: the page asks for no password",
+        );
     }
     terminal::print(&format!("http://{here}/\n"))?;
     if !arguments.stage.quiet {
@@ -79,6 +82,7 @@ pub fn execute(arguments: &ServeArguments) -> Result<(), Failure> {
         network,
         top: arguments.top.into(),
         most_bytes: MOST_IMAGE_BYTES,
+        turns: Turns::default(),
     };
     server
         .serve(move |asked| source.answer(asked))

@@ -1,15 +1,18 @@
 //! The answers of the server: the page with its script and style, what it needs to know, and the
 //! classes of a posted image.
 //!
-//! Contract: only a fixed list of paths exists. Whatever is wrong with an image is an answer in
-//! JSON, `{"error": …}`, with status 400 for a damaged form, 422 for an image that cannot be read
-//! and 500 for a network whose outputs are not finite.
+//! Contract: only a fixed list of paths exists. Images are decoded and classified one at a time; a
+//! request waits [`PATIENCE`] for its turn, and has none if its peer has gone meanwhile. The fixed
+//! pages do not wait. Whatever is wrong with an image is an answer in JSON, `{"error": …}`, with
+//! status 400 for a damaged form, 422 for an image that cannot be read, 500 for a network whose
+//! outputs are not finite and 503 for an image whose turn does not come.
 
 use std::path::Path;
+use std::time::Duration;
 
 use da2s::data::{Class, Image, most_probable};
 use da2s_infer::Network;
-use da2s_pages::{Asked, Page, Posted};
+use da2s_pages::{Asked, Page, Posted, Turns};
 use da2s_records::sentence;
 use serde::Serialize;
 
@@ -17,6 +20,11 @@ use serde::Serialize;
 pub const PREDICT: &str = "/predict";
 /// How an image without a name is called in messages.
 const UNNAMED: &str = "the image";
+
+/// Most pixels of an image.
+const MOST_PIXELS: u64 = 50_000_000;
+/// How long a request waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
@@ -36,6 +44,8 @@ pub struct Source {
     pub top: usize,
     /// Longest image.
     pub most_bytes: usize,
+    /// Images are classified one at a time.
+    pub turns: Turns,
 }
 
 /// An image and its most probable classes.
@@ -53,7 +63,7 @@ impl Source {
     /// The answer to a request.
     pub fn answer(&self, asked: Asked<'_>) -> Page {
         if let Some((content_type, body)) = asked.body {
-            return match self.predict(content_type, body) {
+            return match self.in_turn(&asked, content_type, body) {
                 Ok(prediction) => json(200, &serde_json::json!(prediction)),
                 Err(Refused(status, problem)) => json(status, &serde_json::json!({ "error": problem })),
             };
@@ -63,7 +73,6 @@ impl Source {
             "/page.js" => Page::new("text/javascript; charset=utf-8", POLICY, include_str!("page.js")),
             "/page.css" => Page::new("text/css; charset=utf-8", POLICY, include_str!("page.css")),
             "/about" => json(200, &self.about()),
-            PREDICT => Page::refusal(405, "Post an image here."),
             _ => Page::refusal(404, "There is no such page."),
         }
     }
@@ -79,11 +88,18 @@ impl Source {
         })
     }
 
+    fn in_turn(&self, asked: &Asked<'_>, content_type: &str, body: &[u8]) -> Result<Prediction, Refused> {
+        let turn = self.turns.take(PATIENCE).filter(|_| asked.is_awaited());
+        let busy = || Refused(503, "other images are being classified; try again".to_owned());
+        let _turn = turn.ok_or_else(busy)?;
+        self.predict(content_type, body)
+    }
+
     fn predict(&self, content_type: &str, body: &[u8]) -> Result<Prediction, Refused> {
         let posted = Posted::of(content_type, body).map_err(|problem| Refused(400, problem.to_owned()))?;
         let preprocessing = self.network.preprocessing();
         let name = Path::new(posted.name.as_deref().unwrap_or(UNNAMED));
-        let image = Image::decode(name, posted.bytes, preprocessing.channels);
+        let image = Image::decode_within(name, posted.bytes, preprocessing.channels, MOST_PIXELS);
         let image = image.map_err(|error| Refused(422, sentence(&error)))?;
         let logits = self.network.logits(&[image.preprocessed(preprocessing)]).concat();
         if let Some(value) = logits.iter().find(|value| !value.is_finite()) {

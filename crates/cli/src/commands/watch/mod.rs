@@ -4,9 +4,10 @@ mod pages;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use da2s_pages::Server;
+use da2s_pages::{Page, Server};
 use da2s_report::run::Follow;
 
 use self::pages::Source;
@@ -47,12 +48,21 @@ fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Fail
     // It only reads, so there is nothing to save, and no thread to wait for.
     ctrlc::set_handler(|| std::process::exit(Code::Done.number())).map_err(|error| listen(error.to_string()))?;
     if server.is_public() {
-        tell("da2s: everybody who reaches this machine can read the run: the page asks for no password");
+        tell(
+            "da2s: anyone who can reach this machine, at its IP address, can read the run: the page asks for no password",
+        );
     }
     terminal::print(&format!("http://{}/\n", server.address()))?;
-    let mut source = Source::new(run_dir, follow);
+    let source = Mutex::new(Source::new(run_dir, follow));
     server
-        .serve(|asked| source.answer(asked.path))
+        .serve(|asked| {
+            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            // One that has made room for another meanwhile.
+            if !asked.is_awaited() {
+                return Page::refusal(503, "The connection was closed.");
+            }
+            source.answer(asked.path)
+        })
         .map_err(|error| listen(error.to_string()))
 }
 
