@@ -32,6 +32,10 @@ fn clause(hint: Hint) -> String {
             };
             format!("pass {}", argument(key, &quoted))
         }
+        Hint::TurnOff(keys) => {
+            let off: Vec<String> = keys.iter().map(|key| format!("\"{key}\": False")).collect();
+            format!("turn them off with settings={{{}}}", off.join(", "))
+        }
         Hint::Raise(keys) => format!("raise {}", keys.join(" and ")),
         Hint::Lower(keys) => format!("lower {}", keys.join(" or ")),
     }

@@ -4,29 +4,18 @@
 
 use std::path::Path;
 
-use da2s::planner::{self, Lesson, Plan, StageTime, Whose, flips};
+use da2s::planner::{self, Lesson, Plan, StageTime, Whose};
 use da2s::run::TrainingPlan;
 use serde_json::{Map, Value, json};
 
 /// `plan`, of a run in `path`.
 pub fn plan_json(plan: &Plan, path: &Path) -> String {
-    let names: Vec<&str> = plan.found.classes.iter().map(|(name, _)| name.as_str()).collect();
-    let off: Vec<String> = flips(&plan.config)
-        .iter()
-        .map(|key| format!("\"{key}\": False"))
-        .collect();
-    let remark = |pair| {
-        let remark = planner::mirror_remark(pair, &names);
-        let text = format!("{remark}; turn them off with settings={{{}}}", off.join(", "));
-        ("mirrored", text)
-    };
-    let remarks: Vec<(&str, String)> = plan.found.mirrored.iter().map(remark).collect();
     // Values are written as in TOML, where numbers and words are those of JSON.
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     let chosen = plan.chosen.iter().map(|(key, text)| ((*key).to_owned(), value(text)));
     let counts = &plan.found.counts;
     json!({
-        "text": planner::lines(plan, path, &remarks).join("\n"),
+        "text": planner::lines(plan, path, &[]).join("\n"),
         "classes": plan.found.classes,
         "images": {"train": counts.train, "validation": counts.validation, "test": counts.test},
         "chosen": chosen.collect::<Map<String, Value>>(),

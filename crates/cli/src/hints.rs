@@ -33,6 +33,10 @@ fn clause(hint: Hint) -> String {
             Some(flag) => format!("use {flag} {value}"),
             None => format!("use --set {key}={value}"),
         },
+        Hint::TurnOff(keys) => {
+            let off: Vec<String> = keys.iter().map(|key| format!("--set {key}=false")).collect();
+            format!("turn them off with {}", off.join(" "))
+        }
         Hint::Raise(keys) => format!("raise {}", keys.join(" and ")),
         Hint::Lower(keys) => format!("lower {}", keys.join(" or ")),
     }

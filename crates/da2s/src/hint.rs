@@ -33,6 +33,8 @@ pub enum Hint {
     Give(&'static str),
     /// Set this setting to this word or number.
     Set(&'static str, &'static str),
+    /// Turn all of these settings off.
+    TurnOff(&'static [&'static str]),
     /// Raise these settings.
     Raise(&'static [&'static str]),
     /// Lower one of these settings.

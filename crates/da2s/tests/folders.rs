@@ -67,6 +67,7 @@ fn run(config: &Config, path: &Path) -> Result<(Summary, String, Vec<String>), E
         command: "test".to_owned(),
         arrays: None,
         group: Group::alone(),
+        is_below: false,
     };
     let mut warnings = Warnings::default();
     search(&context, &mut warnings)?;

@@ -171,6 +171,7 @@ fn every_recipe_runs() {
             command: "test".to_owned(),
             arrays: (full.data.dataset == Format::Arrays).then_some(&arrays),
             group: Group::alone(),
+            is_below: false,
         };
         run::search(&context, &mut Silent).unwrap();
         run::discretize(&context, None, &mut Silent).unwrap();

@@ -24,8 +24,9 @@ pub struct Check {
     pub damaged: Vec<ImageError>,
     /// Files that are not read.
     pub passed_over: PassedOver,
-    /// Classes that are mirror images of each other.
-    pub mirrored: Vec<Mirrored>,
+    /// Classes that are mirror images of each other; `None` if there are too many classes to
+    /// examine.
+    pub mirrored: Option<Vec<Mirrored>>,
     /// Notes for the user about the layout of the images, one sentence each.
     pub notes: Vec<String>,
 }
@@ -97,7 +98,7 @@ fn folder(dir: &Path) -> Result<Check, DataError> {
         parts: Vec::new(),
         damaged: Vec::new(),
         passed_over: pictures.passed_over,
-        mirrored: Vec::new(),
+        mirrored: None,
         notes: pictures.notes,
     };
     for (part, files) in [

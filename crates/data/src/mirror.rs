@@ -11,7 +11,10 @@
 //! in most photographs, are not recognised and never reported, even if they are mirror images
 //! ("left hand", "right hand"); a class that becomes something else than another class is not
 //! reported either ("3" becomes no digit). It is for symbols, letters, and aligned photographs.
-//! Contract: the same images give the same answer.
+//! Contract: the same images give the same answer; time and memory are bounded, whatever the number
+//! of classes, and more than [`MOST_MIRRORED`] are not examined.
+
+use std::collections::BTreeMap;
 
 use da2s_images::Image;
 use da2s_records::statistics::wilson;
@@ -24,6 +27,8 @@ const MOST_OF_CLASS: usize = 60;
 const MOST: usize = 1200;
 /// Fewest images of a class from which anything follows.
 const FEWEST: usize = 8;
+/// Most classes that are examined: of more, there would be too few images each.
+pub const MOST_MIRRORED: usize = MOST / FEWEST;
 
 /// Two classes that are mirror images of each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,9 +39,29 @@ pub struct Mirrored {
     pub percent: [f64; 2],
 }
 
-/// The pairs of `classes` classes that are mirror images of each other. `labels` are those of the
-/// training images, and `image` reads one; those that it cannot read are left out.
-pub fn mirrored(labels: &[u32], classes: usize, image: &(dyn Fn(usize) -> Option<Image> + Sync)) -> Vec<Mirrored> {
+impl Mirrored {
+    /// A remark for the user in one sentence; `names` are those of all classes.
+    pub fn remark(&self, names: &[String]) -> String {
+        let [a, b] = self.classes.map(|class| &names[class]);
+        format!(
+            "{a} and {b} look like mirror images of each other (mirrored, {:.0} % of {a} look most like {b}, and \
+             {:.0} % of {b} like {a}): flips would teach wrong labels",
+            self.percent[0], self.percent[1]
+        )
+    }
+}
+
+/// The pairs of `classes` classes that are mirror images of each other; `None` if there are more
+/// than [`MOST_MIRRORED`]. `labels` are those of the training images, and `image` reads one; those
+/// that it cannot read are left out.
+pub fn mirrored(
+    labels: &[u32],
+    classes: usize,
+    image: &(dyn Fn(usize) -> Option<Image> + Sync),
+) -> Option<Vec<Mirrored>> {
+    if classes > MOST_MIRRORED {
+        return None;
+    }
     let chosen = chosen(labels, classes);
     let read = |&index: &usize| Some((labels[index] as usize, Compared::new(&image(index)?)));
     let images: Vec<(usize, Compared)> = chosen.par_iter().filter_map(read).collect();
@@ -47,35 +72,28 @@ pub fn mirrored(labels: &[u32], classes: usize, image: &(dyn Fn(usize) -> Option
         .collect();
     let mut counts = vec![0u64; classes];
     let mut recognised = vec![0u64; classes];
-    let mut becomes = vec![vec![0u64; classes]; classes];
+    let mut becomes = BTreeMap::<[usize; 2], u64>::new();
     for ((class, _), [own, mirror]) in images.iter().zip(&neighbours) {
         counts[*class] += 1;
         recognised[*class] += u64::from(own == class);
-        becomes[*class][*mirror] += 1;
+        *becomes.entry([*class, *mirror]).or_default() += 1;
     }
     let most = |part: u64, class: usize| wilson(part, counts[class]).is_some_and(|[from, _]| from > 50.0);
     let known = |class: usize| counts[class] >= FEWEST as u64 && most(recognised[class], class);
-    let mut found = Vec::new();
-    for a in 0..classes {
-        for b in a + 1..classes {
-            if known(a) && known(b) && most(becomes[a][b], a) && most(becomes[b][a], b) {
-                let percent = |from: usize, to: usize| 100.0 * becomes[from][to] as f64 / counts[from] as f64;
-                found.push(Mirrored {
-                    classes: [a, b],
-                    percent: [percent(a, b), percent(b, a)],
-                });
-            }
-        }
-    }
-    found
+    let pair = |(&[a, b], &forth): (&[usize; 2], &u64)| {
+        let back = becomes.get(&[b, a]).copied().filter(|_| a < b)?;
+        let percent = |count: u64, class: usize| 100.0 * count as f64 / counts[class] as f64;
+        (known(a) && known(b) && most(forth, a) && most(back, b)).then(|| Mirrored {
+            classes: [a, b],
+            percent: [percent(forth, a), percent(back, b)],
+        })
+    };
+    Some(becomes.iter().filter_map(pair).collect())
 }
 
-/// Some images of each class, evenly spaced; none if there are too many classes for so few images.
+/// Some images of each class, evenly spaced.
 fn chosen(labels: &[u32], classes: usize) -> Vec<usize> {
     let most = MOST_OF_CLASS.min(MOST / classes.max(1));
-    if most < FEWEST {
-        return Vec::new();
-    }
     let mut of_class = vec![Vec::new(); classes];
     for (index, &label) in labels.iter().enumerate() {
         of_class[label as usize].push(index);
@@ -153,6 +171,7 @@ mod tests {
             Some(Image::new(shape, (0..100).map(pixel).collect()))
         };
         mirrored(&labels, drawings.len(), &image)
+            .unwrap()
             .iter()
             .map(|pair| pair.classes)
             .collect()
@@ -179,9 +198,54 @@ mod tests {
         assert_eq!(pairs(&[LEFT, RIGHT], FEWEST - 1), [[0usize; 2]; 0]);
         // Two names for one class: what is not recognised is not reported.
         assert_eq!(pairs(&[UP, UP], 20), [[0usize; 2]; 0]);
-        assert_eq!(mirrored(&[], 0, &|_| None), []);
+        assert_eq!(mirrored(&[], 0, &|_| None), Some(vec![]));
         let digits = open(Format::Digits, None, &DataOptions::default()).unwrap();
         let found = mirrored(digits.train.labels(), 10, &|index| digits.train.image(index).ok());
-        assert_eq!(found, []);
+        assert_eq!(found, Some(vec![]));
+    }
+
+    /// `classes` of 60 images each: a symmetric pattern of colours for each class, except that the
+    /// last one is the mirror image of the first; of each class only the first `readable` images
+    /// can be read.
+    fn of_many(classes: usize, readable: usize) -> Option<Vec<[usize; 2]>> {
+        let labels: Vec<u32> = (0..60 * classes).map(|at| (at / 60) as u32).collect();
+        let image = |index: usize| {
+            let (class, number) = (index / 60, index % 60);
+            let pixel = |at: usize| {
+                let (row, column) = (at / 8, at % 8);
+                let (drawn, column) = match class {
+                    0 => (0, column),
+                    _ if class + 1 == classes => (0, 7 - column),
+                    _ => (class, column.min(7 - column)),
+                };
+                let mut value = (drawn * 192 + row * 8 + column) as u64 + 1;
+                for _ in 0..3 {
+                    value = (value ^ (value >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                }
+                (value >> 58) as u8 * 3 + (number % 4) as u8
+            };
+            let shape = ImageShape {
+                channels: 3,
+                height: 8,
+                width: 8,
+            };
+            (number < readable).then(|| Image::new(shape, (0..192).map(pixel).collect()))
+        };
+        let found = mirrored(&labels, classes, &image)?;
+        Some(found.iter().map(|pair| pair.classes).collect())
+    }
+
+    #[test]
+    fn up_to_150_classes_are_examined() {
+        // 57 images of each are taken, and 8, which is the fewest.
+        for classes in [21, MOST_MIRRORED] {
+            assert_eq!(of_many(classes, 60), Some(vec![[0, classes - 1]]), "{classes}");
+        }
+        assert_eq!(of_many(MOST_MIRRORED, 50), Some(vec![]), "seven can be read");
+        assert_eq!(of_many(3, FEWEST - 1), Some(vec![]));
+        assert_eq!(of_many(MOST_MIRRORED + 1, 60), None);
+        // The table of all pairs would have 80 GB.
+        let labels: Vec<u32> = (0..100_000).collect();
+        assert_eq!(mirrored(&labels, 100_000, &|_| None), None);
     }
 }

@@ -27,13 +27,13 @@ pub use error::PlanError;
 pub use freedom::{Freedom, KEYS};
 pub use reasons::span;
 pub use time::{TimeError, parse_time};
-pub use words::{FLIPS, flips, lines, mirror_remark};
+pub use words::lines;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
 use crate::config::Config;
-use crate::data::{Dataset, ImageShape, Mirrored, Part, SearchSplit, mirrored};
+use crate::data::{Dataset, ImageShape, Part, SearchSplit};
 use crate::memory::Needs;
 use crate::search::Drive;
 use crate::space::Genotype;
@@ -111,8 +111,6 @@ pub struct Found {
     pub shape: ImageShape,
     /// Their numbers by purpose.
     pub counts: ImageCounts,
-    /// Classes that are mirror images of each other, if images are mirrored.
-    pub mirrored: Vec<Mirrored>,
 }
 
 /// What will be done, and how long it will take.
@@ -296,24 +294,17 @@ fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
 
 impl Found {
     fn new(inputs: &Inputs<'_>, counts: ImageCounts) -> Self {
-        let (dataset, config) = (inputs.dataset, inputs.config);
+        let dataset = inputs.dataset;
         let mut images = vec![0; dataset.classes()];
         for part in [Part::Train, Part::Validation, Part::Test] {
             for &label in dataset.part(part).labels() {
                 images[label as usize] += 1;
             }
         }
-        let flips = (inputs.searches && config.search.augmentation.flip) || config.network.training.augmentation.flip;
         Self {
             classes: dataset.class_names.iter().cloned().zip(images).collect(),
             shape: dataset.shape,
             counts,
-            mirrored: match flips {
-                true => mirrored(dataset.train.labels(), dataset.classes(), &|index| {
-                    dataset.train.image(index).ok()
-                }),
-                false => Vec::new(),
-            },
         }
     }
 }

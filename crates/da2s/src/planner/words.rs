@@ -9,8 +9,6 @@ use std::path::Path;
 use da2s_records::counted;
 
 use super::{Found, Lesson, Plan, Whose, span};
-use crate::config::Config;
-use crate::data::Mirrored;
 use crate::memory::{Bytes, available};
 use crate::stage::Stage;
 
@@ -44,31 +42,6 @@ pub fn lines(plan: &Plan, path: &Path, own: &[(&str, String)]) -> Vec<String> {
     lines.extend(own.iter().map(|(name, text)| row(name, text)));
     lines.extend(plan.reasons.iter().map(|reason| row("because", reason)));
     lines
-}
-
-/// The settings that mirror images.
-pub const FLIPS: [&str; 2] = ["search.augmentation.flip", "network.augmentation.flip"];
-
-/// The settings of `config` by which images are mirrored.
-pub fn flips(config: &Config) -> Vec<&'static str> {
-    let on = [&config.search.augmentation, &config.network.training.augmentation];
-    let on = on.map(|augmentation| augmentation.flip);
-    FLIPS
-        .into_iter()
-        .zip(on)
-        .filter_map(|(key, on)| on.then_some(key))
-        .collect()
-}
-
-/// A remark on two of the classes `names` that are mirror images of each other, to be continued
-/// with how the front end turns [`FLIPS`] off.
-pub fn mirror_remark(pair: &Mirrored, names: &[impl AsRef<str>]) -> String {
-    let [a, b] = pair.classes.map(|class| names[class].as_ref());
-    format!(
-        "{a} and {b} look like mirror images of each other (mirrored, {:.0} % of {a} look most like {b}, and {:.0} % of {b} like {a}): \
-         flips would teach wrong labels",
-        pair.percent[0], pair.percent[1],
-    )
 }
 
 fn found(found: &Found) -> String {

@@ -7,6 +7,7 @@ use da2s_records::files::{
 };
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
+use super::mirrored::tell_mirrored;
 use super::{Context, Error, RunDirectory, genotype_file, search, tuning};
 use crate::backbone::NetworkSize;
 use crate::discretize::{Decision, MOST_EXAMINED, Pruned, Rule, measure_edge_gaps, measure_gap};
@@ -142,6 +143,9 @@ pub fn discretize(
             // Without a search, nothing else records how the run was created.
             if !directory.has_file(ENVIRONMENT) {
                 context.write_environment(&dataset, &engine, observer)?;
+                if !context.is_below {
+                    tell_mirrored(context, &dataset, false, observer);
+                }
             }
         }
     }

@@ -67,6 +67,8 @@ pub struct Job {
     notes: Vec<String>,
     /// A network whose width is still to be determined from the limits of the target.
     widened: Option<NamedNetwork>,
+    /// Whether it is a run below another one, on the same images.
+    is_below: bool,
 }
 
 /// The work that the leading process assigns to the others.
@@ -176,6 +178,7 @@ impl Job {
             group: Group::alone(),
             notes: Vec::new(),
             widened: None,
+            is_below: false,
         }
     }
 
@@ -297,7 +300,10 @@ impl Job {
         if !resume {
             directory.write_config(&config)?;
         }
-        let run = Self::new(directory, config, resume, self.command.clone());
+        let run = Self {
+            is_below: true,
+            ..Self::new(directory, config, resume, self.command.clone())
+        };
         Ok(run.on(self.arrays.clone()).among(self.group.clone()))
     }
 
@@ -309,6 +315,7 @@ impl Job {
             command: self.command.clone(),
             arrays: self.arrays.as_deref(),
             group: self.group.clone(),
+            is_below: self.is_below,
         }
     }
 

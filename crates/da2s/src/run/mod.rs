@@ -24,6 +24,7 @@ mod judged;
 mod length;
 mod made;
 mod measured;
+mod mirrored;
 mod plan;
 mod quantise;
 mod resume;
@@ -49,6 +50,7 @@ pub use front::{FrontError, FrontRequest};
 pub use given::{file_and_name, read_genotype};
 pub use import::{import_network, import_supernet};
 pub use job::{Job, OTHER_SETTINGS, anchored, difference};
+pub use mirrored::mirror_warning;
 pub use plan::TrainingPlan;
 pub use quantise::{Int8Options, Quantised, quantise};
 pub use search::{SearchSummary, search};
@@ -87,6 +89,8 @@ pub struct Context<'a> {
     pub arrays: Option<&'a Arrays>,
     /// The processes that search and train together.
     pub group: Group,
+    /// Whether it is a run below another one, on the same images.
+    pub is_below: bool,
 }
 
 /// Devices that are available here.

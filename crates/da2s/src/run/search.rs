@@ -3,6 +3,7 @@
 use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES};
 
 use super::checkpoint::Checkpoint;
+use super::mirrored::tell_mirrored;
 use super::resume::{StageFiles, drive, newest, restored};
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use super::{Context, Error};
@@ -49,6 +50,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
         context.write_environment(&dataset, &engine, observer)?;
         if !context.resume {
             super::tell_absent(context, &dataset, observer)?;
+            tell_mirrored(context, &dataset, true, observer);
         }
     }
     let files = SearchFiles {

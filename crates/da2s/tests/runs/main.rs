@@ -66,6 +66,7 @@ fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) ->
         command: "da2s run".to_owned(),
         arrays: None,
         group: Group::alone(),
+        is_below: false,
     }
 }
 

@@ -116,6 +116,7 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
             command: String::new(),
             arrays: None,
             group: Group::alone(),
+            is_below: false,
         },
         &mut Silent,
     )

@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, check, images_problem};
-use da2s::planner::FLIPS;
+use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, MOST_MIRRORED, check, images_problem};
+use da2s::run::mirror_warning;
 use da2s_records::{counted, one_line};
 use serde_json::json;
 
 use crate::args::DataCheckArguments;
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::plan::mirror_remark;
+use crate::hints::with_hints;
 use crate::terminal::{self, escaped};
 
 /// Reads all images and prints the summary.
@@ -64,7 +64,10 @@ fn document(format: Format, check: &Check) -> serde_json::Value {
         "dataset": format.name(),
         "classes": check.class_names,
         "parts": check.parts.iter().map(part).collect::<Vec<_>>(),
-        "mirrored": check.mirrored.iter().map(|pair| pair.classes.map(|class| check.class_names[class].clone())).collect::<Vec<_>>(),
+        "mirrored": check.mirrored.as_ref().map(|pairs| {
+            let names = pairs.iter().map(|pair| pair.classes.map(|class| check.class_names[class].clone()));
+            names.collect::<Vec<_>>()
+        }),
         "passed_over": check.passed_over,
         "notes": check.notes,
         "damaged": check.damaged.iter().map(damaged).collect::<Vec<_>>(),
@@ -135,8 +138,13 @@ fn table(format: Format, check: &Check) -> String {
     for note in &check.notes {
         let _ = writeln!(text, "{:<width$}{}", "note", one_line(note));
     }
-    for pair in &check.mirrored {
-        let remark = mirror_remark(pair, &check.class_names, &FLIPS);
+    if check.mirrored.is_none() {
+        let reason = format!("not examined: there are more than {MOST_MIRRORED} classes");
+        let _ = writeln!(text, "{:<width$}{reason}", "mirrored");
+    }
+    for pair in check.mirrored.iter().flatten() {
+        let warning = mirror_warning(pair, &check.class_names);
+        let remark = with_hints(&warning.text, &warning.hints);
         let _ = writeln!(text, "{:<width$}{}", "mirrored", one_line(&remark));
     }
     if !check.passed_over.is_empty() {
