@@ -5,6 +5,8 @@
 //! Percentages", Psychometrika 1947, here with the exact binomial distribution; Student, "The
 //! Probable Error of a Mean", Biometrika 1908.
 
+use serde::Serialize;
+
 /// The 97.5 % point of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -43,33 +45,37 @@ pub fn mcnemar(first: u64, second: u64) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// Mean and spread of a few numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Mean and spread of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
-    /// Their mean.
+    /// Sample size.
+    pub n: usize,
+    /// Mean.
     pub mean: f64,
-    /// Their standard deviation, with n − 1.
-    pub deviation: f64,
-    /// Student's 95 % interval of the mean.
-    pub interval: [f64; 2],
+    /// Sample standard deviation, with n − 1; `None` for a single number.
+    pub std: Option<f64>,
 }
 
 impl Spread {
-    /// The spread of `numbers`; `None` for fewer than two.
-    pub fn of(numbers: &[f64]) -> Option<Self> {
-        if numbers.len() < 2 {
+    /// The spread of `values`; `None` if there are none.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len();
+        if n == 0 {
             return None;
         }
-        let n = numbers.len() as f64;
-        let mean = numbers.iter().sum::<f64>() / n;
-        let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-        let deviation = (squares / (n - 1.0)).sqrt();
-        let half = student(numbers.len() - 1) * deviation / n.sqrt();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         Some(Self {
+            n,
             mean,
-            deviation,
-            interval: [mean - half, mean + half],
+            std: (n > 1).then(|| (squares / (n - 1) as f64).sqrt()),
         })
+    }
+
+    /// Student's 95 % interval of the mean; `None` for a single number.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        let half = student(self.n - 1) * self.std? / (self.n as f64).sqrt();
+        Some([self.mean - half, self.mean + half])
     }
 }
 
@@ -109,9 +115,13 @@ mod tests {
             );
         }
         let spread = Spread::of(&[97.0, 98.0, 99.0]).unwrap();
-        assert_eq!((spread.mean, spread.deviation), (98.0, 1.0));
-        assert!((spread.interval[0] - 95.5159).abs() < 1e-3, "{spread:?}");
-        assert_eq!(Spread::of(&[97.0]), None);
+        assert_eq!((spread.mean, spread.std), (98.0, Some(1.0)));
+        assert!((spread.interval().unwrap()[0] - 95.5159).abs() < 1e-3, "{spread:?}");
+        let one = Spread::of(&[97.0]).unwrap();
+        assert_eq!((one.n, one.mean, one.std, one.interval()), (1, 97.0, None, None));
+        assert_eq!(Spread::of(&[]), None);
+        let many = Spread::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
+        assert_eq!((many.mean, many.std), (5.0, Some((32.0f64 / 7.0).sqrt())));
     }
 
     #[test]

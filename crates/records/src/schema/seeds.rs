@@ -35,11 +35,12 @@ impl Seeds {
     pub fn new(trainings: Vec<SeedTraining>) -> Option<Self> {
         let accuracies: Vec<f64> = trainings.iter().filter_map(|training| training.accuracy).collect();
         let spread = Spread::of(&accuracies)?;
+        let (deviation, interval) = (spread.std?, spread.interval()?);
         Some(Self {
             trainings,
             mean: Some(spread.mean),
-            deviation: Some(spread.deviation),
-            interval: Some(spread.interval.map(|end| end.clamp(0.0, 100.0))),
+            deviation: Some(deviation),
+            interval: Some(interval.map(|end| end.clamp(0.0, 100.0))),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The results by which runs are compared: their keys, names and units, and how numbers of each
 //! unit are formatted.
 
-use super::statistics::Spread;
+use da2s_records::statistics::Spread;
+
 use crate::number::{count, points, significant};
 
 /// A result by which runs are compared.

@@ -14,12 +14,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use da2s_records::statistics::Spread;
 use serde::{Serialize, Serializer};
 
 use measure::PERCENTILE;
 pub use measure::{Measure, Unit, cell};
 pub(crate) use page::comparison_page;
-use statistics::{Paired, Spread, holm};
+use statistics::{Paired, holm};
 
 use crate::run::Digest;
 

@@ -1,22 +1,12 @@
-//! Mean, spread, and two paired tests for small samples: Student's t and Wilcoxon's signed ranks.
+//! Two paired tests for small samples: Student's t and Wilcoxon's signed ranks.
 //!
 //! Student, "The probable error of a mean", Biometrika 1908; Wilcoxon, "Individual comparisons by
 //! ranking methods", Biometrics Bulletin 1945, with its exact distribution, mean ranks for ties,
 //! and zeros excluded.
 
+use da2s_records::statistics::Spread;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
-
-/// Mean and spread of a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
-    /// Sample size.
-    pub n: usize,
-    /// Mean.
-    pub mean: f64,
-    /// Sample standard deviation, with n − 1; `None` for a single number.
-    pub std: Option<f64>,
-}
 
 /// A two-sided paired test of the hypothesis of no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -40,23 +30,6 @@ pub struct Paired {
     pub t_holm: Option<f64>,
     /// The same of Wilcoxon's.
     pub wilcoxon_holm: Option<f64>,
-}
-
-impl Spread {
-    /// The spread of `values`; `None` if there are none.
-    pub fn of(values: &[f64]) -> Option<Self> {
-        let n = values.len();
-        if n == 0 {
-            return None;
-        }
-        let mean = values.iter().sum::<f64>() / n as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Some(Self {
-            n,
-            mean,
-            std: (n > 1).then(|| (squares / (n - 1) as f64).sqrt()),
-        })
-    }
 }
 
 impl Paired {
@@ -172,14 +145,15 @@ mod tests {
         assert!(holm(&[]).is_empty());
     }
 
+    /// The interval of records, which da2s-infer shares, has a series instead of statrs.
     #[test]
-    fn means_and_spreads() {
-        assert_eq!(Spread::of(&[]), None);
-        let one = Spread::of(&[3.0]).unwrap();
-        assert_eq!((one.n, one.mean, one.std), (1, 3.0, None));
-        let spread = Spread::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
-        assert_eq!(spread.mean, 5.0);
-        near(spread.std, (32.0f64 / 7.0).sqrt());
+    fn intervals_are_those_of_statrs() {
+        for n in 2..200 {
+            let std = Some((n as f64).sqrt());
+            let [_, point] = Spread { n, mean: 0.0, std }.interval().unwrap();
+            let expected = StudentsT::new(0.0, 1.0, (n - 1) as f64).unwrap().inverse_cdf(0.975);
+            assert!((point - expected).abs() < 2e-4, "{n}: {point} for {expected}");
+        }
     }
 
     /// Student's own data, ten patients with two drugs: additional hours of sleep. In R: t =

@@ -186,7 +186,6 @@ fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
         ("int8_gap", summary.int8_gap),
         ("parameters", count(summary.parameters)),
         ("multiply_adds", count(summary.multiply_adds)),
-        ("measured_latency_ms", summary.measured_latency_ms),
         ("search_time_s", summary.search_time_s),
         ("train_time_s", summary.train_time_s),
     ]);
