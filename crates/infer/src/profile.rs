@@ -79,7 +79,7 @@ pub struct Latency {
 
 /// The fewest runs of a network that are timed, and the most.
 const RUNS: [usize; 2] = [3, 300];
-/// Runs before those, which find the memory and the caches cold.
+/// Untimed runs first, to warm up memory and caches.
 const WARM_UP: usize = 3;
 
 /// The time of `network` for one image on one thread, whatever the pool of the caller has: runs are
@@ -229,6 +229,44 @@ fn numbers(len: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use da2s_engine::ActivationFunction;
+
+    /// A pool and a classifier, for grey images of 8×8.
+    fn tiny() -> Network {
+        let plan = serde_json::json!({
+            "stages": [{
+                "prefix": "", "sources": [null], "inputs": [{ "channels": 1, "outputs": 1, "block": null }],
+                "nodes": [1], "output": [1],
+                "edges": [{ "from": 0, "to": 1, "blocks": [{
+                    "block": { "pool": { "kind": "max", "kernel": 3, "stride": 1, "padding": 1, "norm": false } },
+                    "name": "", "first": 0,
+                }] }],
+            }],
+            "last_relu": false,
+        });
+        let preprocessing = serde_json::json!({
+            "channels": 1, "image_size": 8, "centre_crop": 1.0, "mean": [0.0], "std": [1.0], "classes": ["a"],
+        });
+        let description = serde_json::json!({ "plan": plan, "preprocessing": preprocessing });
+        let header = serde_json::json!({
+            "__metadata__": { "da2s": description.to_string() },
+            "classifier.weight": { "dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4] },
+            "classifier.bias": { "dtype": "F32", "shape": [1], "data_offsets": [4, 8] },
+        })
+        .to_string();
+        let length = (header.len() as u64).to_le_bytes();
+        Network::from_bytes(&[&length, header.as_bytes(), &[0; 8]].concat()).unwrap()
+    }
+
+    #[test]
+    fn a_network_is_timed_at_least_3_and_at_most_300_times() {
+        let network = tiny();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        for (within, runs) in [(Duration::ZERO, 3), (Duration::from_secs(3600), 300)] {
+            let measured = pool.install(|| latency(&network, within)).unwrap();
+            assert_eq!(measured.runs, runs);
+            assert!(measured.median_ms.is_finite() && measured.median_ms >= 0.0);
+        }
+    }
 
     #[test]
     fn every_subject_has_the_median_of_its_times() {

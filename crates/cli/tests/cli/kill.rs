@@ -20,7 +20,7 @@ use crate::{TINY, da2s, with};
 /// Number of kills without `DA2S_KILLS`.
 const KILLS: usize = 6;
 /// Files that must be identical, whenever the run was killed.
-const FILES: [&str; 11] = [
+const FILES: [&str; 14] = [
     "config.toml",
     "search/metrics.jsonl",
     "search/arch.jsonl",
@@ -32,10 +32,14 @@ const FILES: [&str; 11] = [
     "network/checkpoint.safetensors",
     "network/best.safetensors",
     "network/evaluation.json",
+    "seeds/s2/network/metrics.jsonl",
+    "seeds/s2/network/checkpoint.safetensors",
+    "seeds/s2/network/best.safetensors",
 ];
 
-/// More epochs than the smallest run, for more checkpoints during which it can be killed.
-const LONGER: [&str; 2] = ["search.epochs=4", "network.epochs=4"];
+/// More epochs than the smallest run, for more checkpoints during which it can be killed, and a
+/// training from another seed.
+const LONGER: [&str; 3] = ["search.epochs=4", "network.epochs=4", "network.seeds=2"];
 
 /// Moments between 0 and 1, the same in every run of the test.
 struct Moments(u64);

@@ -2,8 +2,8 @@
 //! batch sizes of the recipe for folders are lowered for a small folder, and grey images keep one
 //! channel.
 //!
-//! Contract: only what the recipe itself sets, or nobody, is changed. A requested setting stays,
-//! and is refused if it does not fit.
+//! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
+//! requested setting stays, and is refused if it does not fit.
 
 use super::error::ConfigError;
 use super::layers::Layer;
