@@ -31,7 +31,7 @@ from .errors import (
     Stopped,
 )
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch
+from .progress import Baseline, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch, TuningEpoch
 from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
@@ -74,6 +74,7 @@ __all__ = [
     "Term",
     "TrainEpoch",
     "TrainingPlan",
+    "TuningEpoch",
     "__version__",
     "discretize",
     "errors",

@@ -10,10 +10,10 @@ import warnings
 from typing import Any, Optional
 
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, Gap, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch
+from .progress import Baseline, Gap, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch, TuningEpoch
 
 #: Stages that have epochs.
-_WITH_EPOCHS = ("search", "train")
+_WITH_EPOCHS = ("search", "discretize", "train")
 
 
 class Bars:
@@ -65,9 +65,12 @@ class Bars:
         self._bar.total = max(self._bar.total, at)
         self._bar.update(at - self._bar.n)
 
-    def _epoch(self, event: "SearchEpoch | TrainEpoch") -> None:
+    def _epoch(self, event: "SearchEpoch | TuningEpoch | TrainEpoch") -> None:
         if isinstance(event, SearchEpoch):
             stage, text = "search", f"super-network {event.supernet_accuracy:.1f} %, gap {event.gap:.1f}"
+        elif isinstance(event, TuningEpoch):
+            decision = f"decision {event.decision} of {event.decisions}"
+            stage, text = "discretize", f"{decision}, held-out images {event.accuracy:.1f} %"
         else:
             stage, text = "train", f"training images {event.train_accuracy:.1f} %"
             if event.validation_accuracy is not None:

@@ -118,6 +118,30 @@ class SearchEpoch:
 
 
 @dataclass(frozen=True)
+class TuningEpoch:
+    """An epoch of tuning after a decision of a rule has finished: a line of ``tuning/metrics.jsonl``."""
+
+    epoch: int
+    epochs: int
+    #: The last decision, from 1, and their number.
+    decision: int
+    decisions: int
+    #: The kind of cell in which it was taken.
+    kind: str
+    #: What it chose between: the operations of an edge, or edges.
+    choice: str
+    #: What it kept: operations, or edges.
+    kept: List[str]
+    learning_rate: float
+    cross_entropy: float
+    train_accuracy: float
+    #: Accuracy on the held-out images of the rule, with all that is decided.
+    accuracy: float
+    #: Edges whose skip connection is excluded after this epoch, because there are too many: everything is decided again.
+    excluded: List[str]
+
+
+@dataclass(frozen=True)
 class TrainEpoch:
     """An epoch of the training of the final network has finished: a line of ``network/metrics.jsonl``."""
 
@@ -170,9 +194,11 @@ class Gap:
 
 
 #: The events that ``on_progress`` receives.
-Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, Step, SearchEpoch, TrainEpoch, Gap]
+Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, Step, SearchEpoch, TuningEpoch, TrainEpoch, Gap]
 
-_CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Seed, Baseline, Step, SearchEpoch, TrainEpoch)}
+_CLASSES: Dict[str, Type[Any]] = {
+    kind.__name__: kind for kind in (Started, Seed, Baseline, Step, SearchEpoch, TuningEpoch, TrainEpoch)
+}
 
 
 def gap_of(fields: Dict[str, Any]) -> Gap:

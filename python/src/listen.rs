@@ -161,6 +161,7 @@ impl Observer for Teller<'_> {
                 .to_string()),
             ),
             Event::SearchEpoch(metrics) => ("SearchEpoch", to_string(metrics)),
+            Event::TuningEpoch(metrics) => ("TuningEpoch", to_string(metrics)),
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
             Event::Seed { seed, place, trainings } => (
@@ -171,8 +172,8 @@ impl Observer for Teller<'_> {
                 "Baseline",
                 Ok(json!({ "network": network, "channels": channels }).to_string()),
             ),
-            // Neither checkpoints, fronts nor decisions are reported here.
-            Event::Checkpoint { .. } | Event::FrontNetwork { .. } | Event::TuningEpoch(_) => return,
+            // Neither checkpoints nor fronts are reported here.
+            Event::Checkpoint { .. } | Event::FrontNetwork { .. } => return,
         };
         // Numbers and names, whose serialisation cannot fail.
         if let Ok(fields) = fields {

@@ -318,7 +318,15 @@ impl Observer for Progress {
                 self.wait_after_epoch(metrics.epoch);
             }
             Event::TuningEpoch(metrics) => {
+                self.clock.epochs = metrics.epochs;
                 self.epoch(&tuning_line(metrics));
+                if !metrics.excluded.is_empty() {
+                    self.warn(&format!(
+                        "more skip connections than target.most_skips allows: everything is decided again without \
+                         those of {}",
+                        metrics.excluded.join(" ")
+                    ));
+                }
                 self.wait_after_epoch(metrics.epoch);
             }
             Event::TrainEpoch(metrics) => {

@@ -470,7 +470,7 @@ fn a_training_of_two_mixes_by_the_same_share_and_has_the_same_average() {
             probe: Probe::default(),
         };
         let mut state = training.start();
-        let mixed = training.images(&state).unwrap();
+        let mixed = training.images(&state, &|| false).unwrap();
         training
             .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
             .unwrap();

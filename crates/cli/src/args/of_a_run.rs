@@ -63,7 +63,6 @@ impl RunArguments {
 
 /// Arguments of `discretize`.
 #[derive(Debug, Args)]
-#[command(mut_arg("on_nan", |arg| arg.hide(true)))]
 pub struct DiscretizeArguments {
     /// The run.
     #[command(flatten)]
@@ -90,6 +89,11 @@ impl DiscretizeArguments {
         if let Some(rule) = &self.rule {
             let layer = Layer::flag("--rule", "discretize.rule", rule.as_str().into())?;
             request.layers.push(layer);
+            // The run's epochs of tuning were for the rule that it had.
+            if self.tuning_epochs.is_none() && Rule::from_name(rule).is_some_and(|rule| !rule.tunes()) {
+                let layer = Layer::flag("--rule", "discretize.tuning_epochs", 0.into())?;
+                request.layers.push(layer);
+            }
         }
         if let Some(epochs) = self.tuning_epochs {
             let epochs = i64::from(epochs).into();

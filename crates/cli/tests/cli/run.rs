@@ -349,6 +349,19 @@ fn another_rule_reads_another_genotype_off_a_search() {
         );
         assert!(run.join("gap.json").is_file());
     }
+    // Epochs of tuning are for the rule that the run had.
+    let tuned = config().replace("tuning_epochs = 0", "tuning_epochs = 2");
+    fs::write(
+        run.join("config.toml"),
+        tuned.replace("\"sequential\"", "\"perturbation\""),
+    )
+    .unwrap();
+    let other = || [&["discretize"][..], &[run.to_str().unwrap()], &["--rule", "sequential"]].concat();
+    da2s().args(other()).assert().success();
+    assert_eq!(
+        config(),
+        before.replace("rule = \"strongest\"", "rule = \"sequential\"")
+    );
     let unknown = predicate::str::contains("[possible values: strongest, perturbation, sequential]");
     da2s()
         .arg("discretize")

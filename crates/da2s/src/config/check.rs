@@ -29,6 +29,7 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     target(config, place)?;
     method(config).map_err(placed)?;
     stages(config).map_err(placed)?;
+    config.discretize.check().map_err(placed)?;
     dropping(config).map_err(placed)?;
     let shape = image_shape(config)?;
     for (table, augmentation) in [

@@ -65,7 +65,7 @@ pub fn schema() -> Result<String, ConfigError> {
 }
 
 impl Config {
-    fn to_table(&self) -> Result<toml::Table, ConfigError> {
+    pub(crate) fn to_table(&self) -> Result<toml::Table, ConfigError> {
         toml::Table::try_from(self).map_err(|error| ConfigError::Unwritable {
             problem: error.to_string(),
         })

@@ -18,7 +18,7 @@ pub use random::random_genotype;
 pub(crate) use rules::{Decisions, Quality, quality, strongest_excluding};
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
 pub use settings::DiscretizeSettings;
-pub(crate) use skips::exclude_excess;
+pub(crate) use skips::exclude_all_excess;
 pub use strengths::KindStrengths;
 pub(crate) use strengths::largest;
 pub use whole::whole_genotype;

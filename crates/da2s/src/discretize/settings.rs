@@ -1,6 +1,6 @@
 //! The settings of the discretization.
 
-use da2s_settings::{COUNT_OR_0, settings};
+use da2s_settings::{COUNT_OR_0, Problem, settings};
 
 use super::Rule;
 
@@ -28,6 +28,18 @@ impl DiscretizeSettings {
     /// Epochs for which the weights are tuned after each decision of the rule; `None` if it changes
     /// no weights.
     pub fn tuning(&self) -> Option<usize> {
-        Some(self.tuning_epochs).filter(|&epochs| epochs > 0 && self.rule == Rule::Perturbation)
+        Some(self.tuning_epochs).filter(|&epochs| epochs > 0 && self.rule.tunes())
+    }
+
+    /// Refuses epochs of tuning beside a rule that does not tune.
+    ///
+    /// # Errors
+    /// For `tuning_epochs`.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.tuning_epochs == 0 || self.rule.tunes() {
+            return Ok(());
+        }
+        let place = format!("with the rule {}", self.rule.name());
+        Err(Problem::useless("discretize.tuning_epochs", place))
     }
 }

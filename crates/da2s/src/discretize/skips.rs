@@ -41,7 +41,7 @@ pub(crate) fn excluding<E>(
 
 /// Excludes the weakest skip connection of `genotype` from `strengths` if its normal cell has more
 /// than the target allows, and returns its edge.
-pub(crate) fn exclude_excess(
+fn exclude_excess(
     strengths: &mut PerKind<KindStrengths>,
     genotype: &Genotype,
     space: &Space,
@@ -51,6 +51,21 @@ pub(crate) fn exclude_excess(
     let (edge, skip) = weakest_excess(&genotype.cells.normal, &strengths.normal, space, most)?;
     strengths.normal.exclude(edge, skip, space);
     Some(edge)
+}
+
+/// Excludes as many skip connections of `genotype` as its normal cell has too many, weakest first,
+/// and returns their edges: for a rule that is too expensive to be asked once for each.
+pub(crate) fn exclude_all_excess(
+    strengths: &mut PerKind<KindStrengths>,
+    genotype: &Genotype,
+    space: &Space,
+    target: &Target,
+) -> Vec<usize> {
+    let kept = genotype.cells.normal.count(Operation::SkipConnect);
+    let excess = target.normal.most_skips.map_or(0, |most| kept.saturating_sub(most));
+    (0..excess)
+        .map_while(|_| exclude_excess(strengths, genotype, space, target))
+        .collect()
 }
 
 /// The edge of `cell` with the weakest skip connection, and the candidate that is this operation;
@@ -142,6 +157,29 @@ mod tests {
         );
         // Nothing is excluded that the limit allows.
         assert_eq!(cell(ranked.clone(), "most_skips = 3"), cell(ranked, ""));
+    }
+
+    #[test]
+    fn all_excess_skips_are_excluded_at_once() {
+        let space = Space::own(2, vec![Operation::SkipConnect, Operation::SepConv3x3]);
+        let mut even = KindStrengths::even(&space);
+        for (row, skip) in even.operation_rank.iter_mut().zip([0.7, 0.9, 0.1, 0.8, 0.6]) {
+            *row = vec![skip, 1.0 - skip];
+        }
+        even.edge_rank = vec![0.5, 0.5, 0.1, 0.9, 0.8];
+        let strengths = PerKind::new(space.kinds(), |_| even.clone());
+        let genotype = strongest(&strengths, &space, &target("", &space));
+        let excluded = |most: &str| {
+            let mut left = strengths.clone();
+            let edges = exclude_all_excess(&mut left, &genotype, &space, &target(most, &space));
+            let gone = |edge: &usize| left.normal.operation_rank[*edge][0] == f32::NEG_INFINITY;
+            assert!(edges.iter().all(gone) && left.normal.operation_rank[1][0] == 0.9);
+            edges
+        };
+        // The skips of 0→2, 1→2, 1→3 and 2→3, weakest first.
+        assert_eq!(excluded("most_skips = 1"), [4, 0, 3]);
+        assert_eq!(excluded("most_skips = 3"), [4]);
+        assert!(excluded("most_skips = 4").is_empty() && excluded("").is_empty());
     }
 
     proptest! {

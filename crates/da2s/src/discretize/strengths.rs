@@ -51,16 +51,31 @@ impl KindStrengths {
             .collect()
     }
 
-    /// The mixture with equal weights for all operations of an edge and all edges into a node.
+    /// The mixture with equal weights for all operations that an edge has and all edges into a
+    /// node.
     pub fn even(space: &Space) -> Self {
-        let (graph, candidates) = (space.graph, space.operations.len());
-        let p = vec![vec![1.0 / candidates as f32; candidates]; graph.edge_count()];
+        let graph = space.graph;
+        let has = |edge| {
+            space
+                .operations
+                .iter()
+                .map(move |&operation| space.has_on(edge, operation))
+        };
+        let row = |edge| -> Vec<f32> {
+            let share = 1.0 / has(edge).filter(|has| *has).count() as f32;
+            has(edge).map(|has| if has { share } else { 0.0 }).collect()
+        };
+        let ranks = |edge| -> Vec<f32> {
+            let ranked = has(edge).zip(row(edge));
+            ranked.map(|(has, p)| if has { p } else { f32::NEG_INFINITY }).collect()
+        };
+        let edges = 0..graph.edge_count();
         let q = graph.groups_of_edges().map(|group| 1.0 / graph.size_of(group) as f32);
         let q: Vec<f32> = q.collect();
         Self {
-            operation_rank: p.clone(),
-            edge_rank: vec![0.0; graph.edge_count()],
-            p,
+            operation_rank: edges.clone().map(ranks).collect(),
+            edge_rank: vec![0.0; edges.len()],
+            p: edges.map(row).collect(),
             q,
         }
     }
@@ -73,4 +88,21 @@ pub(crate) fn largest(values: &[f32], count: usize, allowed: impl Fn(usize) -> b
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     order.truncate(count);
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_weights_are_those_of_the_operations_that_an_edge_has() {
+        let operations = vec![Operation::MbConvK3E1, Operation::MbConvK3E3, Operation::Skip];
+        let space = Space::mobile([2, 1], operations);
+        let even = KindStrengths::even(&space);
+        // The first layer of a stage cannot vanish.
+        let (first, other) = (vec![0.5, 0.5, 0.0], vec![1.0 / 3.0; 3]);
+        assert_eq!(even.p, [first.clone(), other, first]);
+        assert_eq!(even.may_stay(0, &space), [0, 1]);
+        assert_eq!(even.may_stay(1, &space), [0, 1, 2]);
+    }
 }

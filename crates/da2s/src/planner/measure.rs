@@ -186,7 +186,7 @@ impl Measure<'_> {
                 state.clone_from(&first);
             }
             let step = Instant::now();
-            let images = stage.images(state)?;
+            let images = stage.images(state, self.stop)?;
             let taken = stage.step(state, images);
             times_s.push(step.elapsed().as_secs_f64());
             if (self.stop)() {

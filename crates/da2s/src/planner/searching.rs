@@ -173,7 +173,8 @@ fn examined(config: &Config, arch: usize) -> usize {
     by_edge + by_rule
 }
 
-/// Epochs of tuning after decisions of the rule, and the images that are evaluated after each.
+/// Epochs of tuning after decisions of the rule, and the images that are evaluated after each. With
+/// a limit on skip connections everything may be decided twice.
 fn tuned(config: &Config, arch: usize) -> [usize; 2] {
     let (settings, space) = (&config.discretize, config.space.build());
     let by_rule = match settings.rule_images {
@@ -185,7 +186,8 @@ fn tuned(config: &Config, arch: usize) -> [usize; 2] {
     };
     let even = PerKind::new(space.kinds(), |_| KindStrengths::even(&space));
     let [decisions, _] = Decisions::new(even, &space, &target).counts();
-    [epochs * decisions, by_rule]
+    let times = 1 + usize::from(target.normal.most_skips.is_some());
+    [times * epochs * decisions, by_rule]
 }
 
 impl Choice for Searching<'_> {

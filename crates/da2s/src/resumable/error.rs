@@ -95,15 +95,14 @@ impl StageError {
             Self::Data(_) | Self::Apart(_) => Vec::new(),
             Self::Evaluate(error) => error.hints(),
             Self::NotFinite { at, rollbacks } => {
-                let lower = Hint::Lower(match at.stage {
-                    Stage::Search => &["search.learning_rate", "search.regulariser.lambda"],
-                    Stage::Discretize => &["search.learning_rate"],
-                    Stage::Train | Stage::Evaluate => &["network.learning_rate"],
-                });
-                match rollbacks {
-                    0 => vec![lower, Hint::Set("run.on_nan", "rollback")],
-                    _ => vec![lower],
-                }
+                let lower: Option<&[&str]> = match at.stage {
+                    Stage::Search => Some(&["search.learning_rate", "search.regulariser.lambda"]),
+                    // Its rate is that of a search, which is finished.
+                    Stage::Discretize => None,
+                    Stage::Train | Stage::Evaluate => Some(&["network.learning_rate"]),
+                };
+                let roll_back = (*rollbacks == 0).then_some(Hint::Set("run.on_nan", "rollback"));
+                lower.map(Hint::Lower).into_iter().chain(roll_back).collect()
             }
             Self::Stopped { .. } => vec![Hint::Resume],
         }
@@ -132,5 +131,13 @@ mod tests {
             step: 7,
         };
         assert_eq!(place.to_string(), "x became -inf in epoch 2, step 7 of the search");
+        let hints = |stage, rollbacks| {
+            let at = Divergence { stage, ..place.clone() };
+            StageError::NotFinite { at, rollbacks }.hints()
+        };
+        assert_eq!(hints(Stage::Search, 0).len(), 2);
+        // The settings of a finished search cannot be changed.
+        assert_eq!(hints(Stage::Discretize, 0), [Hint::Set("run.on_nan", "rollback")]);
+        assert_eq!(hints(Stage::Discretize, 5), []);
     }
 }

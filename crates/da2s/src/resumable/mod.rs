@@ -32,6 +32,11 @@ pub trait Resumable: Sized {
     /// Number of epochs, without any that are added because the stage is not finished after them.
     fn epochs(&self) -> usize;
 
+    /// The same, with those that had been added before `state`.
+    fn planned(&self, _state: &Self::State) -> usize {
+        self.epochs()
+    }
+
     /// Steps per epoch.
     fn steps(&self) -> usize;
 
@@ -50,11 +55,14 @@ pub trait Resumable: Sized {
     /// Whether there are epochs left.
     fn is_unfinished(&self, state: &Self::State) -> bool;
 
-    /// The images of the next step.
+    /// The images of the next step. A stage that measures before a step passes `stop` on, which
+    /// returns whether the observer requests a stop.
     ///
     /// # Errors
-    /// If an image cannot be read.
-    fn images(&self, state: &Self::State) -> Result<Self::Images, StageError>;
+    /// If an image cannot be read; [`EvaluateError::Stopped`](crate::evaluate::EvaluateError) after
+    /// `stop` has returned true. Nothing is lost then: what is measured before the first step of an
+    /// epoch follows from the state that the epoch before it has saved.
+    fn images(&self, state: &Self::State, stop: &dyn Fn() -> bool) -> Result<Self::Images, StageError>;
 
     /// Takes the next step.
     ///
@@ -96,12 +104,12 @@ pub trait Resumable: Sized {
     ) -> Result<(), E> {
         observer.on(Event::Started {
             stage: Self::STAGE,
-            epochs: self.epochs(),
+            epochs: self.planned(state),
             resumed_at: self.position(state).epochs_done,
         });
         while self.is_unfinished(state) {
             while self.position(state).steps_done < self.steps() {
-                let images = self.images(state)?;
+                let images = self.images(state, &|| observer.stop())?;
                 let next = self.position(state).steps_done + 1;
                 self.step(state, images)
                     .map_err(|found| not_finite(self, state, next, found))?;

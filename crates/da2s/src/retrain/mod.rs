@@ -119,7 +119,7 @@ impl Resumable for Retraining<'_> {
 
     const STAGE: Stage = Stage::Train;
 
-    fn images(&self, state: &TrainState) -> Result<MixedBatch, StageError> {
+    fn images(&self, state: &TrainState, _: &dyn Fn() -> bool) -> Result<MixedBatch, StageError> {
         let (epoch, step) = (state.progress.epochs_done as u64 + 1, state.progress.steps_done as u64);
         let batch = self.loader.batch(epoch, step)?;
         let mut random = generator(self.seed, Purpose::Mix, epoch, step);

@@ -51,7 +51,8 @@ pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) 
 }
 
 /// Discretizes the finished search of a run and measures its gap, or uses the genotype `given`. If
-/// it is stopped, the run is unchanged.
+/// it is stopped, the results of the run are unchanged; a tuning leaves its state in `tuning/`, and
+/// its settings in the configuration of a run that was not discretized before.
 ///
 /// # Errors
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
@@ -102,10 +103,16 @@ pub fn discretize(
                 })?;
             let (outcome, tuned) = match context.config.discretize.tuning() {
                 Some(epochs) => {
+                    // Whatever continues a tuning that is stopped, it is with these settings. A run
+                    // that is discretized keeps the rule of its genotype until there is another.
+                    if !directory.has_file(GAP) {
+                        record_rule(context)?;
+                    }
                     let (outcome, accuracy) = tuning::tuned(context, (&search, &state), epochs, observer)?;
                     (outcome, Some(accuracy))
                 }
                 None => {
+                    tuning::warn_of_unfinished(context, observer);
                     let rule = context.config.discretize.rule.build();
                     (search.discretized(&state, &*rule, &|| observer.stop())?, None)
                 }

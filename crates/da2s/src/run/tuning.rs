@@ -2,20 +2,24 @@
 //!
 //! Contract: a tuning that was stopped or killed continues from its checkpoint, in whatever command
 //! discretizes next, as long as it belongs to the same search and the same settings; otherwise it
-//! starts again. It runs in the leading process alone. A completed one is not repeated.
+//! starts again, with a warning. It runs in the leading process alone. A completed one is not
+//! repeated, even if the run had another genotype in the meantime.
 
 use burn::tensor::Device;
 use da2s_records::Sha256;
 use da2s_records::files::{TUNING, TUNING_CHECKPOINT, TUNING_METRICS, TUNING_TIMES};
 use da2s_records::schema::TuningEpoch;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 use super::checkpoint::Checkpoint;
 use super::resume::{CheckpointMeta, StageFiles, drive, newest, restored};
 use super::{Context, Error};
 use crate::backbone::LoadError;
+use crate::config::Config;
+use crate::discretize::Rule;
 use crate::evaluate::EvaluateError;
-use crate::observer::Observer;
+use crate::observer::{Event, Observer};
 use crate::parallel::Group;
 use crate::resumable::{Resumable, StageError};
 use crate::search::{Outcome, Search, SearchState, Tuning, TuningProgress, TuningState};
@@ -26,6 +30,10 @@ struct TuningMeta {
     progress: TuningProgress,
     /// [`fingerprint`] of what is tuned.
     of: String,
+    /// Epochs after each decision.
+    epochs: usize,
+    /// Whether there are epochs left.
+    unfinished: bool,
 }
 
 impl CheckpointMeta for TuningMeta {
@@ -41,6 +49,7 @@ struct TuningFiles<'a> {
     search: &'a Search,
     device: &'a Device,
     of: String,
+    epochs: usize,
 }
 
 /// The outcome of the finished `search` by its rule, whose decisions are each followed by `epochs`
@@ -67,17 +76,25 @@ pub(super) fn tuned(
         tuning: &tuning,
         search,
         device: &device,
-        of: fingerprint(&context, finished),
+        of: fingerprint(context.config, finished)?,
+        epochs,
     };
-    match newest::<TuningFiles<'_>>(&context, observer) {
-        Ok(Some(stored)) if stored.meta.of == files.of => {}
-        // A damaged one costs its epochs and nothing else.
-        Ok(_) | Err(Error::Damaged { .. } | Error::Mismatch { .. }) => context.directory.remove(TUNING)?,
+    let problem = match stored(&context, observer) {
+        Ok(stored) => stored.and_then(|stored| files.objection(&stored.meta)),
+        // Its epochs are lost, and nothing else.
+        Err(error @ (Error::Damaged { .. } | Error::LostCheckpoint { .. })) => Some(error.to_string()),
         Err(error) => return Err(error),
+    };
+    if let Some(problem) = problem {
+        let text = format!("{problem}; the tuning starts from the beginning");
+        observer.on(Event::Warning(text.into()));
+        context.directory.remove(TUNING)?;
     }
     drive(&context, &files, observer).map_err(|error| match error {
         // The same command continues.
-        Error::Stage(StageError::Stopped { .. }) => EvaluateError::Stopped.into(),
+        Error::Stage(StageError::Stopped { .. } | StageError::Evaluate(EvaluateError::Stopped)) => {
+            EvaluateError::Stopped.into()
+        }
         error => error,
     })?;
     let stored = newest::<TuningFiles<'_>>(&context, observer)?;
@@ -85,17 +102,83 @@ pub(super) fn tuned(
     Ok(tuning.outcome(&state)?)
 }
 
+/// The newest checkpoint of a tuning.
+///
+/// # Errors
+/// Those of [`newest`]; [`Error::LostCheckpoint`] if there are epochs without one.
+fn stored(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<Checkpoint<TuningMeta>>, Error> {
+    let stored = newest::<TuningFiles<'_>>(context, observer)?;
+    if stored.is_none() {
+        let (directory, stage) = (context.directory, <Tuning<'_> as Resumable>::STAGE);
+        directory.expect_no_epochs(TUNING_METRICS, &directory.file(TUNING_CHECKPOINT), stage)?;
+    }
+    Ok(stored)
+}
+
+/// Warns of an unfinished tuning in a run that is discretized without it.
+pub(super) fn warn_of_unfinished(context: &Context<'_>, observer: &mut dyn Observer) {
+    // One that cannot be read has no effect here.
+    let Ok(Some(stored)) = newest::<TuningFiles<'_>>(context, observer) else {
+        return;
+    };
+    if stored.meta.unfinished {
+        let text = format!(
+            "the tuning in {} is not finished and is left as it is: discretize.rule = \"{}\" with \
+             discretize.tuning_epochs = {} continues it",
+            context.directory.file(TUNING).display(),
+            Rule::Perturbation.name(),
+            stored.meta.epochs
+        );
+        observer.on(Event::Warning(text.into()));
+    }
+}
+
 /// A checksum of the finished search and of the settings that determine its tuning.
-fn fingerprint(context: &Context<'_>, finished: &SearchState) -> String {
-    let config = context.config;
+///
+/// # Errors
+/// If a setting has no TOML form.
+fn fingerprint(config: &Config, finished: &SearchState) -> Result<String, Error> {
     let mut sum = Sha256::over(finished.bytes());
-    let settings = (&config.search, &config.target, &config.data.class_weights);
-    sum.update(format!("{settings:?}"));
+    let set = changed(config.to_table()?, &Config::default().to_table()?);
+    for table in ["search", "target"] {
+        sum.update(set.get(table).map(Value::to_string).unwrap_or_default());
+    }
+    let discretize = &config.discretize;
     sum.update(format!(
-        "{} {}",
-        config.discretize.tuning_epochs, config.discretize.rule_images
+        "{} {} {:?}",
+        discretize.tuning_epochs, discretize.rule_images, config.data.class_weights
     ));
-    sum.hex()
+    Ok(sum.hex())
+}
+
+/// The settings whose value is not the default, so that one which a later version adds makes no
+/// difference.
+fn changed(own: Table, default: &Table) -> Table {
+    let entries = own
+        .into_iter()
+        .filter_map(|(key, value)| match (value, default.get(&key)) {
+            (Value::Table(own), Some(Value::Table(default))) => {
+                let own = changed(own, default);
+                (!own.is_empty()).then_some((key, Value::Table(own)))
+            }
+            (value, default) => (Some(&value) != default).then_some((key, value)),
+        });
+    entries.collect()
+}
+
+impl TuningFiles<'_> {
+    /// Why a checkpoint is not continued.
+    fn objection(&self, stored: &TuningMeta) -> Option<String> {
+        let path = self.context.directory.file(TUNING_CHECKPOINT);
+        let path = path.display();
+        if stored.of != self.of {
+            let epochs = stored.progress.epochs_done;
+            return Some(format!(
+                "{path} belongs to another search or to other settings, and its {epochs} epochs are lost"
+            ));
+        }
+        (!self.tuning.has(&stored.progress)).then(|| format!("{path} is damaged: its progress is impossible"))
+    }
 }
 
 impl<'a> StageFiles for TuningFiles<'a> {
@@ -119,6 +202,8 @@ impl<'a> StageFiles for TuningFiles<'a> {
             meta: TuningMeta {
                 progress: state.progress.clone(),
                 of: self.of.clone(),
+                epochs: self.epochs,
+                unfinished: self.tuning.is_unfinished(state),
             },
         }
     }
@@ -143,5 +228,19 @@ impl<'a> StageFiles for TuningFiles<'a> {
 
     fn record(&self, _: &TuningState, record: &TuningEpoch) -> Result<(), Error> {
         self.context.directory.append_line(TUNING_METRICS, record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_with_their_default_do_not_count() {
+        let table = |text: &str| toml::from_str::<Table>(text).unwrap();
+        let default = table("a = 1\nb = 2\nc.d = 3\ne.f = 4");
+        let own = || table("a = 1\nb = 5\nc.d = 3\ne.f = 6\ng = 7");
+        assert_eq!(changed(own(), &default), table("b = 5\ne.f = 6\ng = 7"));
+        assert!(changed(default.clone(), &default).is_empty());
     }
 }

@@ -140,7 +140,7 @@ impl Resumable for Search {
 
     const STAGE: Stage = Stage::Search;
 
-    fn images(&self, state: &SearchState) -> Result<StepImages, StageError> {
+    fn images(&self, state: &SearchState, _: &dyn Fn() -> bool) -> Result<StepImages, StageError> {
         let moment = self.moment(state);
         let (epoch, step) = (moment.number() as u64, moment.step as u64);
         let own = self.weight_loader.batch(epoch, step)?;

@@ -6,9 +6,9 @@
 //! falls along one cosine over all epochs of tuning. Differences from it: only the weights train,
 //! as the paper says, while the code also trains α; each decision has its own epochs, while the
 //! code decides one edge of each kind of cell before it tunes. Contract: a pure function of the
-//! finished search, the settings and the seed. A decision is made when the first step after it is
-//! due. If the genotype has too many skip connections, the weakest is excluded and everything is
-//! decided again, beginning with the weights of the search.
+//! finished search, the settings and the seed. Each decision is taken just before the first step of
+//! its tuning. If the genotype has too many skip connections, the weakest are excluded, as many as
+//! there are too many, and everything is decided again, beginning with the weights of the search.
 
 use da2s_records::schema::TuningEpoch;
 use serde::{Deserialize, Serialize};
@@ -17,14 +17,14 @@ use super::bilevel::{Rates, Under};
 use super::{Draw, Outcome, Search, SearchState};
 use crate::data::Batch;
 use crate::discretize::mixture::discrete_mixture;
-use crate::discretize::{Decisions, Discretization, Images, KindStrengths, Quality, exclude_excess, quality};
+use crate::discretize::{Decisions, Discretization, Images, KindStrengths, Quality, exclude_all_excess, quality};
 use crate::evaluate::EvaluateError;
 use crate::finite::NotFinite;
 use crate::observer::Event;
 use crate::optim::Sgd;
 use crate::parallel::Group;
 use crate::resumable::{Position, Resumable, StageError};
-use crate::space::{Operation, PerKind};
+use crate::space::{Genotype, Operation, PerKind};
 use crate::stage::Stage;
 
 /// The share of the search's learning rate with which the tuning begins.
@@ -127,12 +127,67 @@ impl<'a> Tuning<'a> {
         decisions
     }
 
+    /// Whether `progress`, which comes from a file, is possible in this tuning. Contract: only such
+    /// a progress is continued, because its numbers are indices.
+    pub(crate) fn has(&self, progress: &TuningProgress) -> bool {
+        let edges = self.search.space.graph.edge_count();
+        let excluded = &progress.excluded;
+        if excluded.len() > edges || excluded.iter().any(|&edge| edge >= edges) {
+            return false;
+        }
+        let mut decisions = Decisions::new(self.allowed(progress), &self.search.space, &self.search.target);
+        for kept in &progress.kept {
+            if !decisions.open().is_some_and(|question| question.takes(kept)) {
+                return false;
+            }
+            decisions.settle(kept.clone());
+        }
+        let begun = progress.tuned > 0 || progress.steps_done > 0;
+        let done = self.done(progress);
+        let most = done + excluded.len() * self.epochs();
+        (!begun || !progress.kept.is_empty())
+            && progress.tuned < self.epochs
+            && (done..=most).contains(&progress.epochs_done)
+            && progress.steps_done <= self.steps()
+            && progress.correct <= progress.steps_done * self.batch_size()
+    }
+
+    /// Completed epochs since the weights were those of the search; contract: between two steps.
+    fn done(&self, progress: &TuningProgress) -> usize {
+        let tuned = match progress.tuned > 0 || progress.steps_done > 0 {
+            // The last decision is being tuned.
+            true => progress.kept.len().saturating_sub(1),
+            false => progress.kept.len(),
+        };
+        tuned * self.epochs + progress.tuned
+    }
+
+    /// Excludes the excess skip connections of the complete `genotype`, after which everything is
+    /// decided again, and returns their edges.
+    fn decide_again(&self, state: &mut TuningState, genotype: &Genotype) -> Vec<String> {
+        let (space, target) = (&self.search.space, &self.search.target);
+        let excess = exclude_all_excess(&mut self.allowed(&state.progress), genotype, space, target);
+        if !excess.is_empty() {
+            state.progress.excluded.extend(&excess);
+            state.progress.kept.clear();
+            state.supernet = self.fresh();
+        }
+        let ends: Vec<(usize, usize)> = space.graph.edges().collect();
+        let name = |&edge: &usize| format!("{}→{}", ends[edge].0, ends[edge].1);
+        excess.iter().map(name).collect()
+    }
+
     /// The quality of the super-network of `state` under `strengths`.
-    fn quality(&self, state: &TuningState, strengths: &PerKind<KindStrengths>) -> Result<Quality, EvaluateError> {
+    fn quality(
+        &self,
+        state: &TuningState,
+        strengths: &PerKind<KindStrengths>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Quality, EvaluateError> {
         let images = Images {
             held_out: &self.search.by_rule,
             device: &self.search.device,
-            stop: &|| false,
+            stop,
         };
         quality(strengths, &self.search.searched(&state.supernet, strengths), &images)
     }
@@ -165,13 +220,13 @@ impl Resumable for Tuning<'_> {
     const STAGE: Stage = Stage::Discretize;
 
     /// Decides first if the last decision has been tuned.
-    fn images(&self, state: &TuningState) -> Result<TuningImages, StageError> {
+    fn images(&self, state: &TuningState, stop: &dyn Fn() -> bool) -> Result<TuningImages, StageError> {
         let progress = &state.progress;
         let decisions = self.decisions(progress);
         let due = progress.tuned == 0 && progress.steps_done == 0;
         let decided = match decisions.open().filter(|_| due) {
             Some(question) => {
-                let measure = |strengths: &PerKind<KindStrengths>| self.quality(state, strengths);
+                let measure = |strengths: &PerKind<KindStrengths>| self.quality(state, strengths, stop);
                 Some(decisions.answer(question, &measure)?)
             }
             None => None,
@@ -221,14 +276,14 @@ impl Resumable for Tuning<'_> {
 
     fn end_epoch(&self, state: &mut TuningState) -> Result<TuningEpoch, StageError> {
         let decisions = self.decisions(&state.progress);
-        let quality = self.quality(state, decisions.strengths())?;
+        let quality = self.quality(state, decisions.strengths(), &|| false)?;
         let [all, decided] = decisions.counts();
         let (kind, choice, kept) = decisions.last_in_words().unwrap_or_default();
         let progress = &mut state.progress;
         let (steps, images) = (self.steps(), self.steps() * self.batch_size());
-        let record = TuningEpoch {
+        let mut record = TuningEpoch {
             epoch: progress.epochs_done + 1,
-            epochs: self.epochs(),
+            epochs: 0,
             decision: decided,
             decisions: all,
             kind,
@@ -238,19 +293,15 @@ impl Resumable for Tuning<'_> {
             cross_entropy: Some(progress.cross_entropy / steps as f64),
             train_accuracy: Some(100.0 * progress.correct as f64 / images as f64),
             accuracy: Some(quality.accuracy),
+            excluded: Vec::new(),
         };
         progress.epochs_done += 1;
         progress.tuned = (progress.tuned + 1) % self.epochs;
         (progress.steps_done, progress.cross_entropy, progress.correct) = (0, 0.0, 0);
         if progress.tuned == 0 && decisions.open().is_none() {
-            let (mut allowed, genotype) = (self.allowed(progress), decisions.genotype());
-            let (space, target) = (&self.search.space, &self.search.target);
-            if let Some(edge) = exclude_excess(&mut allowed, &genotype, space, target) {
-                progress.excluded.push(edge);
-                progress.kept.clear();
-                state.supernet = self.fresh();
-            }
+            record.excluded = self.decide_again(state, &decisions.genotype());
         }
+        record.epochs = self.planned(state);
         Ok(record)
     }
 
@@ -303,6 +354,13 @@ impl Resumable for Tuning<'_> {
     fn epochs(&self) -> usize {
         let [all, _] = self.decisions(&TuningProgress::default()).counts();
         self.epochs * all
+    }
+
+    /// What was decided before skip connections were excluded is decided again.
+    fn planned(&self, state: &TuningState) -> usize {
+        let progress = &state.progress;
+        let [all, _] = self.decisions(progress).counts();
+        progress.epochs_done - self.done(progress) + self.epochs * all
     }
 
     fn steps(&self) -> usize {
@@ -358,7 +416,8 @@ mod tests {
         let tuning = Tuning::new(&search, &finished, EPOCHS);
         let mut state = tuning.start();
         let mut records = Vec::new();
-        let mut save = |_: &TuningState, record: Option<&TuningEpoch>| {
+        let mut save = |state: &TuningState, record: Option<&TuningEpoch>| {
+            assert!(tuning.has(&state.progress), "{:?}", state.progress);
             records.extend(record.cloned());
             Ok(())
         };
@@ -403,7 +462,7 @@ mod tests {
                     supernet: supernet.clone(),
                     progress: TuningProgress::default(),
                 };
-                let Quality { accuracy, loss } = tuning.quality(&aside, &left).unwrap();
+                let Quality { accuracy, loss } = tuning.quality(&aside, &left, &|| false).unwrap();
                 let is_worse = worst.is_none_or(|(_, before, its_loss): (usize, f64, f64)| {
                     accuracy < before || accuracy == before && loss > its_loss
                 });
@@ -471,13 +530,54 @@ mod tests {
             ..TuningProgress::default()
         };
         state.progress = complete;
-        tuning.end_epoch(&mut state).unwrap();
-        assert_eq!((state.progress.excluded.len(), state.progress.kept.len()), (1, 0));
+        let record = tuning.end_epoch(&mut state).unwrap();
+        assert_eq!((&state.progress.excluded[..], state.progress.kept.len()), (&[0][..], 0));
+        assert_eq!(
+            (record.epoch, record.epochs, &record.excluded[..]),
+            (6, 12, &["0→2".to_owned()][..])
+        );
         assert!(tuning.is_unfinished(&state) && state.supernet.bytes() == finished.bytes());
-        tuning
-            .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
-            .unwrap();
+        assert!(tuning.has(&state.progress));
+        let mut save = |state: &TuningState, record: Option<&TuningEpoch>| {
+            assert!(tuning.has(&state.progress), "{:?}", state.progress);
+            assert!(record.is_none_or(|record| record.epoch <= record.epochs), "{record:?}");
+            Ok(())
+        };
+        tuning.run::<StageError>(&mut state, &mut Silent, &mut save).unwrap();
         let (outcome, _) = tuning.outcome(&state).unwrap();
         assert_eq!(outcome.genotype.cells.normal.count(Operation::SkipConnect), 0);
+    }
+
+    #[test]
+    fn a_progress_that_is_impossible_is_not_continued() {
+        let (search, finished) = tiny();
+        let tuning = Tuning::new(&search, &finished, 2);
+        let possible = TuningProgress {
+            kept: vec![vec![1], vec![2]],
+            tuned: 1,
+            epochs_done: 3,
+            steps_done: 1,
+            correct: 20,
+            ..TuningProgress::default()
+        };
+        assert!(tuning.has(&possible) && tuning.has(&TuningProgress::default()));
+        let damages: [fn(&mut TuningProgress); 11] = [
+            |progress| progress.kept[0] = vec![99],
+            |progress| progress.kept[0] = vec![],
+            |progress| progress.kept[1] = vec![0, 1],
+            |progress| progress.kept.push(vec![1]),
+            |progress| progress.kept = vec![vec![0]; 1000],
+            |progress| progress.kept.clear(),
+            |progress| progress.excluded = vec![9999],
+            |progress| progress.tuned = 2,
+            |progress| progress.epochs_done = usize::MAX,
+            |progress| progress.steps_done = 1000,
+            |progress| progress.correct = usize::MAX,
+        ];
+        for (at, damage) in damages.into_iter().enumerate() {
+            let mut damaged = possible.clone();
+            damage(&mut damaged);
+            assert!(!tuning.has(&damaged), "{at}");
+        }
     }
 }

@@ -70,6 +70,24 @@ impl Observer for Copies<'_> {
     }
 }
 
+/// Collects warnings.
+#[derive(Default)]
+struct Warnings(Vec<String>);
+
+impl Warnings {
+    fn has(&self, part: &str) -> bool {
+        part.is_empty() || self.0.iter().any(|text| text.contains(part))
+    }
+}
+
+impl Observer for Warnings {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::Warning(warning) = event {
+            self.0.push(warning.text.to_string());
+        }
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -153,23 +171,74 @@ fn remove(path: &Path) {
 }
 
 #[test]
+fn a_stopped_tuning_is_continued_by_whatever_discretizes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = tuned();
+    let mut untuned = asked.clone();
+    (untuned.discretize.rule, untuned.discretize.tuning_epochs) = (Rule::Strongest, 0);
+    let directory = searched(&folder.path().join("run"), &untuned);
+    let stopped_after = |steps| {
+        let mut observer = StopAfter {
+            steps: Cell::new(steps),
+        };
+        let error = discretize(&context(&directory, &asked, false), None, &mut observer).unwrap_err();
+        assert!(matches!(error, Error::Evaluate(EvaluateError::Stopped)), "{error}");
+    };
+    let rule = || {
+        let settings = directory.config().unwrap().discretize;
+        (settings.rule, settings.tuning_epochs)
+    };
+    // While the first decision is measured.
+    stopped_after(0);
+    assert!(!directory.file("tuning/checkpoint.safetensors").exists());
+    stopped_after(3);
+    assert_eq!(rule(), (Rule::Perturbation, 2));
+    let own = directory.config().unwrap();
+    let found = discretize(&context(&directory, &own, false), None, &mut Silent).unwrap();
+    assert!(found.gap.unwrap().tuned.is_some());
+
+    // A run with a gap keeps its rule until the tuning is complete.
+    discretize(&context(&directory, &untuned, false), None, &mut Silent).unwrap();
+    remove(&directory.file("tuning"));
+    stopped_after(3);
+    assert_eq!(rule(), (Rule::Strongest, 0));
+    let mut warnings = Warnings::default();
+    discretize(&context(&directory, &untuned, false), None, &mut warnings).unwrap();
+    assert!(
+        warnings.has("discretize.tuning_epochs = 2 continues it"),
+        "{:?}",
+        warnings.0
+    );
+    discretize(&context(&directory, &asked, false), None, &mut Silent).unwrap();
+    assert_eq!(rule(), (Rule::Perturbation, 2));
+    let mut warnings = Warnings::default();
+    discretize(&context(&directory, &untuned, false), None, &mut warnings).unwrap();
+    assert!(!warnings.has("continues it"), "{:?}", warnings.0);
+}
+
+#[test]
 fn another_search_or_another_number_of_epochs_is_tuned_from_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = tuned();
     config.discretize.tuning_epochs = 1;
     let directory = searched(&folder.path().join("run"), &config);
-    let tuned = |config: &Config| {
-        discretize(&context(&directory, config, false), None, &mut Silent).unwrap();
+    let checkpoint = directory.file("tuning/checkpoint.safetensors");
+    let tuned_after = |config: &Config, warning: &str| {
+        let mut warnings = Warnings::default();
+        discretize(&context(&directory, config, false), None, &mut warnings).unwrap();
+        assert!(
+            warnings.has(warning) && warnings.has("the tuning starts from the beginning") != warning.is_empty(),
+            "{:?}",
+            warnings.0
+        );
         let text = fs::read_to_string(directory.file("tuning/metrics.jsonl")).unwrap();
-        (
-            text.lines().count(),
-            fs::read(directory.file("tuning/checkpoint.safetensors")).unwrap(),
-        )
+        (text.lines().count(), fs::read(&checkpoint).unwrap())
     };
-    let (epochs, first) = tuned(&config);
+    let tuned = |config: &Config| tuned_after(config, "belongs to another search or to other settings");
+    let (epochs, first) = tuned_after(&config, "");
     assert_eq!(epochs, 6);
     config.discretize.tuning_epochs = 2;
-    assert_eq!(tuned(&config).0, 12);
+    assert_eq!(tuned_after(&config, "its 6 epochs are lost").0, 12);
     // The run's configuration has the number.
     assert_eq!(directory.config().unwrap().discretize.tuning_epochs, 2);
     config.discretize.tuning_epochs = 1;
@@ -178,8 +247,27 @@ fn another_search_or_another_number_of_epochs_is_tuned_from_the_start() {
     directory.write_config(&config).unwrap();
     search(&context(&directory, &config, false), &mut Silent).unwrap();
     assert!(tuned(&config).1 != first);
-    // A damaged checkpoint costs its epochs.
-    fs::write(directory.file("tuning/checkpoint.safetensors"), b"nothing").unwrap();
-    fs::remove_file(directory.file("tuning/checkpoint.safetensors.previous")).unwrap();
+    // What compares candidates is part of a tuning.
+    config.discretize.rule_images = 30;
     assert_eq!(tuned(&config).0, 6);
+    // A damaged or lost checkpoint costs its epochs.
+    let previous = directory.file("tuning/checkpoint.safetensors.previous");
+    fs::write(&checkpoint, b"nothing").unwrap();
+    fs::remove_file(&previous).unwrap();
+    assert_eq!(tuned_after(&config, "is damaged").0, 6);
+    fs::remove_file(&checkpoint).unwrap();
+    fs::remove_file(&previous).unwrap();
+    assert_eq!(tuned_after(&config, "is missing").0, 6);
+    // One of another version of the program stays.
+    let mut bytes = fs::read(&checkpoint).unwrap();
+    let version = br#"version\":"#;
+    let at = bytes
+        .windows(version.len())
+        .position(|window| window == version)
+        .unwrap();
+    bytes[at + version.len()] = b'9';
+    fs::write(&checkpoint, &bytes).unwrap();
+    let refused = discretize(&context(&directory, &config, false), None, &mut Silent);
+    assert!(matches!(refused, Err(Error::Mismatch { .. })));
+    assert!(fs::read(&checkpoint).unwrap() == bytes);
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct TuningEpoch {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Epochs planned. A limit on skip connections can add some.
+    /// Epochs planned, with those that excluded skip connections have added so far.
     pub epochs: usize,
     /// The last decision, from 1.
     pub decision: usize,
@@ -31,4 +31,8 @@ pub struct TuningEpoch {
     /// Accuracy at the end of the epoch on the held-out images of the rule, with all that is
     /// decided.
     pub accuracy: Option<f64>,
+    /// Edges of normal cells whose skip connection is excluded after this epoch, because the
+    /// genotype has more of them than the target allows: everything is decided again.
+    #[serde(default)]
+    pub excluded: Vec<String>,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::config::{Config, ConfigError, Layer, resolve};
-use da2s::discretize::random_genotype;
+use da2s::discretize::{Rule, random_genotype};
 use da2s::run::{RunDirectory, baseline_config};
 use da2s::space::{PlainNetwork, PublishedGenotype, SpaceName};
 use da2s_records::files;
@@ -113,6 +113,10 @@ impl Planned {
         }
         for (key, value) in &self.setup.settings {
             layers.push(Layer::assignment("--vary", &format!("{key}={value}"))?);
+            // The shared epochs of tuning are for the rules that tune.
+            if key == "discretize.rule" && Rule::from_name(value).is_some_and(|rule| !rule.tunes()) {
+                layers.push(Layer::assignment("--vary", "discretize.tuning_epochs=0")?);
+            }
         }
         resolve(&layers)
     }

@@ -154,6 +154,15 @@ pub fn cases() -> Vec<Case> {
             &["target.most_skips", "in a space without skip_connect"],
         ),
         flags(
+            &["run", "--tuning-epochs", "5", "--out", "out"],
+            &["discretize.tuning_epochs", "with the rule strongest"],
+        ),
+        flags(
+            &["discretize", "run", "--tuning-epochs", "5"],
+            &["discretize.tuning_epochs", "with the rule strongest"],
+        )
+        .make(finished_copy),
+        flags(
             &["run", "--space", "mobile", "--set", "space.none=true", "--out", "out"],
             &["space.none"],
         ),

@@ -36,6 +36,12 @@ impl Question {
     fn is_open(&self) -> bool {
         self.count < self.candidates.len()
     }
+
+    /// Whether `kept` answers it: as many different candidates as are kept.
+    pub fn takes(&self, kept: &[usize]) -> bool {
+        let is_new = |(at, one): (usize, &usize)| self.candidates.contains(one) && !kept[..at].contains(one);
+        kept.len() == self.count && kept.iter().enumerate().all(is_new)
+    }
 }
 
 impl<'a> Decisions<'a> {

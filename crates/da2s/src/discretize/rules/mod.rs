@@ -59,6 +59,13 @@ rules! {
     Sequential = "sequential", sequential::Sequential;
 }
 
+impl Rule {
+    /// Whether the weights may be tuned between its decisions.
+    pub fn tunes(self) -> bool {
+        self == Self::Perturbation
+    }
+}
+
 /// A searched super-network.
 #[derive(Clone, Copy, Debug)]
 pub struct Searched<'a> {
