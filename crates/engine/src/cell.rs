@@ -103,6 +103,13 @@ impl Cell {
         &self.plan
     }
 
+    /// Frees the memory that the engine keeps for the next call.
+    pub fn free_memory(&self) {
+        if let Path::Fused(pool) = &self.path {
+            pool.free();
+        }
+    }
+
     /// Applies the cell.
     ///
     /// # Panics

@@ -85,7 +85,8 @@ impl Squeeze {
         let rows = first.chunks_exact(self.channels).zip(first_bias);
         for (hidden, (row, bias)) in values.hidden.iter_mut().zip(rows) {
             let sum = product(row, values.mean) + bias;
-            *hidden = if sum > 0.0 { sum } else { 0.0 };
+            // NaN stays, so that it is found before a step moves anything.
+            *hidden = if sum <= 0.0 { 0.0 } else { sum };
         }
         let rows = second.chunks_exact(self.squeezed).zip(second_bias);
         for (excited, (row, bias)) in values.excited.iter_mut().zip(rows) {
@@ -231,6 +232,15 @@ mod tests {
         values
             .map(|(at, (value, pull))| value * gates[at % channels] * f64::from(*pull))
             .sum()
+    }
+
+    #[test]
+    fn a_weight_that_is_nan_is_not_hidden_by_the_relu() {
+        let mut weights = numbers(SHAPE.weight_count(), 1);
+        weights[0] = f32::NAN;
+        let mut image = numbers(3 * SHAPE.channels, 2);
+        SHAPE.apply(&weights, &mut image, &mut vec![0.0; SHAPE.scratch_len()]);
+        assert!(image.iter().all(|value| value.is_nan()));
     }
 
     #[test]

@@ -109,9 +109,11 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
     let plans = search.stage_plans(config.space.build().operations.len());
     let stages = || plans.iter().copied().map(Some).chain(plans.is_empty().then_some(None));
     if space != SpaceName::Darts && stages().any(|stage| search.partial_in(stage) > 1) {
-        return Err(match search.partial_channels {
-            Some(_) => Problem::useless("search.partial_channels", format!("in the space {}", space.name())),
-            None => {
+        let useless = |key| Problem::useless(key, format!("in the space {}", space.name()));
+        return Err(match (search.partial_channels, &search.stages.partial_channels) {
+            (Some(_), _) => useless("search.partial_channels"),
+            (None, Some(_)) => useless("search.stages.partial_channels"),
+            (None, None) => {
                 let expected = format!(
                     "another method: it has partial channels, and the space {} has none",
                     space.name()
@@ -224,7 +226,7 @@ fn stages(config: &Config) -> Result<(), Problem> {
     };
     if space.graph.is_chain() {
         let expected = format!(
-            "another method: it searches in networks of more and more cells, and a network of the space {} is one chain",
+            "another method: it searches in stages, and a network of the space {} is one chain",
             space.name.name()
         );
         return Err(Problem::refused("search.method", search.method.name(), expected));

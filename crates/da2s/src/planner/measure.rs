@@ -54,8 +54,7 @@ impl Measure<'_> {
         let arch_every = std::mem::replace(&mut setup.search.arch_every, 1);
         let search = Search::new(&setup, dataset, device, engine)?;
         let (batch, side) = (setup.search.batch_size, dataset.shape.height);
-        let (threads, second_order) = (rayon::current_num_threads(), setup.search.second_order);
-        let needs = Needs::of_search(&search.backbone, batch, side, threads, second_order).beside(dataset);
+        let needs = search.needs(batch, side, rayon::current_num_threads()).beside(dataset);
         needs.check("a step of this search", Search::LOWER, engine)?;
 
         let (warmup, stages) = (setup.search.warmup_epochs.saturating_sub(1), search.stage_count());

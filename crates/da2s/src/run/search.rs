@@ -8,7 +8,6 @@ use super::resume::{StageFiles, drive, newest, restored};
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use super::{Context, Error};
 use crate::backbone::LoadError;
-use crate::memory::Needs;
 use crate::observer::Observer;
 use crate::resumable::Resumable;
 use crate::search::{EpochRecord, Rate, Search, SearchState};
@@ -40,8 +39,8 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let setup = context.config.search_setup()?;
     let search = Search::in_group(&setup, &dataset, &device, &engine, context.group.clone())?;
     let (batch, side) = (setup.search.batch_size, dataset.shape.height);
-    let (threads, second_order) = (rayon::current_num_threads(), setup.search.second_order);
-    Needs::of_search(&search.backbone, batch, side, threads, second_order)
+    search
+        .needs(batch, side, rayon::current_num_threads())
         .beside(&dataset)
         .check("a step of this search", Search::LOWER, &engine)?;
     // Problems that would make the training fail are reported before the search begins.

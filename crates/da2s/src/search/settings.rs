@@ -267,9 +267,14 @@ impl SearchSettings {
         self.check_stages()?;
         let plans = self.stage_plans(1);
         let stages = plans.iter().copied().map(Some).chain(plans.is_empty().then_some(None));
-        for groups in stages.map(|stage| self.partial_in(stage)) {
+        for stage in stages {
+            let groups = self.partial_in(stage);
             if groups > 1 && !self.channels.is_multiple_of(groups) {
-                let expected = format!("a multiple of {groups}, of which search.partial_channels lets one pass");
+                let key = match stage {
+                    Some(plan) if plan.partial_channels.is_some() => "search.stages.partial_channels",
+                    _ => "search.partial_channels",
+                };
+                let expected = format!("a multiple of {groups}, of which {key} lets one pass");
                 return Err(Problem::refused("search.channels", self.channels, expected));
             }
         }
@@ -340,6 +345,10 @@ impl SearchSettings {
                 return Err(Problem::refused(key, format!("{list:?}"), expected));
             }
         }
+        if partial_channels.is_some() && self.partial_channels.is_some() {
+            let beside = "beside search.stages.partial_channels";
+            return Err(Problem::useless("search.partial_channels", beside));
+        }
         if self.method == Method::PDarts && skip_dropout.len() != stages {
             let expected = format!("{stages} numbers, one for each stage");
             return Err(Problem::refused(
@@ -377,9 +386,12 @@ impl SearchSettings {
             return Ok(());
         }
         let warmup = self.warmup_epochs;
+        let all = match epochs == self.epochs {
+            true => format!("search.epochs = {epochs}"),
+            false => format!("the {epochs} epochs of the last stage"),
+        };
         let expected = format!(
-            "more than {before}/{epochs}, where search.warmup_epochs = {warmup} of search.epochs = {epochs} lets the path \
-             of search.drive = \"path\" begin: set it higher, or search.warmup_epochs to at most {}",
+            "more than {before}/{epochs}, where search.warmup_epochs = {warmup} of {all} lets the path of search.drive = \"path\" begin: set it higher, or search.warmup_epochs to at most {}",
             until.ceil().max(1.0)
         );
         let key = "search.hardening.decided_at";

@@ -103,7 +103,7 @@ impl Search {
         let evaluation =
             |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
         let weight_loader = sharded(training(&split.weight_half, Stream::Weights))?;
-        moves(&settings, stages.last(), weight_loader.steps_per_epoch())?;
+        moves(&settings, stages.shortest(), weight_loader.steps_per_epoch())?;
         let some = |images| watched(&split.arch_half, dataset.train.labels(), images, seed);
         let by_edge = match setup.discretize.edge_images {
             0 => None,
@@ -144,7 +144,7 @@ impl Search {
     }
 }
 
-/// Refuses a search in whose last stage, of `epochs`, no step trains α, although the method
+/// Refuses a search in whose shortest stage, of `epochs`, no step trains α, although the method
 /// requires it.
 fn moves(settings: &SearchSettings, epochs: usize, steps_per_epoch: u64) -> Result<(), SearchError> {
     let steps_of = |epochs: usize| (epochs as u64).saturating_mul(steps_per_epoch);

@@ -18,6 +18,7 @@ use crate::arch::Removed;
 use crate::backbone::Backbone;
 use crate::discretize::{KindStrengths, largest};
 use crate::evaluate::EvaluateError;
+use crate::memory::Needs;
 use crate::objective::HardeningState;
 use crate::space::{KindTarget, Operation, Space};
 use da2s_records::schema::SearchEpoch;
@@ -116,6 +117,11 @@ impl Stages {
         }
     }
 
+    /// Epochs of the shortest stage.
+    pub fn shortest(&self) -> usize {
+        self.length().min(self.last())
+    }
+
     /// Epochs of the last stage.
     pub fn last(&self) -> usize {
         lengths(self.epochs, self.count())[1]
@@ -138,6 +144,14 @@ impl Search {
     pub(crate) fn backbone_after(&self, epochs_done: usize) -> &Backbone {
         let earlier = self.stages.earlier.get(self.stages.at(epochs_done));
         earlier.unwrap_or(&self.backbone)
+    }
+
+    /// What a step takes in the stage that needs most, with all candidates.
+    pub(crate) fn needs(&self, batch: usize, side: usize, threads: usize) -> Needs {
+        let second_order = self.settings.second_order;
+        let all = self.stages.earlier.iter().chain([&self.backbone]);
+        let needs = all.map(|backbone| Needs::of_search(backbone, batch, side, threads, second_order));
+        needs.max_by_key(Needs::total).unwrap_or_default()
     }
 
     /// Number of stages.
@@ -197,6 +211,10 @@ impl Search {
             (next.arch, next.arch_moments) = (state.arch.clone(), state.arch_moments.clone());
         }
         self.remove(&mut next, &removed);
+        // The super-network of the stage before never runs again.
+        for stage in self.backbone_after(state.progress.epochs_done - 1).stages() {
+            stage.cell.free_memory();
+        }
         *state = next;
     }
 }
@@ -269,6 +287,7 @@ mod tests {
         }
         // Epochs beyond the end belong to the last stage.
         assert_eq!((at(10), at(12), stages.last()), ((2, 5, 5, 11), (2, 7, 5, 13), 5));
+        assert_eq!(stages.shortest(), 3);
         assert!(stages.moment(6, 2, [0, 5]).is_in_last_stage());
     }
 

@@ -79,6 +79,11 @@ impl IdleKernels {
         }
     }
 
+    /// Frees all idle kernels, with what they keep.
+    pub(crate) fn free(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(super) fn put_back(&self, kernel: SizedKernel) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kernel);
     }

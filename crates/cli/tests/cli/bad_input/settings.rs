@@ -547,7 +547,38 @@ pub fn cases() -> Vec<Case> {
                 "--out",
                 "out",
             ],
-            &["search.channels = 8", "a multiple of 6"],
+            &[
+                "search.channels = 8",
+                "a multiple of 6, of which search.stages.partial_channels",
+            ],
+        ),
+        flags(
+            &[
+                "run",
+                "--method",
+                "drnas",
+                "--set",
+                "search.stages.partial_channels=[4, 2]",
+                "--set",
+                "search.partial_channels=2",
+                "--out",
+                "out",
+            ],
+            &["search.partial_channels has no use beside search.stages.partial_channels"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "nas-bench-201",
+                "--method",
+                "drnas",
+                "--set",
+                "search.stages.partial_channels=[4, 2]",
+                "--out",
+                "out",
+            ],
+            &["search.stages.partial_channels has no use in the space nas-bench-201"],
         ),
         flags(
             &[
