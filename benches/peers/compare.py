@@ -35,12 +35,12 @@ CASES = {
 GPU_REPETITIONS = 10
 
 
-def python(folder):
-    """The interpreter of the virtual environment in `folder`, which is created if necessary."""
+def python(folder, requirements="requirements.txt"):
+    """The interpreter of the virtual environment in `folder`, which is created with `requirements` if necessary."""
     program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not program.exists():
         venv.create(folder, with_pip=True)
-        run([program, "-m", "pip", "install", "-r", HERE / "requirements.txt"], stdout=sys.stderr)
+        run([program, "-m", "pip", "install", "-r", HERE / requirements], stdout=sys.stderr)
     return program
 
 

@@ -26,6 +26,7 @@ Options:
   --top K        classes to print for each image, the most probable first [default: 3]
   --json         print a JSON array instead of lines
   --repeat N     run each image N more times (at most 1000000) and print the median time in ms
+  --batch N      let each of these runs take the image N times, at most 1024 [default: 1]
   --threads N    number of threads, at most 4096 [default: one per core]
   --help, --version
 
@@ -40,6 +41,8 @@ Exit codes:
 
 /// Limit on repetitions, because the time of each is stored.
 const MOST_REPETITIONS: usize = 1_000_000;
+/// Limit on the images of a run: their activations are in memory together.
+const MOST_BATCH: usize = 1024;
 /// Limit on threads, as in a run of da2s.
 const MOST_THREADS: usize = 4096;
 
@@ -50,6 +53,7 @@ struct Arguments {
     top: usize,
     json: bool,
     repeat: usize,
+    batch: usize,
     threads: usize,
 }
 
@@ -109,22 +113,23 @@ fn run() -> Result<(String, Vec<String>), Failure> {
     let mut unreadable = Vec::new();
     for path in &arguments.images {
         let picture = match Image::read_preprocessed(path, preprocessing) {
-            Ok(picture) => [picture],
+            Ok(picture) => picture,
             Err(error) => {
                 unreadable.push(error.to_string());
                 continue;
             }
         };
-        let logits = network.logits(&picture).concat();
+        let logits = network.logits(std::slice::from_ref(&picture)).concat();
         if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
             let problem = format!("an output is {value}: the weights are damaged, or the training diverged");
             let (network, image) = (arguments.network.display(), path.display());
             return Err(Failure(8, format!("{network} on {image}: {problem}")));
         }
+        let batch = vec![picture; arguments.batch];
         let mut times_ms: Vec<f64> = (0..arguments.repeat)
             .map(|_| {
                 let began = Instant::now();
-                std::hint::black_box(network.logits(&picture));
+                std::hint::black_box(network.logits(&batch));
                 1e3 * began.elapsed().as_secs_f64()
             })
             .collect();
@@ -156,12 +161,13 @@ fn line(one: &Prediction) -> String {
 fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut paths: Vec<OsString> = Vec::new();
-    let (mut top, mut json, mut repeat, mut threads) = (3, false, 0, 0);
+    let (mut top, mut json, mut repeat, mut batch, mut threads) = (3, false, 0, 1, 0);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("top") => top = parser.value()?.parse()?,
             Long("json") => json = true,
             Long("repeat") => repeat = parser.value()?.parse()?,
+            Long("batch") => batch = parser.value()?.parse()?,
             Long("threads") => threads = parser.value()?.parse()?,
             Short('h') | Long("help") => return Ok(Err(HELP.to_owned())),
             Short('V') | Long("version") => return Ok(Err(format!("da2s-infer {}\n", env!("CARGO_PKG_VERSION")))),
@@ -175,11 +181,14 @@ fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt
     if images.is_empty() {
         return Err("images are missing".into());
     }
-    if top == 0 {
-        return Err("--top must be at least 1".into());
+    for (flag, number) in [("--top", top), ("--batch", batch)] {
+        if number == 0 {
+            return Err(format!("{flag} must be at least 1").into());
+        }
     }
     for (flag, number, most) in [
         ("--repeat", repeat, MOST_REPETITIONS),
+        ("--batch", batch, MOST_BATCH),
         ("--threads", threads, MOST_THREADS),
     ] {
         if number > most {
@@ -192,6 +201,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt
         top,
         json,
         repeat,
+        batch,
         threads,
     }))
 }

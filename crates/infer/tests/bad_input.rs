@@ -190,6 +190,12 @@ fn networks_that_cannot_be_used_are_reported() {
             "expected a number up to 1000000",
         ),
         (&["a", "b", "--repeat", "1000001"], 2, "--repeat 1000001"),
+        (&["a", "b", "--batch", "0"], 2, "--batch must be at least 1"),
+        (
+            &["a", "b", "--batch", "1025"],
+            2,
+            "--batch 1025: expected a number up to 1024",
+        ),
         (&["a\u{1b}[2J\n.safetensors", "b"], 5, "a\\u001b[2J\\n.safetensors"),
         (&["a", "b", "--none"], 2, "--none"),
     ] {
