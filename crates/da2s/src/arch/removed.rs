@@ -63,6 +63,11 @@ impl Removed {
         flags.map(|at| !self.has(at / candidates, at % candidates)).collect()
     }
 
+    /// 1 for the operations that remain, and 0 for the others, `[edges, operations]`.
+    pub(crate) fn remaining_operations(&self, device: &Device) -> Tensor<2> {
+        remaining(&self.operations, [self.edges.len(), self.candidates()], device)
+    }
+
     fn candidates(&self) -> usize {
         self.operations.len() / self.edges.len()
     }

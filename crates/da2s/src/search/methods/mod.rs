@@ -91,3 +91,51 @@ methods! {
     /// SDARTS with a random mixture near by.
     SdartsRs = "sdarts-rs", sdarts::Sdarts::random;
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::arch::ArchParams;
+    use crate::device::host;
+    use crate::search::method::Choices;
+    use crate::search::moment::{Draw, Moment, When};
+    use crate::space::{Operation, Space, TargetSpec};
+
+    #[test]
+    fn weights_sum_to_1_where_a_layer_lacks_skip() {
+        let candidates = vec![Operation::Skip, Operation::MbConvK3E1, Operation::MbConvK5E3];
+        let space = Space::mobile([3, 1], candidates);
+        let target = toml::from_str::<TargetSpec>("edges = \"all\"").unwrap();
+        let target = target.resolve(&space).unwrap();
+        let choices = Choices {
+            space: &space,
+            target: &target.normal,
+        };
+        let moment = Moment::of_epoch(20, 50, 8);
+        let settings = SearchSettings::default();
+        // Sigmoids need not sum to 1.
+        for method in Method::ALL.into_iter().filter(|method| *method != Method::FairDarts) {
+            let built = method.build(&settings);
+            if built.needs().is_some() {
+                continue;
+            }
+            let start = |target: &_| built.alpha_start(target, space.operations.len());
+            let arch = ArchParams::new(&space, &target, start, 1, &Device::flex())
+                .without_never(&space, |kind| built.link(target.kind(kind)).removed());
+            let arch = &arch.kinds().normal;
+            for when in [When::Training(Draw::new(3, moment)), When::Reading(moment)] {
+                let strengths = arch.without_removed(built.strengths(arch, choices, when));
+                for (edge, row) in host(&strengths.p).chunks(3).enumerate() {
+                    let sum: f32 = row.iter().sum();
+                    assert!((sum - 1.0).abs() < 1e-4, "{method}, {when:?}, layer {edge}: {row:?}");
+                    assert!(
+                        row[0] == 0.0 || !space.graph.begins_stage(edge),
+                        "{method}, {when:?}, layer {edge}: {row:?}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@
 
 use burn::tensor::Tensor;
 
+use crate::arch::Removed;
 use crate::search::Drive;
 use crate::search::method::{ArchShares, Choices, SearchMethod};
 use crate::search::moment::{Moment, When};
@@ -23,14 +24,19 @@ impl SearchMethod for RandomSearch {
         (drive != Drive::None).then_some("it learns no mixture that could be driven")
     }
 
-    /// Uniform while weights train; when read, the noise in α is added: too small to change an
-    /// accuracy, but enough for a ranking.
-    fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, when: When) -> Tensor<2> {
-        let shape = alpha.dims();
-        let even = 1.0 / shape[1] as f32;
+    /// Uniform over the candidates of an edge while weights train; when read, the noise in α is
+    /// added: too small to change an accuracy, but enough for a ranking.
+    fn operations(&self, alpha: Tensor<2>, choices: Choices<'_>, when: When) -> Tensor<2> {
+        // Without a drive, nothing else is removed.
+        let has = Removed::never(choices.space).remaining_operations(&alpha.device());
+        let count = has.clone().sum_dim(1);
+        let even = has.clone() / count.clone();
         match when {
-            When::Training(_) => Tensor::full(shape, even, &alpha.device()),
-            When::Reading(_) => alpha.clone() - alpha.mean_dim(1) + even,
+            When::Training(_) => even,
+            When::Reading(_) => {
+                let mean = (alpha.clone() * has.clone()).sum_dim(1) / count;
+                (alpha - mean) * has + even
+            }
         }
     }
 
