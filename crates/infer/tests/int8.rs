@@ -67,8 +67,11 @@ fn bottleneck(relu: bool, stride: usize, expansion: usize) -> Block {
     }
 }
 
+/// Prefix, sources and cell.
+type Stage = (&'static str, Vec<Option<usize>>, CellPlan);
+
 /// Every block of a final network, in three stages.
-fn stages() -> Vec<(&'static str, Vec<Option<usize>>, CellPlan)> {
+fn stages() -> Vec<Stage> {
     let one = |block: Block, name: &str| [(block, name.to_owned(), 0)];
     let stem = CellPlanBuilder::new(true)
         .input(3)
@@ -129,11 +132,41 @@ fn stages() -> Vec<(&'static str, Vec<Option<usize>>, CellPlan)> {
     ]
 }
 
-/// A network with weights as after training, and images of that side.
-fn network(side: usize) -> (NetworkPlan, Preprocessing, Vec<Named>, Vec<Vec<f32>>) {
+/// A convolution, ReLU6, ReLU; and a convolution, ReLU, which the output and ReLU6 read.
+fn functions_in_a_row() -> Vec<Stage> {
+    let one = |block: Block, name: &str| [(block, name.to_owned(), 0)];
+    let stem = stages().swap_remove(0);
+    let cell = CellPlanBuilder::new(true)
+        .input(11)
+        .node(8)
+        .node(8)
+        .node(8)
+        .node(8)
+        .node(8)
+        .node(8)
+        .edge(0, 1, one(conv(1, 1, false, true, false), "a"))
+        .edge(1, 2, one(Block::Relu6, "b"))
+        .edge(2, 3, one(Block::Relu, "c"))
+        .edge(0, 4, one(conv(1, 1, false, true, false), "d"))
+        .edge(4, 5, one(Block::Relu, "e"))
+        .edge(5, 6, one(Block::Relu6, "f"))
+        .output([3, 5, 6]);
+    vec![stem, ("cell.", vec![Some(0)], cell)]
+}
+
+/// Plan, preprocessing, weights and images.
+type Parts = (NetworkPlan, Preprocessing, Vec<Named>, Vec<Vec<f32>>);
+
+/// The network of [`stages`] with weights as after training, and images of that side.
+fn network(side: usize) -> Parts {
+    network_of(stages(), side)
+}
+
+fn network_of(stages: Vec<Stage>, side: usize) -> Parts {
     let mut numbers = Numbers(1);
     let mut tensors = Vec::new();
-    let stages = stages().into_iter().map(|(prefix, sources, cell)| {
+    let features = stages.last().unwrap().2.output_channels();
+    let stages = stages.into_iter().map(|(prefix, sources, cell)| {
         for weight in &cell.weights {
             let len = weight.shape.iter().product();
             let data = numbers.take(len).into_iter();
@@ -167,7 +200,7 @@ fn network(side: usize) -> (NetworkPlan, Preprocessing, Vec<Named>, Vec<Vec<f32>
         stages: stages.collect(),
         last_relu: true,
     };
-    for (part, shape) in [("weight", vec![5, 20]), ("bias", vec![5])] {
+    for (part, shape) in [("weight", vec![5, features]), ("bias", vec![5])] {
         tensors.push(Named {
             name: format!("classifier.{part}"),
             data: numbers.take(shape.iter().product()),
@@ -203,25 +236,38 @@ fn error(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
     (difference / squares(&mut expected.iter().map(|one| one - mean))).sqrt()
 }
 
+/// Asserts that a network computes in int8 what it computes in float32.
+fn assert_close(what: &str, (plan, preprocessing, tensors, images): &Parts) {
+    let deployed = Deployed {
+        plan: plan.clone(),
+        preprocessing: preprocessing.clone(),
+        precision: Precision::Float32,
+    };
+    let description = serde_json::to_string(&deployed).unwrap();
+    let bytes = WeightsFile::to_bytes(tensors, "da2s", description).unwrap();
+    let expected = Network::from_bytes(&bytes).unwrap().logits(images);
+    for range in RangeSetting::ALL {
+        let network = quantise(plan, preprocessing, tensors, images, range, &|| false).unwrap();
+        let found = Int8Runner::new(network).unwrap().logits(images);
+        let error = error(&found, &expected);
+        assert!(error < 0.1, "{what}, {range}: {error}");
+    }
+}
+
 #[test]
 fn it_is_close_to_float32() {
     for side in [13, 8] {
-        let (plan, preprocessing, tensors, images) = network(side);
-        let deployed = Deployed {
-            plan: plan.clone(),
-            preprocessing: preprocessing.clone(),
-            precision: Precision::Float32,
-        };
-        let description = serde_json::to_string(&deployed).unwrap();
-        let bytes = WeightsFile::to_bytes(&tensors, "da2s", description).unwrap();
-        let expected = Network::from_bytes(&bytes).unwrap().logits(&images);
-        for range in RangeSetting::ALL {
-            let network = quantise(&plan, &preprocessing, &tensors, &images, range, &|| false).unwrap();
-            let found = Int8Runner::new(network).unwrap().logits(&images);
-            let error = error(&found, &expected);
-            assert!(error < 0.1, "{side} pixels, {range}: {error}");
-        }
+        assert_close(&format!("{side} pixels"), &network(side));
     }
+}
+
+#[test]
+fn activation_functions_in_a_row_are_close_to_float32() {
+    let mut parts = network_of(functions_in_a_row(), 8);
+    // Many values are above 6.
+    let wide = parts.2.iter_mut().filter(|tensor| tensor.name.starts_with("cell."));
+    wide.flat_map(|tensor| &mut tensor.data).for_each(|value| *value *= 8.0);
+    assert_close("functions in a row", &parts);
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub enum Operation {
         /// Padding on each side.
         padding: usize,
     },
-    /// An activation function: hard-swish, or another one of a tensor that something else reads.
+    /// An activation function: hard-swish; or ReLU or ReLU6 of a tensor that other steps read, too.
     Activation(ActivationFunction),
     /// The sum of all inputs.
     Sum,
@@ -209,6 +209,12 @@ impl Steps {
         // The tensor that replaces each.
         let mut now: Vec<usize> = (0..self.tensors()).collect();
         for index in 0..self.steps.len() {
+            // A function that has become a part of a step still has readers of its own, so what
+            // counts is the tensor that this step reads in the plan.
+            let alone = self.steps[index]
+                .inputs
+                .first()
+                .is_some_and(|&input| readers[input] == 1);
             for input in &mut self.steps[index].inputs {
                 *input = now[*input];
             }
@@ -222,8 +228,12 @@ impl Steps {
                 Operation::Convolution(_) | Operation::Sum | Operation::Concatenation
             );
             let limits = matches!(function, ActivationFunction::Relu | ActivationFunction::Relu6);
-            if limits && takes && readers[input] == 1 {
-                self.steps[before].activation = Some(function);
+            if limits && takes && alone {
+                let own = &mut self.steps[before].activation;
+                // After each other, the two compute what the narrower one computes.
+                if *own != Some(ActivationFunction::Relu6) {
+                    *own = Some(function);
+                }
                 now[index + 1] = input;
             }
         }
@@ -306,6 +316,43 @@ mod tests {
 
     fn one(block: Block, name: &str) -> [(Block, String, usize); 1] {
         [(block, name.to_owned(), 0)]
+    }
+
+    #[test]
+    fn two_functions_after_each_other_are_the_narrower_one() {
+        let convolution = Block::Conv {
+            relu: false,
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            bias: false,
+            norm: false,
+        };
+        let chain = |first, second| {
+            let builder = CellPlanBuilder::new(true).input(2).node(2).node(2).node(2);
+            builder
+                .edge(0, 1, one(convolution, "x"))
+                .edge(1, 2, one(first, ""))
+                .edge(2, 3, one(second, ""))
+        };
+        let limited = |functions: [Block; 2]| described(&steps(&chain(functions[0], functions[1]).output([3]), false));
+        assert_eq!(
+            limited([Block::Relu, Block::Relu]),
+            ["convolution 1 [0], relu: 2×(5, 4)"]
+        );
+        for functions in [[Block::Relu, Block::Relu6], [Block::Relu6, Block::Relu]] {
+            assert_eq!(limited(functions), ["convolution 1 [0], relu6: 2×(5, 4)"]);
+        }
+        // Another step reads what ReLU6 would cap.
+        let read_twice = chain(Block::Relu, Block::Relu6).output([2, 3]);
+        assert_eq!(
+            described(&steps(&read_twice, false)),
+            [
+                "convolution 1 [0], relu: 2×(5, 4)",
+                "relu6 [1]: 2×(5, 4)",
+                "concatenation [1, 2]: 4×(5, 4)",
+            ]
+        );
     }
 
     #[test]
