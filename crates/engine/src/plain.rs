@@ -296,11 +296,15 @@ impl Interpreter {
 
 /// The activation function of `x`.
 fn activated(x: Tensor<4>, function: ActivationFunction) -> Tensor<4> {
-    let relu6 = |x: Tensor<4>| x.clamp(0.0, 6.0);
+    // At kinks, gradients are those of the kernels: a clamp passes the gradient at both bounds.
     match function {
         ActivationFunction::Relu => relu(x),
-        ActivationFunction::Relu6 => relu6(x),
-        ActivationFunction::HardSwish => x.clone() * relu6(x + 3.0) / 6.0,
+        ActivationFunction::Relu6 => {
+            let x = relu(x);
+            let capped = x.clone().greater_equal_elem(6.0);
+            x.mask_fill(capped, 6.0)
+        }
+        ActivationFunction::HardSwish => x.clone() * relu(x + 3.0).clamp_max(6.0) / 6.0,
     }
 }
 

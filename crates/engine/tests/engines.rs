@@ -7,7 +7,7 @@
 mod agreement;
 
 use agreement::{BOTTLENECKS, Case, close, compare, plan, tensor, values};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{Block, Call, Cell, CellPlanBuilder, Engine};
 use proptest::prelude::*;
 
@@ -81,6 +81,49 @@ fn the_engines_agree_on_sides_of_one_and_two() {
             only: None,
         };
         compare(&case, &Engine::fused(), &Device::flex());
+    }
+}
+
+/// A channel that is dead before a batch norm without an affine map is exactly 0 after it.
+#[test]
+fn gradients_at_kinks_agree() {
+    let pointwise = Block::Conv {
+        relu: false,
+        kernel: 1,
+        stride: 1,
+        padding: 0,
+        bias: false,
+        norm: false,
+    };
+    for (block, slopes) in [
+        (Block::Relu, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]),
+        (Block::Relu6, [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
+        (Block::HardSwish, [0.0, 0.0, 0.5, 1.5, 1.0, 1.0]),
+    ] {
+        for engine in [Engine::Plain, Engine::fused()] {
+            let plan = CellPlanBuilder::new(true)
+                .input(2)
+                .node(2)
+                .node(2)
+                .edge(0, 1, [(block, "function".to_owned(), 0)])
+                .edge(0, 2, [(pointwise, "other".to_owned(), 0)])
+                .output([1, 2]);
+            let cell = Cell::new(plan, &engine);
+            let values_at = [-4.0f32, -3.0, 0.0, 3.0, 6.0, 7.0];
+            let input = TensorData::new(values_at.to_vec(), [1, 2, 1, 3]);
+            let input = Tensor::<4>::from_data(input, &Device::flex()).autodiff().require_grad();
+            let output = cell.forward(Call {
+                inputs: vec![input.clone()],
+                weights: tensor(1, [4]).autodiff(),
+                mixture: None,
+                active: None,
+                drop_path: None,
+                statistics: None,
+            });
+            let mut gradients = output.output.narrow(1, 0, 2).sum().backward();
+            let found = values(input.grad_remove(&mut gradients).unwrap());
+            close(&format!("{block:?}, {engine:?}"), &found, &slopes, 1e-6);
+        }
     }
 }
 

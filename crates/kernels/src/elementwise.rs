@@ -1,4 +1,4 @@
-//! Operations on flat runs of pixels: ReLU and its gradient, per-channel affine maps, sums.
+//! Operations on flat runs of pixels: the gradient of ReLU, per-channel affine maps, sums.
 //!
 //! Coefficients are tables (see [`crate::table`]) of equal length; a run begins with channel 0. All
 //! runs in a call have the length of `to`.
@@ -127,8 +127,6 @@ macro_rules! maps {
 }
 
 maps! {
-    Relu<1, 0>([], [x]) = S::max(x, S::zero());
-    AffineRelu<1, 2>([scale, shift], [x]) = S::max(S::fma(x, scale, shift), S::zero());
     Affine<1, 2>([scale, shift], [x]) = S::fma(x, scale, shift);
     AddScaled<2, 1>([scale], [to, x]) = S::fma(x, scale, to);
     AddAffine<2, 2>([scale, shift], [to, x]) = S::add(to, S::fma(x, scale, shift));
@@ -136,19 +134,8 @@ maps! {
     AddGated<3, 0>([], [to, gate, x]) = S::add(to, S::where_positive(gate, x));
     Gate<2, 0>([], [gate, x]) = S::where_positive(gate, x);
     KeepGated<2, 0>([], [x, gate]) = S::where_positive(gate, x);
-    GateAffine<2, 2>([scale, shift], [x, gate]) = S::where_positive(S::fma(gate, scale, shift), x);
     Gradient<2, 3>([a, b, d], [g, z]) = S::fma(g, a, S::fma(z, b, d));
     AddGradient<3, 3>([a, b, d], [to, g, z]) = S::add(to, S::fma(g, a, S::fma(z, b, d)));
-}
-
-/// `to = max(x, 0)`.
-pub fn relu(level: Level, x: &[f32], to: &mut [f32]) {
-    map::<Relu, 1, 0>(level, [], [x], to);
-}
-
-/// `to = max(scale · x + shift, 0)`.
-pub fn affine_relu(level: Level, x: &[f32], scale: &[f32], shift: &[f32], to: &mut [f32]) {
-    map::<AffineRelu, 1, 2>(level, [scale, shift], [x], to);
 }
 
 /// `to = scale · x + shift`.
@@ -184,11 +171,6 @@ pub fn gate(level: Level, gate: &[f32], x: &[f32], to: &mut [f32]) {
 /// `to = to where gate > 0, else 0`.
 pub fn keep_gated(level: Level, gate: &[f32], to: &mut [f32]) {
     update::<KeepGated, 2, 1, 0>(level, [], [gate], to);
-}
-
-/// `to = to where scale · z + shift > 0, else 0`: the gradient of [`affine_relu`] before its scale.
-pub fn gate_affine(level: Level, z: &[f32], scale: &[f32], shift: &[f32], to: &mut [f32]) {
-    update::<GateAffine, 2, 1, 2>(level, [scale, shift], [z], to);
 }
 
 /// `to = a · g + b · z + d`: the gradient of a batch norm, with the coefficients of

@@ -4,7 +4,6 @@
 //! larger than the image, and every row is one flat run.
 
 use crate::activation::{self, Activation};
-use crate::elementwise;
 use crate::level::Level;
 use crate::taps::Taps;
 
@@ -132,7 +131,7 @@ impl Padded {
     pub fn relu_from(&self, level: Level, image: &[f32], data: &mut [f32]) {
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
-            elementwise::relu(level, row, &mut data[at..at + row.len()]);
+            activation::apply(level, Activation::Relu, row, &mut data[at..at + row.len()]);
         }
     }
 

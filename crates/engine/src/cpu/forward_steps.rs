@@ -1,6 +1,6 @@
 //! The steps of a forward run on one image.
 
-use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
+use da2s_kernels::{Activation, Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
 
 use super::compiled::{Chain, ChainOperation, PackedWeights, Unit, Walk, rows_at_once};
 use super::image::{At, Frame, Scratch};
@@ -115,7 +115,7 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
         // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
         let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
         if let Some(z) = z {
-            elementwise::relu(level, state, z);
+            da2s_kernels::apply(level, Activation::Relu, state, z);
         }
         return true;
     }
