@@ -37,7 +37,8 @@ settings! {
         squeeze_excitation: bool = false;
         /// Whether `skip` is a candidate of the space `mobile`: a layer that keeps it vanishes.
         ///
-        /// Not with `target.depth`. The first layer of a stage never vanishes.
+        /// Not with `target.depth`, nor with `target.operations` above 1. The first layer of a
+        /// stage never vanishes.
         skip: bool = false;
         /// The candidates of the space in their order; unset takes the space's own.
         ///

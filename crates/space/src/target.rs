@@ -220,6 +220,9 @@ impl TargetSpec {
                 });
             }
         }
+        if operations > 1 && space.operations.contains(&Operation::Skip) {
+            return Err(TopologyError::SkipIsNotAlone { given: operations });
+        }
         let candidates = space.kept_candidates();
         if !(1..=candidates).contains(&operations) {
             return Err(TopologyError::Operations {
@@ -360,9 +363,10 @@ mod tests {
         let with_skip = |text: &str| spec(&format!("{all}{text}")).resolve(&skip);
         assert_eq!(with_skip("depth = 2"), Err(TopologyError::DepthAndSkip));
         assert_eq!(with_skip("depth = \"all\"").unwrap().normal.edges, [1, 2, 1]);
-        // A layer that never vanishes has one candidate.
-        let two = with_skip("operations = 2").unwrap_err().to_string();
-        assert!(two.contains("allowed are 1 to 1"), "{two}");
+        // Beside another operation, skip would not make a layer vanish.
+        let two = Err(TopologyError::SkipIsNotAlone { given: 2 });
+        assert_eq!(with_skip("operations = 2"), two);
+        assert_eq!(with_skip("normal = { operations = 2 }"), two);
         let darts = spec("depth = 2").resolve(&Space::darts(false));
         assert_eq!(darts, Err(TopologyError::NoLayers));
     }

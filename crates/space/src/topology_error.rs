@@ -66,6 +66,15 @@ pub enum TopologyError {
         "target.depth and the candidate skip both decide which layers vanish: leave target.depth unset, or search without skip"
     )]
     DepthAndSkip,
+    /// Several operations per layer where `skip` is a candidate.
+    #[error(
+        "target.operations = {given}, and skip is a candidate, which makes a layer vanish if it is the only operation that \
+         the layer keeps: set target.operations = 1, or search without skip"
+    )]
+    SkipIsNotAlone {
+        /// Number of requested operations.
+        given: usize,
+    },
     /// Layers in a space of edges.
     #[error(
         "target.depth is for the layers of a chain, as in the space mobile: a cell of this space has edges, see target.edges"

@@ -10,7 +10,7 @@ use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{BaselineMatch, BaselineSettings, auxiliary_slot, channels_at};
 use crate::objective::Link;
 use crate::search::{Drive, Moment};
-use crate::space::{CellKind, KindTarget, Operation, Reductions, SpaceName};
+use crate::space::{CellKind, HostNetwork, KindTarget, Operation, Precision, Reductions, SpaceName};
 
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Location;
@@ -50,7 +50,23 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
 pub(super) fn check_new(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     config.search.check_path().map_err(|problem| at(place, problem))?;
     widths(&config.network.beside).map_err(|problem| at(place, problem))?;
+    quantisable(config).map_err(|problem| at(place, problem))?;
     counted(config).map_err(|problem| at(place, problem))
+}
+
+/// A network that is to be deployed in int8 may only have candidates that can be quantised.
+fn quantisable(config: &Config) -> Result<(), Problem> {
+    let squeezed = |operation: &Operation| operation.block(1, HostNetwork::Network).0.squeezed(1).is_some();
+    let candidates = config.space.build().operations;
+    match candidates.into_iter().find(squeezed) {
+        Some(candidate) if config.target.precision == Precision::Int8 => {
+            let expected = format!(
+                "\"float32\" while {candidate} is a candidate: there are no int8 kernels for squeeze-and-excitation"
+            );
+            Err(Problem::refused("target.precision", "int8", expected))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A requested width of the baselines must be possible for each.

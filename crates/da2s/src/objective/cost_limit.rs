@@ -263,7 +263,9 @@ mod tests {
         /// In a chain the table is based on a genotype with every layer. Layers vanish by a
         /// declared depth, or by `skip`.
         #[test]
-        fn the_expected_cost_of_a_chain_is_its_cost(seed in any::<u64>(), operations in 1..3usize, skip in any::<bool>()) {
+        fn the_expected_cost_of_a_chain_is_its_cost(
+            seed in any::<u64>(), (operations, skip) in prop_oneof![Just((1, false)), Just((2, false)), Just((1, true))],
+        ) {
             let chain = ChainPreset::Pixels64.shape();
             let layers = || chain.stages.iter().map(|stage| stage.layers);
             let mut candidates = vec![Operation::MbConvK3E1, Operation::MbConvK5E3Se, Operation::MbConvK7E6];

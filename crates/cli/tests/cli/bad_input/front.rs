@@ -5,6 +5,14 @@ use std::fs;
 use super::runs::finished_copy;
 use super::{Case, case};
 
+/// The settings of a run in the space `mobile`, where the search decides which layers vanish.
+const CHAIN_WITH_SKIP: &str = r#"
+space = { name = "mobile", skip = true }
+target = { edges = "all" }
+search = { cells = 1, reduction_cells = [] }
+network = { cells = 1, reduction_cells = [], auxiliary = false }
+"#;
+
 pub fn cases() -> Vec<Case> {
     let front = |name: &str, arguments: &[&str], code: i32, says: &[&str]| {
         let arguments = [&["front", "run"], arguments].concat();
@@ -64,6 +72,16 @@ pub fn cases() -> Vec<Case> {
             2,
             &["vary the number of cells"],
         ),
+        front(
+            "layers where skip is a candidate",
+            &["--depths", "2"],
+            2,
+            &["skip is a candidate of this run's search"],
+        )
+        .make(|dir| {
+            finished_copy(dir);
+            fs::write(dir.join("run/config.toml"), CHAIN_WITH_SKIP).unwrap();
+        }),
         front(
             "a depth in words",
             &["--depths", "2/x"],

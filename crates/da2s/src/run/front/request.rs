@@ -7,7 +7,7 @@ use da2s_records::Kind;
 use crate::config::Config;
 use crate::network::Limit;
 use crate::network::{Resource, WidthError, channels_at};
-use crate::space::EdgeCount;
+use crate::space::{EdgeCount, Operation};
 
 /// The widths of a request that names none, and no limit.
 const WIDTHS: [f64; 4] = [0.5, 0.75, 1.0, 1.5];
@@ -56,6 +56,12 @@ pub enum FrontError {
         /// The space.
         space: &'static str,
     },
+    /// Depths where the search decided about each layer.
+    #[error(
+        "the depth cannot vary: skip is a candidate of this run's search, which decides about each layer by itself and \
+         does not rank the layers; vary the width"
+    )]
+    Skip,
     /// Layers that the search removed.
     #[error("stage {stage} cannot keep {asked} layers: the search has removed all but {left}")]
     Removed {
@@ -83,6 +89,7 @@ impl FrontError {
             | Self::Twice { .. }
             | Self::NoCells { .. }
             | Self::NoLayers { .. }
+            | Self::Skip
             | Self::Removed { .. }
             | Self::NoTable
             | Self::Empty => Kind::Usage,
@@ -114,6 +121,9 @@ impl FrontRequest {
         }
         if !space.is_chain() && !self.depths.is_empty() {
             return Err(FrontError::NoLayers { space: space.name() });
+        }
+        if !self.depths.is_empty() && config.space.build().operations.contains(&Operation::Skip) {
+            return Err(FrontError::Skip);
         }
         let limits_time = self.limits.iter().any(|(resource, _)| *resource == Resource::Latency);
         if limits_time && config.target.latency_table.is_none() {
@@ -149,6 +159,7 @@ fn text(depth: &EdgeCount) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::SpaceName;
 
     fn refused(request: FrontRequest) -> String {
         request.check(&Config::default()).unwrap_err().to_string()
@@ -180,7 +191,10 @@ mod tests {
             depths: vec![EdgeCount::Uniform(2)],
             ..FrontRequest::default()
         };
-        assert!(refused(depths).contains("vary the number of cells"));
+        assert!(refused(depths.clone()).contains("vary the number of cells"));
+        let mut skips = Config::default();
+        (skips.space.name, skips.space.skip) = (SpaceName::Mobile, true);
+        assert!(matches!(depths.check(&skips), Err(FrontError::Skip)));
         assert!(FrontRequest::default().check(&Config::default()).is_ok());
     }
 }
