@@ -102,3 +102,17 @@ fn a_cell_is_a_separate_picture() {
     assert!(!text.contains("var("), "no colour depends on a page");
     roxmltree::Document::parse(&cell_svg(&GenotypeCell::default(), "empty")).expect("XML without edges");
 }
+
+#[test]
+fn a_layer_that_keeps_skip_alone_is_dashed() {
+    let folder = TempDir::new().expect("temporary folder");
+    fs::write(folder.path().join("config.toml"), "").expect("file");
+    fs::write(folder.path().join("genotype.json"), support::CHAIN_WITH_SKIP).expect("file");
+    let paths = write_drawings(folder.path(), &[DrawingFormat::Dot], None).expect("pictures");
+    let text = fs::read_to_string(&paths[0]).expect("text");
+    assert!(
+        text.contains("n0 -> n1 [label=\"mbconv_k3_e3\"") && text.contains("n1 -> n2 [style=dashed"),
+        "{text}"
+    );
+    assert!(!text.contains("skip"), "{text}");
+}

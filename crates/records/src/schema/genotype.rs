@@ -68,6 +68,13 @@ pub struct GenotypeEdge {
     pub operations: Vec<String>,
 }
 
+impl GenotypeEdge {
+    /// Whether it is a layer of a chain that vanishes: it keeps `skip` alone.
+    pub fn vanishes(&self) -> bool {
+        self.operations == ["skip"]
+    }
+}
+
 /// The target topology of one cell kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GenotypeTarget {

@@ -36,7 +36,7 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
                     (cell.title())
                     @if let Some(target) = target {
                         " " small {
-                            "target: " (asked_edges(target)) ", "
+                            "target: " (asked_edges(target, &cell.operations)) ", "
                             (counted(target.operations, "operation")) " on each"
                         }
                     }
@@ -47,7 +47,8 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
                     @if !cell.frames.is_empty() { th.n scope="col" { "p" } th.n scope="col" { "n·q" } }
                 } }
                 @for node in graph.inputs..graph.nodes {
-                    @let edges: Vec<_> = found.edges.iter().filter(|edge| edge.to == node).collect();
+                    @let edges = found.edges.iter().filter(|edge| edge.to == node && !edge.vanishes());
+                    @let edges: Vec<_> = edges.collect();
                     // In a chain, the target is a number of layers per stage, not edges per node.
                     @let cell_target = target.filter(|target| target.depth.is_empty());
                     @let asked = cell_target.and_then(|target| target.edges.get(node - graph.inputs));
@@ -84,10 +85,13 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
 }
 
 /// `2, 1, 3, 2 edges into the nodes`
-fn asked_edges(target: &GenotypeTarget) -> String {
+fn asked_edges(target: &GenotypeTarget, candidates: &[String]) -> String {
     let list = |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     if target.depth.is_empty() {
         format!("{} edges into the nodes", list(&target.edges))
+    } else if candidates.iter().any(|candidate| candidate == "skip") {
+        // A declared depth and skip exclude each other.
+        "as many layers as the search keeps".to_owned()
     } else {
         format!("{} layers in the stages", list(&target.depth))
     }

@@ -101,10 +101,12 @@ pub fn cell_svg(cell: &GenotypeCell, title: &str) -> String {
     picture.into_string()
 }
 
-/// The looks of a genotype's cell: kept edges are fully visible, the others invisible.
+/// The looks of a genotype's cell: kept edges are fully visible, the others invisible, as are
+/// layers of a chain that vanish.
 pub(crate) fn kept_looks(graph: &DrawnGraph, cell: &GenotypeCell) -> Vec<EdgeLook> {
     let look = |(from, to): &(usize, usize)| {
-        let kept = cell.edges.iter().find(|edge| (edge.from, edge.to) == (*from, *to));
+        let mut edges = cell.edges.iter().filter(|edge| !edge.vanishes());
+        let kept = edges.find(|edge| (edge.from, edge.to) == (*from, *to));
         let operations = kept.map(|edge| edge.operations.clone()).unwrap_or_default();
         let share = if kept.is_some() { 1.0 } else { 0.0 };
         let what = if kept.is_some() {

@@ -8,7 +8,7 @@ use scraper::Html;
 use tempfile::TempDir;
 
 use crate::page::{Page, assert_sound, select};
-use crate::support::Synthetic;
+use crate::support::{CHAIN_WITH_SKIP, Synthetic};
 
 #[test]
 fn a_finished_run_shows_everything() {
@@ -283,4 +283,20 @@ fn the_same_run_gives_the_same_page() {
         render(&Run::default()).contains("This run is not complete"),
         "there is a page even for an empty run"
     );
+}
+
+#[test]
+fn a_layer_that_keeps_skip_alone_is_no_layer() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    fs::remove_dir_all(folder.path().join("search")).expect("folder of the search");
+    fs::write(folder.path().join("genotype.json"), CHAIN_WITH_SKIP).expect("file");
+    let page = Page::written(folder);
+    let table = page.words("table:has(th.node)");
+    assert!(table.contains("no layer"), "{table}");
+    assert!(
+        table.contains("target: as many layers as the search keeps, 1 operation on each"),
+        "{table}"
+    );
+    assert!(!table.contains("skip"), "{table}");
 }

@@ -20,6 +20,18 @@ pub const OPERATIONS: [&str; 7] = [
     "dil_conv_5x5",
 ];
 
+/// The `genotype.json` of a chain of three layers, the second of which vanished.
+pub const CHAIN_WITH_SKIP: &str = r#"{
+    "space": "mobile",
+    "genotype": "Genotype(stages=[['mbconv_k3_e3', 'skip', 'mbconv_k5_e6']])",
+    "cells": { "normal": { "concat": [3], "edges": [
+        { "from": 0, "to": 1, "operations": ["mbconv_k3_e3"] },
+        { "from": 1, "to": 2, "operations": ["skip"] },
+        { "from": 2, "to": 3, "operations": ["mbconv_k5_e6"] }
+    ] } },
+    "target": { "normal": { "edges": [1, 2], "depth": [3], "operations": 1 } }
+}"#;
+
 /// How far a synthetic run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reached {
