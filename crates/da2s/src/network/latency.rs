@@ -339,8 +339,8 @@ mod tests {
     use super::*;
     use crate::backbone::{NetworkSize, Stem};
     use crate::network::network;
-    use crate::space::{ChainShape, Genotype, Reductions, StageShape};
-    use da2s_engine::Engine;
+    use crate::space::{ChainShape, Genotype, Operation, Reductions, StageShape};
+    use da2s_engine::{ActivationFunction, Engine};
 
     fn table(text: &str) -> Result<LatencyTable, LatencyError> {
         let folder = tempfile::tempdir().unwrap();
@@ -351,7 +351,38 @@ mod tests {
 
     const HEAD: &str = "block,inputs,outputs,height,width,stride,ms\n";
 
+    /// The names of blocks are those of their operations with the activation function, in the
+    /// network and for candidates that it does not have.
+    #[test]
+    fn a_table_of_another_activation_function_has_the_candidates_of_a_search() {
+        let candidates = vec![Operation::MbConvK3E1, Operation::MbConvK3E3, Operation::MbConvK5E6];
+        let space = Space::mobile([2], candidates);
+        for (function, ending) in [
+            (ActivationFunction::Relu, ""),
+            (ActivationFunction::Relu6, "_relu6"),
+            (ActivationFunction::HardSwish, "_hard_swish"),
+        ] {
+            let network = small_with(function);
+            let blocks = timed_blocks(&space, &network, 32);
+            let names: Vec<&str> = blocks.iter().map(|timed| timed.shape.block.as_str()).collect();
+            for operation in &space.operations {
+                assert!(names.contains(&format!("{operation}{ending}").as_str()), "{names:?}");
+            }
+            let mut bottlenecks = names.iter().filter(|name| name.contains("mbconv"));
+            // Without the ending, a name ends with the expansion.
+            let whole = |name: &&str| {
+                name.strip_suffix(ending)
+                    .is_some_and(|name| name.ends_with(char::is_numeric))
+            };
+            assert!(bottlenecks.all(whole), "{names:?}");
+        }
+    }
+
     fn small() -> Backbone {
+        small_with(ActivationFunction::Relu)
+    }
+
+    fn small_with(activation: ActivationFunction) -> Backbone {
         let size = NetworkSize {
             stem: Stem::Cifar,
             channels: 16,
@@ -366,6 +397,7 @@ mod tests {
                 stem_stride: 1,
                 stages: [[24, 2, 2]].map(StageShape::from).to_vec(),
                 head_channels: 64,
+                activation,
                 ..ChainShape::default()
             },
         };

@@ -130,7 +130,7 @@ pub fn of_images(preprocessing: Preprocessing, values: &[f32]) -> Trained {
     let backbone = network(&genotype, size.clone(), &Engine::fused()).unwrap();
     let shape = [values.len() / preprocessing.len(), channels, image_size, image_size];
     let images = Tensor::from_data(TensorData::new(values.to_vec(), shape), &device);
-    let tensors = random(&backbone, images, &device);
+    let tensors = random(&backbone, 1.0, images, &device);
     Trained::new(genotype, size, preprocessing, &tensors, (&Engine::Plain, &device)).unwrap()
 }
 
@@ -165,18 +165,28 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
     backbone.named(&state.weights, &state.statistics)
 }
 
-/// Random weights, with scales and shifts as after training, and statistics close to those of
-/// `images`.
-fn random(backbone: &Backbone, images: Tensor<4>, device: &Device) -> Vec<Named> {
+/// Scales of batch norms with which values reach all pieces of an activation function.
+fn scale_of(activation: ActivationFunction) -> f32 {
+    match activation {
+        ActivationFunction::Relu => 1.0,
+        ActivationFunction::Relu6 => 4.0,
+        ActivationFunction::HardSwish => 3.0,
+    }
+}
+
+/// Random weights, with shifts as after training and scales about `scale`, and statistics close to
+/// those of `images`.
+fn random(backbone: &Backbone, scale: f32, images: Tensor<4>, device: &Device) -> Vec<Named> {
     // Different from 1 and 0.
     let mut random = generator(1, Purpose::Weights, 0, 0);
     let mut tensors = Weights::new(backbone, 1, Purpose::Weights, device).named(backbone);
     for tensor in tensors.iter_mut().filter(|tensor| tensor.shape.len() == 1) {
-        let centre = if tensor.name.ends_with(".weight") { 1.0 } else { 0.0 };
+        let scales = tensor.name.ends_with(".weight");
+        let (centre, factor) = if scales { (1.0, scale) } else { (0.0, 1.0) };
         tensor
             .data
             .iter_mut()
-            .for_each(|value| *value = centre + random.random_range(-0.3f32..0.3));
+            .for_each(|value| *value = factor * (centre + random.random_range(-0.3f32..0.3)));
     }
     let weights = Weights::from_named(backbone, &tensors, device).unwrap();
     let seen = backbone.forward(
@@ -240,19 +250,33 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
     let backbone = network(&genotype, sizes.clone(), &Engine::fused()).unwrap();
     let tensors = match name {
         "trained" => trained(&backbone, &dataset, &device),
-        _ => random(&backbone, images, &device),
+        _ => random(&backbone, scale_of(size.activation), images, &device),
     };
-    let trained = Trained::new(
-        genotype,
-        sizes,
-        preprocessing(&dataset, 1.0),
-        &tensors,
-        (&Engine::Plain, &device),
-    )
-    .unwrap();
-    let logits = host(&trained.logits(batch.images.clone(), IMAGES, &device));
+    let of = |sizes: NetworkSize| {
+        let preprocessing = preprocessing(&dataset, 1.0);
+        let built = Trained::new(
+            genotype.clone(),
+            sizes,
+            preprocessing,
+            &tensors,
+            (&Engine::Plain, &device),
+        );
+        let built = built.unwrap();
+        let logits = host(&built.logits(batch.images.clone(), IMAGES, &device));
+        (built, logits)
+    };
     let classes = dataset.classes();
     let best = |row: &[f32]| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let mut with_relu = sizes.clone();
+    with_relu.chain.activation = ActivationFunction::Relu;
+    let (trained, logits) = of(sizes);
+    if size.activation != ActivationFunction::Relu {
+        // A tool that computes ReLU instead fails every comparison, also that of the classes.
+        let (_, other) = of(with_relu);
+        let rows = logits.chunks(classes).zip(other.chunks(classes));
+        let same = rows.filter(|(row, other)| best(row) == best(other)).count();
+        assert!(same < IMAGES / 2, "{name}: ReLU gives {same} images the same class");
+    }
     let right = logits
         .chunks(classes)
         .zip(&batch.labels)

@@ -1,10 +1,11 @@
 //! Runs in every space, and the genotypes that do not belong to it.
 
+use da2s::Error;
 use da2s::config::Config;
 use da2s::discretize::Rule;
 use da2s::observer::Silent;
-use da2s::run::{RunDirectory, discretize};
-use da2s::search::{ArchOptimizerName, Method, ScheduleName};
+use da2s::run::{RunDirectory, discretize, search};
+use da2s::search::{ArchOptimizerName, Method, ScheduleName, SearchError};
 use da2s::space::{ActivationName, All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
 
 use crate::{context, genotype_of, tiny, twice};
@@ -81,6 +82,45 @@ fn a_chain_with_skip_decides_its_own_depth() {
         (config.target.depth, config.space.skip, config.search.method) = (None, true, method);
         firsts_stay(&genotype_of(&twice(&config)));
     }
+}
+
+#[test]
+fn a_limit_that_only_vanishing_layers_keep_is_kept() {
+    let mut config = tiny_chain();
+    config.target.depth = None;
+    config.space.operations = Some(vec![Operation::Skip, Operation::MbConvK5E6]);
+    config.target.max_multiply_adds = Some(1);
+    let folder = tempfile::tempdir().unwrap();
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let too_low = search(&context(&directory, &config, false), &mut Silent).unwrap_err();
+    let Error::Search(SearchError::LimitTooLow { least, .. }) = too_low else {
+        panic!("{too_low}")
+    };
+    // The cross-entropy of a few steps is nothing beside this.
+    (config.target.max_multiply_adds, config.search.limit_weight) = (Some(least as u64), 100.0);
+    let summary = twice(&config);
+    let genotype = genotype_of(&summary);
+    let text = "Genotype(stages=[['mbconv_k5_e6', 'skip', 'skip'], ['mbconv_k5_e6', 'skip']])";
+    assert_eq!(genotype.to_string(), text);
+    assert_eq!(genotype.cells.normal.depth(), [1, 1]);
+    // The network is that of stages of one layer.
+    config.space.stages = Some(vec![vec![8, 1, 2], vec![16, 1, 1]]);
+    config.target.max_multiply_adds = None;
+    let short = RunDirectory::create(&folder.path().join("short")).unwrap();
+    short.write_config(&config).unwrap();
+    let genotype = Genotype::parse("Genotype(stages=[['mbconv_k5_e6'], ['mbconv_k5_e6']])").unwrap();
+    let cost = discretize(&context(&short, &config, false), Some(&genotype), &mut Silent);
+    let cost = cost.unwrap().cost;
+    assert_eq!(
+        (summary.parameters, summary.multiply_adds),
+        (Some(cost.parameters), Some(cost.multiply_adds))
+    );
+    assert_eq!((cost.multiply_adds, summary.on_device), (least as u64, cost.on_device));
+    assert!(
+        summary.gap.is_some() && summary.network_accuracy.is_some(),
+        "{summary:?}"
+    );
 }
 
 #[test]
