@@ -1,4 +1,4 @@
-//! Activation functions: what stands between the layers of an inverted bottleneck.
+//! Activation functions: the functions between the layers of an inverted bottleneck.
 //!
 //! Contract: all are 0 at 0, so the zeros around an image stay zeros.
 
@@ -21,7 +21,7 @@ pub enum ActivationFunction {
 }
 
 impl ActivationFunction {
-    /// Whether it is ReLU, the function of files that name none.
+    /// Whether it is ReLU, the default if a file has no activation function.
     pub fn is_relu(&self) -> bool {
         *self == Self::Relu
     }

@@ -3,10 +3,11 @@
 //!
 //! The layers run one after another in the order of the plan. Contract: a layer is a convolution, a
 //! pool, a batch norm without a convolution, a sum, a concatenation, the global mean or the
-//! classifier, and writes a tensor of its own; ReLU and batch norm after a convolution belong to
-//! the layer that they follow or precede, and so do other activation functions. A sum is written
-//! over one of its terms if that term is not needed otherwise; an identity writes nothing. The
-//! image counts; scratch memory inside a layer does not.
+//! classifier, and writes a tensor of its own; activation functions and batch norm after a
+//! convolution belong to the layer that they follow or precede. In int8, where hard-swish is a step
+//! of its own, it counts as computed in place. A sum is written over one of its terms if that term
+//! is not needed otherwise; an identity writes nothing. The image counts; scratch memory inside a
+//! layer does not.
 
 use crate::block::Block;
 use crate::cell::{CellPlan, Choice};

@@ -2,7 +2,7 @@
 //!
 //! Contract: those of a requested network lie above the recipe and below everything else that was
 //! requested, so any of them can be changed. A baseline has all settings of its run except those of
-//! the search and of the networks' shapes.
+//! the search and of the networks' shapes, to which the activation function belongs: it has ReLU.
 
 use toml::Value;
 

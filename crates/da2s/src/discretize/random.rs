@@ -1,8 +1,8 @@
 //! Random genotypes, without a search.
 //!
 //! Contract: uniform over the genotypes of a target (edges of each node, and operations of each
-//! edge, without repetition); a pure function of space, target and seed. `skip` is drawn where an
-//! edge has it.
+//! edge, without repetition); a pure function of space, target and seed. `skip` is drawn only
+//! for edges that have it.
 
 use rand::Rng;
 use rand::seq::index::sample;

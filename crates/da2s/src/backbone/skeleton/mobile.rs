@@ -3,7 +3,7 @@
 //!
 //! Reference: Sandler et al., "MobileNetV2", CVPR 2018, table 2; as in ProxylessNAS, the first
 //! bottleneck, of expansion 1, is not searched. Contract: every slot reads the previous one; an
-//! activation function other than ReLU is a block of its own where the stem and the head have it.
+//! activation function other than ReLU is a block of its own in the stem and the head.
 
 use da2s_engine::{ActivationFunction, Block, CellPlan, CellPlanBuilder};
 

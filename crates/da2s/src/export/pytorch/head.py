@@ -27,7 +27,7 @@ def whole(name):
     sums = dict(reversed(line.split("  ")) for line in (HERE / "SHA256SUMS").read_text(encoding="utf-8").splitlines())
     content = (HERE / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != sums.get(name):
-        raise ValueError(f"{HERE / name} is not what its checksum in SHA256SUMS is of: it was damaged or changed")
+        raise ValueError(f"{HERE / name} does not match its checksum in SHA256SUMS: it was damaged or changed")
     return content
 
 
