@@ -33,7 +33,7 @@ words! {
     pub enum EngineName {
         /// The fused kernels on the CPU and on GPUs, the plain path where there are none.
         Auto,
-        /// Burn's own operations: the reference path, which the default build does not optimise.
+        /// Burn's own operations: the reference path.
         Plain,
         /// The fused kernels with 512-bit vectors.
         Avx512,
