@@ -271,11 +271,12 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
     with_relu.chain.activation = ActivationFunction::Relu;
     let (trained, logits) = of(sizes);
     if size.activation != ActivationFunction::Relu {
-        // A tool that computes ReLU instead fails every comparison, also that of the classes.
+        // A tool that computes ReLU instead fails every comparison, also that of the classes, of
+        // which int8 may change 20 %.
         let (_, other) = of(with_relu);
         let rows = logits.chunks(classes).zip(other.chunks(classes));
         let same = rows.filter(|(row, other)| best(row) == best(other)).count();
-        assert!(same < IMAGES / 2, "{name}: ReLU gives {same} images the same class");
+        assert!(same < 4 * IMAGES / 5, "{name}: ReLU gives {same} images the same class");
     }
     let right = logits
         .chunks(classes)
