@@ -131,10 +131,16 @@ mod tests {
             let help = help(verb);
             assert!(help.contains("--on-nan") && help.contains("--resume"), "{help}");
         }
-        for verb in ["discretize", "evaluate", "predict"] {
+        for verb in ["evaluate", "predict"] {
             let help = help(verb);
             assert!(help.contains("--device") && !help.contains("--on-nan"), "{help}");
         }
+        // The rule perturbation may train.
+        let discretize = help("discretize");
+        assert!(
+            discretize.contains("--on-nan") && !discretize.contains("--resume"),
+            "{discretize}"
+        );
         let quantise = help("quantise");
         assert!(
             !quantise.contains("--device") && !quantise.contains("--engine"),

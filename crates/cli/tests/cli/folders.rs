@@ -549,7 +549,7 @@ fn grey_images_keep_one_channel() {
             "--format",
             "safetensors",
             "--out",
-            "three.safetensors",
+            "weights/three.safetensors",
         ])
         .assert()
         .success();
