@@ -1,5 +1,5 @@
-//! `da2s serve`: the trained network of a run behind a page and a POST request, to try it before it
-//! is deployed.
+//! `da2s serve`: a web page and an HTTP endpoint for the trained network of a run, to try it before
+//! it is deployed.
 //!
 //! Contract: the network is that of `da2s-infer`, in float32; images are decoded and preprocessed
 //! as in `da2s predict`. Other machines are refused unless `--public` is given. Ctrl-C ends it

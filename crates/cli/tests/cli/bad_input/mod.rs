@@ -12,9 +12,11 @@ mod data;
 mod folders;
 mod front;
 mod genotypes;
+mod methods;
 mod mistaken;
 mod runs;
 mod settings;
+mod spaces;
 mod stages;
 mod tables;
 mod weights;
@@ -56,6 +58,17 @@ fn case(name: &str, arguments: &[&str], code: i32, says: &[&str]) -> Case {
         code,
         says: says.iter().map(|&part| part.to_owned()).collect(),
     }
+}
+
+/// Invalid flags.
+fn flags(arguments: &[&str], says: &[&str]) -> Case {
+    case(&format!("flags: {}", arguments.join(" ")), arguments, 2, says)
+}
+
+/// Words after `da2s run`, separated by spaces, of which some are invalid.
+fn run(words: &str, says: &[&str]) -> Case {
+    let words = ["run"].into_iter().chain(words.split(' ')).chain(["--out", "out"]);
+    flags(&words.collect::<Vec<_>>(), says)
 }
 
 impl Case {
@@ -142,6 +155,8 @@ fn whatever_is_wrong_is_told_in_a_sentence_and_leaves_no_trace() {
         folders::cases(),
         archives::cases(),
         settings::cases(),
+        spaces::cases(),
+        methods::cases(),
         front::cases(),
         genotypes::cases(),
         weights::cases(),
