@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use da2s::config::{self, ConfigError, Layer, Pace, Request};
 use da2s::planner::parse_time;
-use da2s::space::{NamedNetwork, SpaceName};
+use da2s::space::NamedNetwork;
 use pyo3::prelude::*;
 
 use crate::errors::{exception, raised};
@@ -58,18 +58,12 @@ impl Asked<'_> {
             }
             None => self.planned.then_some(Pace::OfRecipe),
         };
-        let mut space = None;
         for (name, key, value) in &self.settings {
-            let value = to_toml(value)?;
-            if name == "space" {
-                space = value.as_str().and_then(SpaceName::from_name);
-            }
-            layers.push(Layer::flag(name, key, value).map_err(wrong)?);
+            layers.push(Layer::flag(name, key, to_toml(value)?).map_err(wrong)?);
         }
         Ok(Request {
             layers,
             names_recipe: self.recipe.is_some(),
-            space,
             network: self.network.map(|name| named_network(py, &name)).transpose()?,
             pace,
         })

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use da2s::config::{Config, ConfigError, Layer, RECIPES, Request, format_in};
-use da2s::space::SpaceName;
-use toml::Value;
 
 use super::flags::Flags;
 use super::images::{ImageSource, ImageSourceParser};
@@ -122,11 +120,9 @@ impl SettingArguments {
     /// # Errors
     /// If a file, a recipe or a flag has an invalid setting.
     pub fn request(&self) -> Result<Request, ConfigError> {
-        let space = self.flags.get("space.name").and_then(Value::as_str);
         Ok(Request {
             layers: self.asked()?,
             names_recipe: self.recipe.is_some(),
-            space: space.and_then(SpaceName::from_name),
             ..Request::default()
         })
     }

@@ -26,9 +26,6 @@ pub struct Request {
     pub layers: Vec<Layer>,
     /// Whether a recipe is among them.
     pub names_recipe: bool,
-    /// The space, if it was requested separately and not as one setting of many: then the space's
-    /// own settings replace those of its recipes' data sets.
-    pub space: Option<SpaceName>,
     /// A network that takes the place of a search.
     pub network: Option<NamedNetwork>,
     /// Whether sizes and epochs of a new run follow from steps that are measured before it begins;
@@ -69,11 +66,7 @@ impl Request {
         }
         let space = match self.network {
             Some(network) => Some(network.space()),
-            // A recipe that names its space has settings of its own for it.
-            None => self.space.filter(|_| {
-                let recipe = layers.first().filter(|layer| layer.is_recipe());
-                recipe.is_none_or(|recipe| recipe.get("space.name").is_none())
-            }),
+            None => requested_space(&layers),
         };
         let mut above_recipe = space.map_or(Ok(Vec::new()), of_space)?;
         if let Some(NamedNetwork::Plain(network)) = self.network {
@@ -218,6 +211,15 @@ impl Request {
             _ => Ok(config),
         }
     }
+}
+
+/// The space that `layers` request, unless the recipe below them is for it: then it has settings of
+/// its own.
+fn requested_space(layers: &[Layer]) -> Option<SpaceName> {
+    let space = SpaceName::from_name(last_text(layers, "space.name")?)?;
+    let recipe = layers.first().filter(|layer| layer.is_recipe())?;
+    let of_recipe = recipe.get("space.name").and_then(Value::as_str);
+    (of_recipe != Some(space.name())).then_some(space)
 }
 
 /// Settings of a space that replace the recipes of data sets, which are for the DARTS space.

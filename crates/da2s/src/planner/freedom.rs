@@ -103,7 +103,7 @@ impl Freedom {
 mod tests {
     use super::*;
     use crate::config::Layer;
-    use crate::space::{NamedNetwork, SpaceName};
+    use crate::space::NamedNetwork;
 
     fn freedom(assignments: &[&str], network: Option<&str>) -> Freedom {
         let layer = |text: &&str| Layer::assignment("--set", text).unwrap();
@@ -133,7 +133,6 @@ mod tests {
         assert!(!network.may("network.channels") && !network.may("network.cells") && network.may("network.epochs"));
         let mobile = Request {
             layers: vec![Layer::assignment("--set", "space.name=mobile").unwrap()],
-            space: Some(SpaceName::Mobile),
             ..Request::default()
         };
         let mobile = Freedom::of(&mobile, &mobile.resolve().unwrap());

@@ -1,7 +1,7 @@
 //! Precedence, error locations, and the recipes.
 
 use super::*;
-use crate::config::RunSettings;
+use crate::config::{Request, RunSettings};
 use crate::data::Format;
 use crate::search::{Auto, Rate};
 use crate::space::EdgeCount;
@@ -452,4 +452,20 @@ proptest! {
         prop_assert_eq!(config.search.beta_rate, Rate::Fixed(rate));
         prop_assert_eq!(config.target.edges, EdgeCount::PerNode(edges));
     }
+}
+
+/// A space named in a file has the settings that it has as a flag; those of the file win.
+#[test]
+fn the_settings_of_a_space_are_below_the_requested_ones() {
+    let request = |text: &str| Request {
+        layers: vec![layer(text).unwrap()],
+        ..Request::default()
+    };
+    let config = request("[space]\nname = \"mobile\"").resolve().unwrap();
+    assert_eq!((config.search.cells, config.target.edges), (1, EdgeCount::All.into()));
+    let error = request("[space]\nname = \"mobile\"\n[search]\ncells = 2").resolve().unwrap_err().to_string();
+    assert!(error.starts_with("my.toml, line 4: search.cells = 2: expected 1 in the space mobile"), "{error}");
+    // A resolved configuration and a recipe for the space stay as they are.
+    let written = config.to_toml().unwrap();
+    assert_eq!(request(&written).resolve().unwrap(), config);
 }
