@@ -31,7 +31,8 @@ const COUNTS: Allowed = Allowed::List {
 };
 
 settings! {
-    /// The stages of `p-darts`, and of `drnas` where `partial_channels` is set: a number for each.
+    /// Stages of `p-darts`, and of `drnas` if `partial_channels` is set. Each list has one value per
+    /// stage.
     pub struct StageSettings {
         /// Candidates of an edge in each stage, fewer from stage to stage: the strongest stay.
         ///
@@ -63,9 +64,9 @@ const PROBABILITIES: Allowed = Allowed::List {
 pub struct StagePlan {
     /// Candidates of an edge.
     pub candidates: usize,
-    /// Its cells; `None` has `search.cells`.
+    /// Its cells; `None` means `search.cells`.
     pub cells: Option<usize>,
-    /// K of partial channels; `None` has that of the method.
+    /// K of partial channels; `None` means that of the method.
     pub partial_channels: Option<usize>,
     /// Whether α and β of what remains are kept at its end.
     pub keeps_arch: bool,
@@ -207,6 +208,7 @@ impl Search {
         let mut next = self.fresh(self.backbone_of(state));
         next.progress = state.progress.clone();
         next.progress.hardening = HardeningState::default();
+        next.progress.rollbacks = 0;
         if plan.keeps_arch {
             (next.arch, next.arch_moments) = (state.arch.clone(), state.arch_moments.clone());
         }
