@@ -123,7 +123,10 @@ mod tests {
         let spread = Spread::of(&[97.0, 98.0, 99.0]).unwrap();
         assert_eq!((spread.mean, spread.std), (98.0, Some(1.0)));
         assert!((spread.interval().unwrap()[0] - 95.5159).abs() < 1e-3, "{spread:?}");
-        assert!((spread.difference().unwrap() - 4.3027 * 2f64.sqrt()).abs() < 1e-3, "{spread:?}");
+        assert!(
+            (spread.difference().unwrap() - 4.3027 * 2f64.sqrt()).abs() < 1e-3,
+            "{spread:?}"
+        );
         let one = Spread::of(&[97.0]).unwrap();
         assert_eq!((one.n, one.mean, one.std, one.interval()), (1, 97.0, None, None));
         assert_eq!(one.difference(), None);

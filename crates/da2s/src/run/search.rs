@@ -10,7 +10,7 @@ use super::{Context, Error};
 use crate::backbone::LoadError;
 use crate::observer::Observer;
 use crate::resumable::Resumable;
-use crate::search::{EpochRecord, Rate, Search, SearchState};
+use crate::search::{EpochRecord, Rate, Search, SearchState, needs};
 use crate::stage::Stage;
 use da2s_records::schema::SearchEpoch;
 
@@ -38,9 +38,8 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let dataset = context.shared_dataset()?;
     let setup = context.config.search_setup()?;
     let search = Search::in_group(&setup, &dataset, &device, &engine, context.group.clone())?;
-    let (batch, side) = (setup.search.batch_size, dataset.shape.height);
-    search
-        .needs(batch, side, rayon::current_num_threads())
+    let images = (dataset.shape, dataset.classes());
+    needs(&setup.search, &setup.space, images, rayon::current_num_threads())
         .beside(&dataset)
         .check("a step of this search", Search::LOWER, &engine)?;
     // Problems that would make the training fail are reported before the search begins.
