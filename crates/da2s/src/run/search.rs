@@ -1,6 +1,6 @@
 //! The stage `search`: trains the super-network and writes its checkpoint, its metrics, α and β.
 
-use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES};
+use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES, TUNING};
 
 use super::checkpoint::Checkpoint;
 use super::mirrored::tell_mirrored;
@@ -88,6 +88,8 @@ impl StageFiles for SearchFiles<'_> {
     fn start_anew(&self, state: &SearchState) -> Result<(), Error> {
         write_rates(self.context, self.search)?;
         self.context.directory.remove(SEARCH)?;
+        // It tuned the search that is gone.
+        self.context.directory.remove(TUNING)?;
         let record = self.search.arch_record(state, &self.search.outcome(state), 0);
         self.context.directory.append_line(ARCH, &record)
     }
