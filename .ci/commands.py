@@ -39,7 +39,9 @@ def section(program: str, words: list) -> str:
 def page(program: str) -> str:
     whole = said(program)
     overview, _, codes = whole.partition("\nExit codes:\n")
-    table = "".join(f"| {code} | {meaning} |\n" for code, meaning in re.findall(r"^ *(\d+)  (.*)$", codes, re.M))
+    # A meaning may be wrapped; its other lines are indented and begin with no number.
+    meanings = re.findall(r"^ *(\d+)  (.*(?:\n +[^\d\s].*)*)", codes, re.M)
+    table = "".join(f"| {code} | {' '.join(meaning.split())} |\n" for code, meaning in meanings)
     parts = [HEAD, f"\n```text\n{overview.strip()}\n```\n", "\n## Exit codes\n\n| code | meaning |\n|---|---|\n", table]
     return "".join([*parts, *(section(program, [verb]) for verb in verbs(overview))])
 
