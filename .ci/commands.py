@@ -16,7 +16,7 @@ HEAD = """# Commands and exit codes
 
 
 def said(program: str, *words: str) -> str:
-    """The help of a command, 100 columns wide wherever it is asked for."""
+    """The help of a command, 100 columns wide whatever the terminal is."""
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
     done = subprocess.run([program, *words, "--help"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())

@@ -102,7 +102,7 @@ impl OwnParts {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            notes.push(format!("passed over, since no part is called so: {named}{more}"));
+            notes.push(format!("skipped, because no part has such a name: {named}{more}"));
         }
         Ok(Self {
             train,

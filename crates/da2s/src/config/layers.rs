@@ -137,7 +137,7 @@ impl Layer {
     /// If there is no `=`, the key does not exist, or the value is invalid.
     pub fn assignment(flag: &str, text: &str) -> Result<Self, ConfigError> {
         let Some((key, value)) = text.split_once('=') else {
-            let problem = format!("`{text}`: expected KEY=VALUE, as search.epochs=10");
+            let problem = format!("`{text}`: expected KEY=VALUE, such as search.epochs=10");
             return Err(ConfigError::Syntax {
                 place: Box::new(Origin::Flag(flag.to_owned()).into()),
                 problem,

@@ -323,7 +323,7 @@ impl RunDirectory {
         if lines < count {
             return Err(Error::Damaged {
                 path,
-                problem: format!("it has {lines} lines where the checkpoint has {count}"),
+                problem: format!("it has {lines} lines, but the checkpoint has {count}"),
             });
         }
         self.write(name, kept.as_bytes())

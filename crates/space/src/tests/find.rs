@@ -359,7 +359,7 @@ fn several_in_one_line_are_not_told_apart_by_it() {
         assert!(!error.several);
         assert_eq!(
             error.to_string(),
-            "genotype: there are several in line 1, which no name or line tells apart: give one of them alone"
+            "genotype: there are several in line 1, which no name or line distinguishes: give one of them alone"
         );
     }
     let named = Genotype::parse_named(&format!("a {one} {other}\n{one}\n"), "1").unwrap_err();

@@ -94,7 +94,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "a hundred thousand brackets",
             &format!("Genotype({}", "[".repeat(100_000)),
-            &["character 18", "brackets in each other"],
+            &["character 18", "nested brackets"],
         ),
         text(
             "a hundred thousand parentheses",
@@ -104,7 +104,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "a hundred thousand braces",
             &"{".repeat(100_000),
-            &["it begins like an object", "brackets in each other"],
+            &["it begins like an object", "nested brackets"],
         ),
         text(
             "a long name",
@@ -119,7 +119,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "many more nodes than a report draws",
             &darts(&"('skip_connect', 0), ".repeat(900)).replacen("[1]", &format!("{:?}", vec![1; 64]), 1),
-            &["64 nodes, where a cell has at most 62"],
+            &["64 nodes, but a cell has at most 62"],
         ),
         text("control characters", "\u{1b}[31m", &["character 0"]),
         text(
@@ -280,7 +280,7 @@ pub fn cases() -> Vec<Case> {
             "a million brackets",
             format!("{{\"genotype\": {}", "[".repeat(1_000_000)),
             4,
-            &["brackets in each other"],
+            &["nested brackets"],
         ),
         file("of another space", ARCH, 4, &["expected `+|`"])
             .make(|dir| fs::write(dir.join("own.txt"), "|none~0|+|none~0|none~1|").unwrap()),
@@ -311,7 +311,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "entries of an edge apart",
             &darts("('skip_connect', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0)").replacen("[1]", "[3]", 1),
-            &["entries of one edge must stand together"],
+            &["entries of one edge must follow one another"],
         ),
         case(
             "genotype file: nothing",
@@ -348,7 +348,7 @@ pub fn cases() -> Vec<Case> {
         table(
             "an index twice",
             3,
-            &["own.csv, line 3", "the index 1 is there twice"],
+            &["own.csv, line 3", "the index 1 occurs twice"],
             format!(
                 ",architecture,a\n1,{ARCH},10\n1,{},10\n",
                 ARCH.replace("none~2", "skip_connect~2")
@@ -426,7 +426,7 @@ pub fn cases() -> Vec<Case> {
             "lookup: an index without indices",
             &["lookup", "--benchmark", "own.csv", "1"],
             3,
-            &["the index 1 says nothing here"],
+            &["the index 1 has no meaning here"],
         )
         .make(|dir| fs::write(dir.join("own.csv"), format!("architecture,a\n{ARCH},10\n")).unwrap()),
         case(

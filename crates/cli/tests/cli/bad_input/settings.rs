@@ -79,7 +79,7 @@ pub fn cases() -> Vec<Case> {
             5,
             &[
                 "config.toml",
-                "network.epochs = 2, but 3 was asked for",
+                "network.epochs = 2, but 3 was requested",
                 "start again without --resume",
             ],
         )
