@@ -257,7 +257,7 @@ fn architectures_of_nas_bench_201_are_found_too() {
         error.contains("expected one of none, ") && error.contains("max_pool_3x3~1"),
         "{error}"
     );
-    assert!(says("7").contains("a number alone is no genotype"));
+    assert!(says("7").contains("a number alone is not a genotype"));
     assert!(
         Genotype::parse(&format!("{BENCH}\n{}", BENCH.replace("avg_pool", "nor_conv")))
             .unwrap_err()

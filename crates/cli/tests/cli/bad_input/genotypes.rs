@@ -153,7 +153,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "nni2: another cell's edge",
             "{\"normal_n2_switch\": [\"reduce_n2_p0\"]}",
-            &["no edge into node 2"],
+            &["not an edge into node 2"],
         ),
         text("naslib: five numbers", "(4, 0, 3, 1, 4)", &["expected six numbers"]),
         text("naslib: unknown operation", "(9, 0, 3, 1, 4, 3)", &["operation 9"]),
@@ -162,7 +162,7 @@ pub fn cases() -> Vec<Case> {
             "see our paper",
             &["character 0", "found none of them"],
         ),
-        text("an index", "7", &["a number alone is no genotype"]),
+        text("an index", "7", &["a number alone is not a genotype"]),
         text(
             "two of them",
             &format!("{}\n{}", darts("('skip_connect', 0)"), darts("('skip_connect', 1)")),
@@ -413,7 +413,7 @@ pub fn cases() -> Vec<Case> {
             "lookup: no run",
             &["lookup", "--benchmark", "own.csv", "nothing"],
             5,
-            &["nothing", "no run directory"],
+            &["nothing", "neither a run directory"],
         ),
         case(
             "lookup: a run of another space",

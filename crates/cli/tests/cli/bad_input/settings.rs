@@ -351,7 +351,7 @@ pub fn cases() -> Vec<Case> {
             "out: created for an invalid run, with its parent folder",
             &["run", "--recipe", "arrays"],
             2,
-            &["arrays come from the program"],
+            &["arrays are passed by a program"],
         ),
         case(
             "out: a folder with other files",

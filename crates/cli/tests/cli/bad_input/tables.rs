@@ -249,7 +249,7 @@ fn questions() -> Vec<Case> {
             "an index beyond 64 bits",
             "18446744073709551616",
             5,
-            &["no architecture"],
+            &["nor an architecture"],
         ),
         lookup("a number below 0", "-1", 2, &["unexpected argument '-1'"]),
         lookup("a pipe", "pipe", 7, &["pipe", "not a regular file"]).make(|dir| {
