@@ -247,7 +247,7 @@ impl NetworkPlan {
                     Some((channels, size)) if channels == input.channels => sizes.push(size),
                     _ => {
                         return Err(fail(format!(
-                            "its source {source:?} has not {} channels",
+                            "its source {source:?} does not have {} channels",
                             input.channels
                         )));
                     }
