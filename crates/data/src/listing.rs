@@ -295,8 +295,8 @@ fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Res
         let found = images_below(folder)?;
         if found.names.is_empty() {
             let there = match found.passed_over.is_empty() {
-                true => "and it is empty".to_owned(),
-                false => format!("and there is nothing but {}", found.passed_over),
+                true => "but it is empty".to_owned(),
+                false => format!("but it contains only {}", found.passed_over),
             };
             return Err(DataError::Layout {
                 path: folder.clone(),

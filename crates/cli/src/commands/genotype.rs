@@ -127,7 +127,7 @@ fn of_run(path: &Path) -> Result<Genotype, Failure> {
         Error::io(
             "read",
             &file,
-            io::Error::new(io::ErrorKind::InvalidData, "it is not a text in UTF-8"),
+            io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
         )
     };
     let text = String::from_utf8(bytes).map_err(no_text)?;

@@ -86,7 +86,7 @@ impl Layer {
         };
         let bytes = read_input(path, MOST_WHOLE_BYTES).map_err(|error| unreadable(error.source))?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8")))?;
+            .map_err(|_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text")))?;
         Self::text(Origin::File(path.to_owned()), &text)
     }
 

@@ -201,7 +201,7 @@ impl<'a> Search<'a> {
             (None, name) => {
                 let (name, names) = (name.unwrap_or_default(), found.all.words());
                 Err(GenotypeError::whole(format!(
-                    "none is called {name:.64}; there are: {names}"
+                    "no genotype is called {name:.64}; found: {names}"
                 )))
             }
         }

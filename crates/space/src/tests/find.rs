@@ -209,7 +209,7 @@ fn of_several_one_is_picked_by_its_name_or_line() {
     );
     let other = named("DARTS_V3").unwrap_err().to_string();
     assert!(
-        other.contains("none is called DARTS_V3; there are: DARTS_V1 (line 10), "),
+        other.contains("no genotype is called DARTS_V3; found: DARTS_V1 (line 10), "),
         "{other}"
     );
 

@@ -272,7 +272,7 @@ pub fn cases() -> Vec<Case> {
             "genotype file: no such name",
             &["genotype", "own.txt:C"],
             4,
-            &["own.txt", "none is called C; there are: A (line 1)"],
+            &["own.txt", "no genotype is called C; found: A (line 1)"],
         )
         .make(|dir| fs::write(dir.join("own.txt"), format!("A = '{ARCH}'\n")).unwrap()),
         file("empty", "", 4, &["expected Genotype"]),
