@@ -16,7 +16,7 @@ HEAD = """# Commands and exit codes
 
 
 def said(program: str, *words: str) -> str:
-    """The help of a command, 100 columns wide wherever it is asked for."""
+    """The help of a command, 100 columns wide whatever the terminal is."""
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
     done = subprocess.run([program, *words, "--help"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
@@ -39,7 +39,9 @@ def section(program: str, words: list) -> str:
 def page(program: str) -> str:
     whole = said(program)
     overview, _, codes = whole.partition("\nExit codes:\n")
-    table = "".join(f"| {code} | {meaning} |\n" for code, meaning in re.findall(r"^ *(\d+)  (.*)$", codes, re.M))
+    # A meaning may be wrapped; its other lines are indented and begin with no number.
+    meanings = re.findall(r"^ *(\d+)  (.*(?:\n +[^\d\s].*)*)", codes, re.M)
+    table = "".join(f"| {code} | {' '.join(meaning.split())} |\n" for code, meaning in meanings)
     parts = [HEAD, f"\n```text\n{overview.strip()}\n```\n", "\n## Exit codes\n\n| code | meaning |\n|---|---|\n", table]
     return "".join([*parts, *(section(program, [verb]) for verb in verbs(overview))])
 

@@ -1,6 +1,6 @@
-"""Writes what the program da2s is made of as CycloneDX 1.5 to the standard output: `python3 .ci/sbom.py > da2s.cdx.json`.
+"""Writes the bill of materials of the program da2s as CycloneDX 1.5 to the standard output: `python3 .ci/sbom.py > da2s.cdx.json`.
 
-From `cargo metadata` and Cargo.lock alone, without a time or a random number: one lock file is one document, to the byte.
+From `cargo metadata` and Cargo.lock alone, without times or random numbers: the same lock file gives the same bytes.
 Crates that only tests need are left out. The format: https://cyclonedx.org/docs/1.5/json/
 """
 

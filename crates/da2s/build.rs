@@ -1,4 +1,4 @@
-//! Tells the library the commit that it was built from, where there is one.
+//! Gives the library the commit that it is built from, if there is one.
 
 use std::path::Path;
 use std::process::Command;

@@ -105,12 +105,12 @@ def _folder(folder: PathLike) -> List[Setting]:
     found = _native.formats_in(folder)
     if not found:
         raise DataError(
-            f"{os.fspath(folder)}: expected the files of one of {names}; images lie in train/CLASS/ and test/CLASS/, in CLASS/, "
+            f"{os.fspath(folder)}: expected the files of one of {names}; images belong in train/CLASS/ and test/CLASS/, in CLASS/, "
             "or where a table labels.csv says"
         )
     if len(found) > 1:
         raise ConfigError(
-            f"{os.fspath(folder)} may hold any of {', '.join(found)}: name it and say data_dir={os.fspath(folder)!r}"
+            f"{os.fspath(folder)} may contain any of {', '.join(found)}: name it and say data_dir={os.fspath(folder)!r}"
         )
     return [("data", "data.dataset", found[0]), ("data", "data.dir", os.fspath(folder))]
 

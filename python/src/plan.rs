@@ -29,7 +29,7 @@ pub fn plan_json(plan: &Plan, path: &Path) -> String {
     .to_string()
 }
 
-/// `plan`, which was made after the search.
+/// `plan`, which is computed after the search.
 pub fn training_json(plan: &TrainingPlan) -> String {
     json!({
         "epochs": plan.epochs,

@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use toml::{Table, Value};
 
-/// Limit on the nesting of lists and dictionaries: more than any setting needs, and a value that
-/// contains itself has no end.
+/// Limit on the nesting of lists and dictionaries: more than any setting needs. Without a limit, a
+/// value that contains itself would never end.
 const LEVELS: usize = 16;
 
 /// The same value in TOML.

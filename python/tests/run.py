@@ -2,10 +2,10 @@
 """Builds the wheel of the Python package and tests it: `python3 python/tests/run.py [ARGUMENTS OF PYTEST]`; `--fetch` only fetches
 what that needs.
 
-Everything lies below target/. The wheel is built by maturin beside what cargo has compiled at the root, installed into an
-environment of its own, without anything else, in which the Python lines of the README are run as they stand there; then into one with
-numpy, pandas, scikit-learn, Ray and what runs notebooks, for the snippets of the book and the tests. Where no package index can be reached, that is said and nothing is tested; where
-there is no Ray for this Python, sweeps are not.
+Everything is below target/. maturin builds the wheel next to what cargo has compiled at the root. It is installed alone into an
+environment of its own, in which the Python lines of the README are run as they are; then into one with numpy, pandas,
+scikit-learn, Ray and what runs notebooks, for the snippets of the book and the tests. If no package index can be reached, the
+script says so and tests nothing; if there is no Ray for this Python, sweeps are not tested.
 """
 
 import os
@@ -46,7 +46,7 @@ def main() -> int:
     install = [clean, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", wheel]
     run(install)
     with tempfile.TemporaryDirectory() as folder:
-        print("the lines of the README, with nothing but the wheel:", flush=True)
+        print("the lines of the README, with the wheel alone:", flush=True)
         run([clean, "-c", readme_lines()], cwd=folder)
 
     run([tools, *install[1:]])
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def environment(path: Path) -> Path:
-    """The Python of the virtual environment at `path`, made if it is not there."""
+    """The Python of the virtual environment at `path`, created if it does not exist."""
     python = path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     whole = path / "whole"
     if not whole.exists():

@@ -131,7 +131,7 @@ def test_test_images_are_those_that_are_given(two):
 def test_a_run_directory_is_kept_if_it_is_asked_for(two, tmp_path):
     found = classifier(out=tmp_path / "run").fit(*two)
     assert found.run_.path == tmp_path / "run" and (tmp_path / "run" / "report.html").is_file()
-    with pytest.raises(da2s.RunDirectoryError, match="already holds a run"):
+    with pytest.raises(da2s.RunDirectoryError, match="already contains a run"):
         found.fit(*two)
     temporary = classifier().fit(*two)
     path = temporary.run_.path

@@ -26,7 +26,7 @@ def test_a_run_of_arrays_needs_them_again_and_takes_no_others(digits, tmp_path):
     arrays = (digits.train.images, digits.train.labels)
     test = (digits.test.images, digits.test.labels)
     run = da2s.search(arrays, test=test, recipe="digits", out=tmp_path / "run", settings=TINY)
-    with pytest.raises(da2s.ConfigError, match="arrays come from the program that holds them"):
+    with pytest.raises(da2s.ConfigError, match="arrays are passed by a program"):
         da2s.discretize(run)
     other = digits.train.images.copy()
     other[3, 4, 5] ^= 1
@@ -205,7 +205,7 @@ def test_a_forked_process_loads_images_after_its_parent():
 def test_what_is_no_data_set_is_told(tmp_path):
     with pytest.raises(da2s.DataError, match="data = digit: expected one of digits, cifar10"):
         da2s.run("digit")
-    with pytest.raises(da2s.DataError, match="images lie in train/CLASS/"):
+    with pytest.raises(da2s.DataError, match="images belong in train/CLASS/"):
         da2s.run(tmp_path)
     with pytest.raises(da2s.ConfigError, match="found int"):
         da2s.run(3)

@@ -62,9 +62,9 @@ def test_what_has_no_end_is_no_setting():
 
 def test_run_directories(result, tmp_path):
     made, _ = result
-    with pytest.raises(da2s.RunDirectoryError, match="already holds a run; resume with resume=True, or choose another directory with out=$"):
+    with pytest.raises(da2s.RunDirectoryError, match="already contains a run; resume with resume=True, or choose another directory with out=$"):
         da2s.run("digits", out=made.path, settings=TINY)
-    with pytest.raises(da2s.RunDirectoryError, match="it has search.epochs = 2, but 3 was asked for"):
+    with pytest.raises(da2s.RunDirectoryError, match="it has search.epochs = 2, but 3 was requested"):
         da2s.run("digits", out=made.path, resume=True, settings={**TINY, "search.epochs": 3})
     with pytest.raises(da2s.RunDirectoryError, match="is not a run directory"):
         da2s.Run(tmp_path)
@@ -134,7 +134,7 @@ def test_hints_are_arguments_and_functions(tmp_path):
     run = da2s.search("digits", out=tmp_path / "lr--0.1--out/a --seed-2 b", settings=TINY)
     with pytest.raises(da2s.RunDirectoryError) as error:
         da2s.search("digits", out=run.path, settings=TINY)
-    expected = f"{run.path} already holds a run; resume with resume=True, or choose another directory with out="
+    expected = f"{run.path} already contains a run; resume with resume=True, or choose another directory with out="
     assert str(error.value) == expected
     with pytest.raises(da2s.RunDirectoryError, match=r"genotype.json is missing; call da2s.discretize\(\) on this directory first$"):
         da2s.train(run)

@@ -68,7 +68,7 @@ def test_a_run_whose_process_is_killed_is_retried_and_ends_with_the_same_bits(tm
     assert (tmp_path / "sweep/da2s-s1/summary.json").stat().st_mtime_ns == before
     # With other settings they are other runs.
     other = da2s.sweep("digits", out=tmp_path / "sweep", seeds=1, methods=["da2s"], settings={**TINY, "search.epochs": 3})
-    assert "it has search.epochs = 2, but 3 was asked for" in other.failed[0].failure
+    assert "it has search.epochs = 2, but 3 was requested" in other.failed[0].failure
 
 
 def test_a_run_that_cannot_be_is_not_retried_and_the_others_are_made(tmp_path):
@@ -89,7 +89,7 @@ def test_a_run_of_a_setting_that_is_no_longer_said_is_another(tmp_path):
     assert da2s.sweep("digits", settings=TINY, **arguments).failed == []
     fewer = {key: value for key, value in TINY.items() if key != "search.epochs"}
     (run,) = da2s.sweep("digits", settings=fewer, retries=3, **arguments).runs
-    assert run.attempts == 1 and "it has search.epochs = 2, but 30 was asked for" in run.failure
+    assert run.attempts == 1 and "it has search.epochs = 2, but 30 was requested" in run.failure
 
 
 def test_a_run_that_diverges_is_not_retried(tmp_path):

@@ -107,7 +107,7 @@ pub fn survive_file_limits() {
     let came = Arc::new(AtomicBool::new(false));
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, came) {
         tell(&format!(
-            "da2s: a limit on the size of files will end the program without a word: {error}"
+            "da2s: a limit on the size of files will end the program without a message: {error}"
         ));
     }
 }

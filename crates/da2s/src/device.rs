@@ -31,7 +31,7 @@ words! {
     /// Implementation of the cells.
     #[strum(serialize_all = "lowercase")]
     pub enum EngineName {
-        /// The fused kernels on the CPU and on GPUs, the plain path where there are none.
+        /// The fused kernels on the CPU and on GPUs, the plain path if there are none.
         Auto,
         /// Burn's own operations: the reference path.
         Plain,

@@ -68,14 +68,14 @@ fn problems(floors: &[Vec<String>], imports: &Imports, existing: &BTreeSet<Strin
             problems.push(format!("{from} imports {to}, which is above it: {}", places.join(", ")));
         }
     }
-    if let Some(circle) = circle(imports) {
-        problems.push(format!("a circle: {}", circle.join(" → ")));
+    if let Some(cycle) = cycle(imports) {
+        problems.push(format!("a cycle: {}", cycle.join(" → ")));
     }
     problems
 }
 
 /// A cycle of imports, with its first name repeated at the end.
-fn circle(imports: &Imports) -> Option<Vec<String>> {
+fn cycle(imports: &Imports) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     imports.keys().find_map(|(from, _)| {
         let mut path = vec![from.clone()];
@@ -283,7 +283,7 @@ fn what_is_wrong_is_named() {
             "new is missing in the picture",
             "ghost is in the picture, but does not exist",
             "bottom imports middle, which is above it: bottom/inner.rs:1",
-            "a circle: bottom → middle → bottom",
+            "a cycle: bottom → middle → bottom",
         ]
     );
     let from_top: Vec<_> = imports.iter().filter(|((from, _), _)| from == "top").collect();

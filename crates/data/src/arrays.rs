@@ -158,7 +158,7 @@ impl LabelledImages {
             return wrong(format!("one image for each of {} labels", self.labels.len()), found);
         }
         match self.labels.iter().find(|&&label| label as usize >= classes) {
-            Some(label) => wrong(format!("labels below {classes}, one a class"), label.to_string()),
+            Some(label) => wrong(format!("labels below {classes}, one per class"), label.to_string()),
             None => Ok(()),
         }
     }
@@ -276,7 +276,7 @@ mod tests {
             (
                 changed(|images| images.labels[3] = 2),
                 None,
-                "training images: expected labels below 2, one a class, found 2",
+                "training images: expected labels below 2, one per class, found 2",
             ),
             (
                 changed(|images| images.labels.fill(1)),

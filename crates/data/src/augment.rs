@@ -84,17 +84,17 @@ impl Augmentation {
     pub fn validate(&self, shape: ImageShape) -> Result<(), DataError> {
         let side = shape.height.min(shape.width);
         for (option, value) in [("crop_padding", self.crop_padding), ("cutout", self.cutout)] {
-            let expected = format!("0 to {side}, the size of the pictures");
+            let expected = format!("0 to {side}, the size of the images");
             DataError::require(option, value, value <= side, expected)?;
         }
         if let Some(RandomResizedCrop { scale, ratio }) = self.random_resized_crop {
             let (padding, expected) = (self.crop_padding, "0 beside random_resized_crop");
             DataError::require("crop_padding", padding, padding == 0, expected)?;
             let allowed = scale[0] > 0.0 && scale[0] <= scale[1] && scale[1] <= 1.0;
-            let expected = "least and greatest, more than 0 and at most 1";
+            let expected = "minimum and maximum, more than 0 and at most 1";
             DataError::require("random_resized_crop.scale", format!("{scale:?}"), allowed, expected)?;
             let allowed = ratio[0] > 0.0 && ratio[0] <= ratio[1] && ratio[1].is_finite();
-            let expected = "least and greatest, more than 0";
+            let expected = "minimum and maximum, more than 0";
             DataError::require("random_resized_crop.ratio", format!("{ratio:?}"), allowed, expected)?;
         }
         if let Some(jitter) = self.color_jitter {

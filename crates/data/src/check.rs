@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_damaged_picture_is_named_and_sizes_are_the_files_own() {
+    fn every_damaged_image_is_named_and_sizes_are_those_of_the_files() {
         let dir = tempfile::TempDir::new().unwrap();
         for part in ["train", "val", "test"] {
             for (class, width) in [("ape", 4), ("bee", 7)] {

@@ -281,7 +281,7 @@ words! {
     pub enum Part {
         /// Those that weights and architecture learn from.
         Train,
-        /// Those that only choose the epoch of the final network, where the data set has some of
+        /// Those that only choose the epoch of the final network, if the data set has images of
         /// its own.
         Validation,
         /// Those that only the final accuracy is measured on.

@@ -221,7 +221,7 @@ fn read_part(folder: &Path, images: IdxFile, labels: IdxFile, hasher: &mut Sha25
     }
     let count = pixels.len() / SHAPE.values();
     if labels.len() != count {
-        let expected = format!("{count} labels, one an image");
+        let expected = format!("{count} labels, one per image");
         let found = labels.len().to_string();
         return Err(malformed(&labels_path, Place::Byte(4), expected, found));
     }

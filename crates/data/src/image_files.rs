@@ -1,7 +1,7 @@
 //! Image files in the folders of their classes, read when requested: compact storage of their
 //! names, and handling of damaged files.
 //!
-//! Contract: the result of [`ImageFiles::picture`] for an index only depends on the files, not on
+//! Contract: the result of [`ImageFiles::picture`] for an index depends only on the files, not on
 //! earlier requests. With [`BadImages::Skip`] the next decodable image of the same class replaces a
 //! damaged one, so that numbers, labels and batches stay the same; the names of damaged files are
 //! recorded.
@@ -37,7 +37,7 @@ impl FileList {
     }
 
     /// Adds the file `name`, a path within the folder of the class `label`, which must not be less
-    /// than the last one's.
+    /// than that of the file before.
     pub fn push(&mut self, label: u32, name: &str) {
         self.labels.push(label);
         self.names.push_str(name);

@@ -73,7 +73,7 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
     };
     let test = load(Part::Test, parts.test)?;
     if !parts.passed_over.is_empty() {
-        parts.notes.push(format!("passed over: {}", parts.passed_over));
+        parts.notes.push(format!("skipped: {}", parts.passed_over));
     }
     Ok(Dataset {
         name: Format::Images.name().into(),

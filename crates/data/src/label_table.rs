@@ -258,7 +258,7 @@ impl Columns {
 fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         let found = "UTF-16; save the table as \"CSV UTF-8\"".to_owned();
-        return Err(malformed(file, 1, "a text in UTF-8", found));
+        return Err(malformed(file, 1, "UTF-8 text", found));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
@@ -266,7 +266,7 @@ fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
             .iter()
             .filter(|&&byte| byte == b'\n')
             .count();
-        malformed(file, line, "a text in UTF-8", "other bytes".into())
+        malformed(file, line, "UTF-8 text", "other bytes".into())
     })
 }
 

@@ -169,7 +169,7 @@ impl Format {
                 images: "any",
                 classes: "2 or more",
                 shape: None,
-                folder: "none: a program hands them over",
+                folder: "none: a program passes them",
                 source: "yours",
             },
         }
@@ -214,7 +214,8 @@ pub fn open(format: Format, data_dir: Option<&Path>, options: &DataOptions) -> R
         Format::Fashion => idx::open(idx::Variant::Fashion, folder()?, options),
         Format::Images => images::open(folder()?, options),
         Format::Arrays => {
-            let expected = "a data set in files: arrays come from the program that holds them, as da2s.run((images, labels)) in Python";
+            let expected =
+                "a data set in files: arrays are passed by a program, as da2s.run((images, labels)) in Python";
             Err(DataError::setting("dataset", format, expected))
         }
     }

@@ -102,7 +102,7 @@ impl OwnParts {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            notes.push(format!("passed over, since no part is called so: {named}{more}"));
+            notes.push(format!("skipped, because no part has such a name: {named}{more}"));
         }
         Ok(Self {
             train,
@@ -295,8 +295,8 @@ fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Res
         let found = images_below(folder)?;
         if found.names.is_empty() {
             let there = match found.passed_over.is_empty() {
-                true => "and it is empty".to_owned(),
-                false => format!("and there is nothing but {}", found.passed_over),
+                true => "but it is empty".to_owned(),
+                false => format!("but it contains only {}", found.passed_over),
             };
             return Err(DataError::Layout {
                 path: folder.clone(),

@@ -125,7 +125,7 @@ const IDENTITY: [u8; 256] = {
     table
 };
 
-/// Replaces the values of each channel by a table that is made of their histogram.
+/// Replaces the values of each channel by a table, which `table` computes from their histogram.
 fn looked_up(mut image: Image, table: impl Fn(&[usize; 256]) -> [u8; 256]) -> Image {
     let plane = image.shape().height * image.shape().width;
     for plane in image.pixels_mut().chunks_exact_mut(plane) {

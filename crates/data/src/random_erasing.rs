@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_alone() {
+    fn an_image_that_no_rectangle_fits_stays_unchanged() {
         let shape = ImageShape {
             channels: 1,
             height: 2,

@@ -3,7 +3,7 @@
 //! Reference: Müller, Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation",
 //! ICCV 2021, algorithm 1, with the operations and ranges of its table "wide" as torchvision's
 //! `TrivialAugmentWide` has them. Contract: every image gets one of the fourteen operations with
-//! one of 31 strengths, each equally likely; where an operation has two directions, so are they.
+//! one of 31 strengths, each equally likely, as are the two directions of operations that have two.
 //! Colour is the identity on grey images.
 
 use da2s_images::Image;

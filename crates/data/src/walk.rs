@@ -28,7 +28,7 @@ const NAMED_ENDINGS: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
     /// Number of files whose names do not end like those of images, by their ending in lower case;
-    /// files without an ending have the key "".
+    /// files without an extension have the key "".
     pub endings: BTreeMap<String, usize>,
     /// Images outside of class folders.
     pub outside: usize,
@@ -68,7 +68,7 @@ impl PassedOver {
 }
 
 impl fmt::Display for PassedOver {
-    /// "3 .txt files, 1 file without an ending, 2 links to folders"; the most frequent first.
+    /// "3 .txt files, 1 file without an extension, 2 links to folders"; the most frequent first.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut endings: Vec<(&String, usize)> = self.endings.iter().map(|(ending, &count)| (ending, count)).collect();
         endings.sort_by_key(|&(ending, count)| (std::cmp::Reverse(count), ending));
@@ -76,7 +76,7 @@ impl fmt::Display for PassedOver {
         let mut parts: Vec<String> = named
             .iter()
             .map(|&(ending, count)| match ending.as_str() {
-                "" => format!("{} without an ending", counted(count, "file")),
+                "" => format!("{} without an extension", counted(count, "file")),
                 ending => counted(count, &format!(".{ending} file")),
             })
             .collect();
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(paths, expected);
         assert_eq!(
             passed_over.to_string(),
-            "2 files without an ending, 2 .txt files, 1 .heic file"
+            "2 files without an extension, 2 .txt files, 1 .heic file"
         );
         let level = level(dir.path()).unwrap();
         assert_eq!(
@@ -259,7 +259,7 @@ mod tests {
         });
         assert_eq!(
             sum.to_string(),
-            "4 files without an ending, 4 .txt files, 2 .heic files, 2 images outside the folders of the classes, 1 link to a folder"
+            "4 files without an extension, 4 .txt files, 2 .heic files, 2 images outside the folders of the classes, 1 link to a folder"
         );
     }
 

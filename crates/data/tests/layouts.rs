@@ -193,7 +193,7 @@ fn links_to_files_and_to_classes_are_followed_and_others_counted() {
     symlink(elsewhere.path().join("c"), dir.path().join("test/c")).unwrap();
     let dataset = opened(dir.path());
     assert_eq!(counts(&dataset), [7, 0, 6]);
-    assert_eq!(dataset.notes, ["passed over: 1 link to a folder"]);
+    assert_eq!(dataset.notes, ["skipped: 1 link to a folder"]);
 }
 
 #[test]
@@ -211,8 +211,8 @@ fn what_is_not_read_is_counted_and_said() {
     assert_eq!(
         dataset.notes,
         [
-            "passed over, since no part is called so: masks/",
-            "passed over: 2 .heic files, 1 file without an ending, 1 .db file, 1 .txt file, 2 images outside the folders of the classes",
+            "skipped, because no part has such a name: masks/",
+            "skipped: 2 .heic files, 1 file without an extension, 1 .db file, 1 .txt file, 2 images outside the folders of the classes",
         ]
     );
     let checked = check(Format::Images, Some(dir.path())).unwrap();
@@ -220,7 +220,7 @@ fn what_is_not_read_is_counted_and_said() {
         (checked.passed_over.outside, checked.passed_over.endings["heic"]),
         (2, 2)
     );
-    assert_eq!(checked.notes, ["passed over, since no part is called so: masks/"]);
+    assert_eq!(checked.notes, ["skipped, because no part has such a name: masks/"]);
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_table_beside_a_folder_of_unsorted_images_is_read_and_one_beside_classes_is_
     fs::write(dir.path().join("labels.csv"), "nothing").unwrap();
     let dataset = opened(dir.path());
     assert_eq!(counts(&dataset), [4, 0, 4]);
-    assert_eq!(dataset.notes, ["passed over: 1 .csv file"]);
+    assert_eq!(dataset.notes, ["skipped: 1 .csv file"]);
 }
 
 #[test]

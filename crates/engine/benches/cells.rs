@@ -203,7 +203,7 @@ impl Network {
             let inputs: [&[f32]; 2] = [&self.images[first], &self.images[cell]];
             let mut d_mixture = vec![0.0; self.mixtures[cell].len()];
             let spare = &mut self.spare[..before[first].len()];
-            // The stem is not a cell: its gradient is needed if its weights' gradients are.
+            // The stem is not a cell: the gradient of its output is needed if weights are trained.
             let needed = cell > 0 || weights;
             let needed_first = first > 0 || weights;
             // For an image that is read twice, the second gradient is written first; then the

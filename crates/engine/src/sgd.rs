@@ -18,8 +18,8 @@ use crate::fused::{primitive, slice};
 /// Floats that a thread updates at a time: enough to outweigh the cost of a task.
 const CHUNK: usize = 1 << 14;
 
-/// The updated `weights` and velocity. Without a velocity it starts at zero. Where there is a
-/// `mask`, it multiplies the decay of each weight.
+/// The updated `weights` and velocity. Without a velocity it starts at zero. A `mask` multiplies
+/// the decay of each weight.
 pub fn sgd_step(
     step: SgdStep,
     weights: Tensor<1>,

@@ -211,7 +211,7 @@ pub(crate) fn gif(bytes: &[u8]) -> Result<FirstFrame<'_>, ImageProblem> {
             _ => {
                 return Err(ImageProblem::damaged(
                     ImageFormat::Gif,
-                    "it holds a block of no known kind",
+                    "it contains a block of unknown type",
                 ));
             }
         }

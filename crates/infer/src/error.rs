@@ -59,7 +59,7 @@ pub enum NetworkError {
         expected: Vec<usize>,
     },
     /// A tensor that contains NaN or infinity.
-    #[error("the tensor {name} holds NaN or infinity: the file is damaged, or the training diverged")]
+    #[error("the tensor {name} contains NaN or infinity: the file is damaged, or the training diverged")]
     NotFinite {
         /// Its name.
         name: String,
@@ -71,13 +71,13 @@ pub enum NetworkError {
         name: String,
     },
     /// Scales that are zero or negative, or that combine to infinity.
-    #[error("the tensor {name} holds a scale out of range: the file is damaged")]
+    #[error("the tensor {name} contains a scale out of range: the file is damaged")]
     Scale {
         /// Its name.
         name: String,
     },
     /// A convolution whose sums may exceed 32 bits.
-    #[error("the convolution {name} sums more products than 32 bits hold")]
+    #[error("the convolution {name} sums more products than fit 32 bits")]
     Overflow {
         /// Its name.
         name: String,

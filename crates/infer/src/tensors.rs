@@ -1,5 +1,5 @@
-//! The tensors of a file, each of which can be taken once: a tensor copied for every block that
-//! names it could fill any memory.
+//! The tensors of a file. Each can be taken once: otherwise a small file could fill the memory, if
+//! many of its blocks name the same tensor and each gets a copy.
 
 use std::collections::HashSet;
 

@@ -82,7 +82,7 @@ fn infer<T: AsRef<OsStr>>(arguments: &[T]) -> (Option<i32>, String, String) {
 
 #[test]
 fn non_finite_outputs_are_rejected() {
-    const WEIGHTS: &str = "classifier.bias holds NaN or infinity";
+    const WEIGHTS: &str = "classifier.bias contains NaN or infinity";
     let folder = tempfile::tempdir().unwrap();
     let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
     for (weight, bias, code, says) in [

@@ -1,8 +1,8 @@
 //! Loading memory into the cache before it is used.
 
-/// Asks the CPU to load `count` floats from `data` on into the second-level cache, and returns at
-/// once. This is only a hint: the memory need not be valid, and without such an instruction nothing
-/// happens.
+/// Asks the CPU to load `count` floats, starting at `data`, into the second-level cache, and
+/// returns at once. This is only a hint: the memory need not be valid, and on a CPU without such an
+/// instruction nothing happens.
 #[inline]
 pub fn prefetch(data: *const f32, count: usize) {
     #[cfg(target_arch = "x86_64")]

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-/// Accumulators of a sum of products, which vectors hold.
+/// Accumulators of a sum of products, kept in vectors.
 const LANES: usize = 16;
 
 /// The sizes of a squeeze-and-excitation.

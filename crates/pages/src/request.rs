@@ -156,7 +156,7 @@ fn path(request: &httparse::Request<'_, '_>, bound: SocketAddr, uploads: Option<
 
 /// The body of a POST that may be read.
 fn body(request: &httparse::Request<'_, '_>, start: usize, uploads: Uploads) -> Result<Body, Refusal> {
-    // Browsers say so even where they send no Origin.
+    // Browsers send this header even with requests that have no Origin.
     let site = header(request, "Sec-Fetch-Site");
     if site.is_some_and(|site| !["same-origin", "none"].contains(&site)) {
         return Err(Refusal::Origin);

@@ -247,7 +247,7 @@ impl NetworkPlan {
                     Some((channels, size)) if channels == input.channels => sizes.push(size),
                     _ => {
                         return Err(fail(format!(
-                            "its source {source:?} has not {} channels",
+                            "its source {source:?} does not have {} channels",
                             input.channels
                         )));
                     }
@@ -290,7 +290,7 @@ impl NetworkPlan {
     }
 }
 
-/// Refuses a text that would take much memory, since names of tensors are made of it.
+/// Refuses a text that would take much memory: the names of tensors contain it.
 fn short(what: &str, text: &str) -> Result<(), String> {
     match text.len() {
         0..=LONGEST_NAME => Ok(()),

@@ -1,7 +1,7 @@
 //! A block with its sizes: what a table of latencies has a line for.
 //!
-//! Contract: two blocks with the same shape compute the same thing on other weights, so one time
-//! stands for both. The names are those of the candidate operations where there is one.
+//! Contract: two blocks with the same shape compute the same function of different weights, so one
+//! time stands for both. A block that is a candidate operation has the name of that operation.
 
 use std::fmt;
 
@@ -76,7 +76,7 @@ impl Block {
         }
     }
 
-    /// The shortcut that belongs to the block where it keeps size and channels: a time of such a
+    /// The shortcut that belongs to the block if it keeps size and channels: the time of such a
     /// block includes it.
     pub fn shortcut(self, inputs: usize, outputs: usize) -> Option<Self> {
         let keeps_shape = self.stride() == 1 && inputs == outputs;

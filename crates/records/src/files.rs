@@ -83,7 +83,7 @@ pub const EXPORT: &str = "export";
 /// Folder of the report's pictures as files.
 pub const DRAWINGS: &str = "drawings";
 
-/// What a run's directory holds that nothing else may replace.
+/// The files and folders of a run's directory that no output of a command may replace.
 pub const OWN: [&str; 17] = [
     CONFIG,
     ENVIRONMENT,

@@ -9,7 +9,7 @@ use da2s_records::{FileError, Kind};
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The directory is absent or holds none of the files that a run writes.
-    #[error("{} is not a run directory: it holds none of the files that a run writes", path.display())]
+    #[error("{} is not a run directory: it contains none of the files that a run writes", path.display())]
     NotARun {
         /// The directory that was asked for.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum ReportError {
         reason: String,
     },
     /// A run for which there is nothing to draw yet.
-    #[error("{} holds nothing to draw in this format yet: no finished epoch, no mixture, no genotype", path.display())]
+    #[error("{} contains nothing to draw in this format yet: no finished epoch, no mixture, no genotype", path.display())]
     NothingToDraw {
         /// Its directory.
         path: PathBuf,

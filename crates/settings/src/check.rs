@@ -32,7 +32,7 @@ pub enum Problem {
     Useless {
         /// The key, including its tables.
         key: String,
-        /// Where it has none, as `in the space darts`.
+        /// Where it has no use, such as `in the space darts`.
         place: String,
     },
 }

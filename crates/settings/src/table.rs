@@ -94,7 +94,7 @@ impl FieldKind {
 }
 
 impl Table {
-    /// All settings with a value, in order; those of nested tables come in place.
+    /// All settings with a value, in order; those of a nested table are at its position.
     pub fn entries(&self) -> Vec<Entry> {
         let mut found = Vec::new();
         self.collect("", &mut found);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layers_of_a_stage_compete_but_for_its_first() {
+    fn the_layers_of_a_stage_compete_except_the_first() {
         let graph = CellGraph::chain([3, 1, 2]);
         assert_eq!((graph.edge_count(), graph.groups().len()), (6, 5));
         assert_eq!(graph.stages().collect::<Vec<_>>(), [3, 1, 2]);

@@ -115,7 +115,7 @@ fn no_index(index: usize, of: Option<usize>) -> String {
     match of {
         Some(of) => format!("none of the {of} architectures of the table has the index {index}"),
         None => format!(
-            "the index {index} says nothing here: the table has no column called `index`, and not all {} architectures",
+            "the index {index} has no meaning here: the table has no column called `index`, and not all {} architectures",
             Arch201::COUNT
         ),
     }
@@ -242,7 +242,7 @@ impl Benchmark {
                     let arch =
                         architecture(cell()?).map_err(|error: Arch201Error| Reason::Content(error.to_string()))?;
                     if self.lines[arch.index()].replace(row).is_some() {
-                        return Err(Reason::content("this architecture is there twice"));
+                        return Err(Reason::content("this architecture occurs twice"));
                     }
                     self.archs.push(arch);
                 }
@@ -252,14 +252,14 @@ impl Benchmark {
                         Reason::Content(format!("the index is `{cell}`: expected a whole number from 0"))
                     })?;
                     if self.indices.get_or_insert_default().insert(index, row).is_some() {
-                        return Err(Reason::Content(format!("the index {index} is there twice")));
+                        return Err(Reason::Content(format!("the index {index} occurs twice")));
                     }
                 }
                 Column::Accuracy(name) => {
                     let cell = cell()?;
                     let value = accuracy(cell, heading.delimiter).ok_or_else(|| {
                         Reason::Content(format!(
-                            "{name} is `{cell}`: expected an accuracy from 0 to 100; remove the column if it holds something else"
+                            "{name} is `{cell}`: expected an accuracy from 0 to 100; remove the column if it contains something else"
                         ))
                     })?;
                     if let Some(accuracies) = accuracies.next() {

@@ -43,7 +43,7 @@ impl Reductions {
     pub fn check(&self, table: &str, cells: usize) -> Result<(), Problem> {
         match self {
             Self::Thirds(_) if cells < 3 => {
-                let expected = "at least 3, where reduction cells stand at 1/3 and 2/3 of the depth";
+                let expected = "at least 3, since reduction cells are at 1/3 and 2/3 of the depth";
                 Err(Problem::refused("cells", cells, expected).within(table))
             }
             Self::At(places) if places.iter().any(|&place| place >= cells) => {

@@ -33,7 +33,7 @@ settings! {
         /// Whether `none` is a candidate of the DARTS space.
         none: bool = false;
         /// Whether each inverted bottleneck of the space `mobile` is a candidate with
-        /// squeeze-and-excitation, too: `mbconv_k3_e1_se` and its like.
+        /// squeeze-and-excitation, too: `mbconv_k3_e1_se` and similar ones.
         squeeze_excitation: bool = false;
         /// Whether `skip` is a candidate of the space `mobile`: a layer that keeps it vanishes.
         ///
@@ -145,7 +145,7 @@ impl SpaceSettings {
         ];
         if let Some((key, _, name)) = more.into_iter().find(|(_, set, _)| *set) {
             let expected =
-                format!("absent beside space.operations, which names all candidates: put \"{name}\" in the list");
+                format!("no value beside space.operations, which names all candidates: put \"{name}\" in the list");
             return Err(Problem::refused(key, true, expected));
         }
         if operations.as_slice() == [Operation::None] {
@@ -157,7 +157,7 @@ impl SpaceSettings {
         match operations.iter().find(|operation| !self.name.has(**operation)) {
             Some(operation) if self.name == SpaceName::Mobile => refused(
                 operation.name(),
-                "operations of the space mobile: mbconv_k3_e1 and its like, also with _se, and skip",
+                "operations of the space mobile: mbconv_k3_e1 and similar ones, also with _se, and skip",
             ),
             Some(operation) => refused(
                 operation.name(),
@@ -206,7 +206,7 @@ impl SpaceSettings {
                 return Err(Problem::useless(key, "in the space plain"));
             }
             if self.stages.is_none() {
-                let expected = "set in the space plain, as [[16, 1, 1], [32, 1, 2]]";
+                let expected = "a value in the space plain, such as [[16, 1, 1], [32, 1, 2]]";
                 return Err(Problem::refused("space.stages", "unset", expected));
             }
         }

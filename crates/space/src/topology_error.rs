@@ -5,7 +5,7 @@
 pub enum TopologyError {
     /// A list of edges that does not name every node.
     #[error(
-        "target.{kind}.edges has {given} numbers, but a cell of this space has {nodes} nodes: give one number a node, or one for all"
+        "target.{kind}.edges has {given} numbers, but a cell of this space has {nodes} nodes: give one number per node, or one for all"
     )]
     NodeCount {
         /// Kind of cell.
@@ -36,7 +36,9 @@ pub enum TopologyError {
     )]
     Fixed,
     /// A list of depths that does not name every stage.
-    #[error("target.depth has {given} numbers, but there are {stages} stages: give one number a stage, or one for all")]
+    #[error(
+        "target.depth has {given} numbers, but there are {stages} stages: give one number per stage, or one for all"
+    )]
     StageCount {
         /// Length of the list.
         given: usize,
@@ -93,7 +95,7 @@ pub enum TopologyError {
     },
     /// An edge that cannot keep this many operations.
     #[error(
-        "target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space"
+        "target.{kind}.operations keeps {given} operations per edge: allowed are 1 to {candidates}, the candidates of this space"
     )]
     Operations {
         /// Kind of cell.

@@ -167,7 +167,7 @@ pub struct BenchArguments {
     /// given instructions
     #[arg(long, default_value = "auto", value_parser = one_of(EngineName::ALL))]
     pub engine: EngineName,
-    /// Threads of the CPU, 0 for one a core
+    /// Threads of the CPU, 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=4096))]
     pub threads: u16,
     /// Repetitions of each; the median counts

@@ -69,7 +69,7 @@ pub(super) fn count(text: &str) -> Result<f64, String> {
     let number = whole(text)?;
     match number {
         1.. => Ok(number as f64),
-        _ => Err("expected a whole number from 1, as 1200, 20k, 3.5M or 1G".to_owned()),
+        _ => Err("expected a whole number from 1, such as 1200, 20k, 3.5M or 1G".to_owned()),
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn depth(text: &str) -> Result<EdgeCount, String> {
     match layers.as_deref() {
         Ok(&[layers]) if layers > 0 => Ok(EdgeCount::Uniform(layers)),
         Ok(layers) if layers.iter().all(|&layers| layers > 0) => Ok(EdgeCount::PerNode(layers.to_vec())),
-        _ => Err("expected a number of layers from 1, or one for each stage, as 2/3/3/2".to_owned()),
+        _ => Err("expected a number of layers from 1, or one for each stage, such as 2/3/3/2".to_owned()),
     }
 }
 
@@ -115,12 +115,12 @@ fn whole(text: &str) -> Result<i64, String> {
         Some((at, 'G')) => (&text[..at], 1e9),
         Some(_) | None => {
             let number = text.parse();
-            return number.map_err(|_| "expected a whole number, as 1200, 20k, 3.5M or 1G".to_owned());
+            return number.map_err(|_| "expected a whole number, such as 1200, 20k, 3.5M or 1G".to_owned());
         }
     };
     match digits.parse::<f64>().map(|number| number * unit) {
         Ok(number) if number.abs() <= 1e15 => Ok(number.round() as i64),
-        Ok(_) | Err(_) => Err("expected a whole number, as 1200, 20k, 3.5M or 1G".to_owned()),
+        Ok(_) | Err(_) => Err("expected a whole number, such as 1200, 20k, 3.5M or 1G".to_owned()),
     }
 }
 

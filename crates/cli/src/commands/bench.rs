@@ -119,7 +119,7 @@ fn table(results: &Results) -> String {
             let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, peak", bytes as f64 / 1e6);
         }
         if let Some(bytes) = case.foretold_bytes {
-            let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, foretold", bytes as f64 / 1e6);
+            let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, estimated", bytes as f64 / 1e6);
         }
     }
     text
@@ -177,7 +177,7 @@ mod tests {
             forward               312.2 ms
           arithmetic             96.0 GFLOP/s, 50 % of the 192.0 that these threads reach
           memory, peak             1234 MB
-          memory, foretold         1200 MB
+          memory, estimated        1200 MB
         ");
     }
 }

@@ -11,16 +11,16 @@ use crate::terminal;
 const HEAD: &str = "\
 # Settings
 
-*For users: every setting, its default and what it allows. `da2s config --reference` writes this page.*
+*Every setting, its default and its allowed values. `da2s config --reference` writes this page.*
 
-`da2s config` prints the settings that a command comes to; `--config FILE` and `--set KEY=VALUE` change them, in the order defaults < recipe < file < flags. In a
-file the part before the last dot is the table: `[search.regulariser]`, below it `lambda = 0.5`. A setting with a short name has a flag of its own and is a keyword
-argument in Python: with the short name `search_epochs`, `--search-epochs 10` and `search_epochs=10`. The defaults here are those of the embedded digits;
-the folder `crates/da2s/recipes/` has what the other recipes change. A setting that is unset is absent. Settings must also fit each other; where they do not, the error says
+`da2s config`, with the arguments of a run, prints the settings of that run. `--config FILE` and `--set KEY=VALUE` change them, in the order defaults < recipe < file < flags. In a
+file the part before the last dot is the table: `[search.regulariser]`, below it `lambda = 0.5`. A setting with a short name also has a flag and a keyword argument in
+Python: `search_epochs` is `--search-epochs 10` and `search_epochs=10`. The defaults here are those of the embedded digits;
+the folder `crates/da2s/recipes/` has what the other recipes change. *Unset* means that the setting has no value. Settings must also fit each other; if they do not, the error says
 what is allowed.
 
 An editor with a language server for TOML completes and checks a file whose first line is `#:schema settings.schema.json`, with
-`crates/da2s/recipes/settings.schema.json` beside it; `da2s config --schema` writes that.
+`crates/da2s/recipes/settings.schema.json` beside it; `da2s config --schema` writes that file.
 
 ";
 

@@ -119,7 +119,7 @@ fn of_run(path: &Path) -> Result<Genotype, Failure> {
     let folder = Folder::open(path)?;
     let file = folder.file(GENOTYPE);
     let missing = || {
-        let reason = "there is no such file: the folder is no run, or its search is not discretized yet";
+        let reason = "there is no such file: the folder is not a run, or its search is not discretized yet";
         Error::io("read", &file, io::Error::new(io::ErrorKind::NotFound, reason))
     };
     let bytes = folder.read(GENOTYPE, MOST_WHOLE_BYTES)?.ok_or_else(missing)?;
@@ -127,7 +127,7 @@ fn of_run(path: &Path) -> Result<Genotype, Failure> {
         Error::io(
             "read",
             &file,
-            io::Error::new(io::ErrorKind::InvalidData, "it is not a text in UTF-8"),
+            io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
         )
     };
     let text = String::from_utf8(bytes).map_err(no_text)?;

@@ -53,7 +53,7 @@ fn architecture(what: &str) -> Result<Arch201, Failure> {
         return of_run(path);
     }
     if !path.exists() && file_and_name(path).is_none() && !what.contains(['|', '(', '[', '{']) {
-        let problem = "it is no run directory, no file and no architecture";
+        let problem = "it is neither a run directory nor a file nor an architecture";
         return Err(refused(path, Code::RunDirectory, problem));
     }
     let genotype = genotype::given(what)?;
@@ -61,7 +61,7 @@ fn architecture(what: &str) -> Result<Arch201, Failure> {
         refused(
             path,
             Code::Genotype,
-            "it is a genotype of DARTS, and only NAS-Bench-201 has such tables",
+            "it is a genotype of DARTS, but only NAS-Bench-201 has such tables",
         )
     };
     Arch201::of(&genotype).ok_or_else(other)
@@ -79,15 +79,15 @@ fn of_run(path: &Path) -> Result<Arch201, Failure> {
     let problem = |problem: String| refused(path, Code::RunDirectory, problem);
     let bytes = Folder::open(path).and_then(|folder| folder.read(files::GENOTYPE, files::MOST_WHOLE_BYTES));
     let bytes = bytes.map_err(|error| problem(format!("genotype.json cannot be read: {}", error.source)))?;
-    let bytes = bytes.ok_or_else(|| problem("it is no run directory: genotype.json is missing".to_owned()))?;
+    let bytes = bytes.ok_or_else(|| problem("it is not a run directory: genotype.json is missing".to_owned()))?;
     let genotype: Value =
         serde_json::from_slice(&bytes).map_err(|error| problem(format!("genotype.json is damaged: {error}")))?;
     match (genotype["space"].as_str(), genotype["genotype"].as_str()) {
         (Some(SPACE), Some(text)) => Ok(text.parse()?),
         (Some(SPACE), None) => Err(problem("genotype.json is damaged: it has no genotype".to_owned())),
         (space, _) => Err(problem(format!(
-            "its space is {}, and only {SPACE} has such tables",
-            space.unwrap_or("not known")
+            "its space is {}, but only {SPACE} has such tables",
+            space.unwrap_or("unknown")
         ))),
     }
 }

@@ -30,7 +30,7 @@ fn folder(arguments: &MetricsArguments, inside: &str) -> Result<PathBuf, Failure
         (Some(out), _) => Ok(out.clone()),
         (None, [run]) => Ok(run.join(inside)),
         (None, _) => Err(Failure::usage(
-            "several runs have no folder in common: say with --out DIR where their numbers go",
+            "the runs have no common folder: say with --out DIR where their numbers go",
         )),
     }
 }

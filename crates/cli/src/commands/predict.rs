@@ -103,11 +103,11 @@ fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             let (found, passed_over) = pictures_below(path).map_err(da2s::Error::from)?;
             if found.is_empty() {
                 let endings = da2s::data::IMAGE_ENDINGS.join(", .");
-                let reason = format!("{} holds no files ending in .{endings}", path.display());
+                let reason = format!("{} contains no files ending in .{endings}", path.display());
                 return Err(Failure::new(Code::Data, reason));
             }
             if !passed_over.is_empty() {
-                terminal::tell(&format!("da2s: passed over in {}: {passed_over}", path.display()));
+                terminal::tell(&format!("da2s: skipped in {}: {passed_over}", path.display()));
             }
             images.extend(found);
         } else {

@@ -118,7 +118,7 @@ fn filter(text: &str) -> Result<(&str, &str), Failure> {
     match text.split_once('=') {
         Some((key, value)) if known(key) => Ok((key, value)),
         _ => Err(Failure::usage(format!(
-            "--filter {text}: expected KEY=VALUE with name, dataset, method, seed, state, or a setting as search.epochs"
+            "--filter {text}: expected KEY=VALUE with name, dataset, method, seed, state, or a setting such as search.epochs"
         ))),
     }
 }

@@ -400,7 +400,7 @@ pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
         .use_current_thread();
     let started = pool.build_global();
     started.map_err(|error| {
-        let reason = format!("cannot start the threads: {error}; ask for fewer with --threads");
+        let reason = format!("cannot start the threads: {error}; use fewer with --threads");
         Failure::new(Code::Files, reason)
     })
 }

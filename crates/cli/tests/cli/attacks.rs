@@ -436,7 +436,7 @@ fn an_export_that_was_changed_is_refused() {
     description.as_object_mut().unwrap().remove("sha256");
     let unsigned = WeightsFile::to_bytes(&read.tensors, "da2s", description.to_string()).unwrap();
     fs::write(&file, unsigned).unwrap();
-    let told = predicate::str::contains("classifier.weight holds 3e38, whose square is infinite in 32 bits");
+    let told = predicate::str::contains("classifier.weight contains 3e38, whose square is infinite in 32 bits");
     import().code(5).stderr(told);
     assert!(!folder.path().join("taken").exists());
 }

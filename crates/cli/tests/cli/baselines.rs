@@ -100,7 +100,7 @@ fn baselines_are_trained_compared_and_resumed() {
     resumed(&["--quiet"]);
     assert_eq!(timeless(&run)[0]["channels"], 32);
 
-    // Those of another network are of another width.
+    // The baselines of another network have other widths.
     da2s()
         .args(["discretize", "--rule", "sequential"])
         .arg(&run)

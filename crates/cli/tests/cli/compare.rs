@@ -94,7 +94,7 @@ fn a_comparison_goes_on_and_grows() {
     for (arguments, said) in [
         (
             &["--search-epochs", "3"][..],
-            "it has search.epochs = 2, but 3 was asked for",
+            "it has search.epochs = 2, but 3 was requested",
         ),
         (&["--seeds", "1"], "it has 2 seeds, but 1"),
         (&["--methods", "da2s"], "it compares darts"),

@@ -132,7 +132,7 @@ fn what_is_in_a_folder_is_found_or_asked_for() {
     ));
     mnist(dir);
     check(&[]).code(2).stderr(predicate::str::contains(
-        "may hold any of mnist, fashion: say which with --dataset",
+        "may contain any of mnist, fashion: say which with --dataset",
     ));
     check(&["--dataset", "fashion"])
         .success()
@@ -175,7 +175,7 @@ fn what_cannot_be_fetched_says_why() {
     fetch(&["mnist", "--from", &server])
         .code(10)
         .stderr(predicate::str::contains(
-            "28881 of 9912422 bytes are there, and the same command continues",
+            "28881 of 9912422 bytes have arrived, and the same command continues",
         ));
     answering.join().unwrap();
     assert!(out.join("train-images-idx3-ubyte.gz.part").is_file());

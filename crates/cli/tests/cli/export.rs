@@ -78,11 +78,11 @@ fn a_network_goes_out_and_comes_back() {
     let bytes = fs::read(elsewhere.join("n.onnx")).unwrap();
     assert!(String::from_utf8_lossy(&bytes).contains("images: uint8, batch × height × width × 3"));
     fs::write(elsewhere.join("preprocessing.json"), "{}").unwrap();
-    let told = predicate::str::contains("preprocessing.json is there and belongs to another network");
+    let told = predicate::str::contains("preprocessing.json already exists and belongs to another network");
     whole().assert().code(7).stderr(told);
 
     let folder = ["export", "--format", "pytorch", "--out"];
-    let told = predicate::str::contains("preprocessing.json is there and belongs to another network");
+    let told = predicate::str::contains("preprocessing.json already exists and belongs to another network");
     da2s()
         .args(folder)
         .arg(&elsewhere)
@@ -165,13 +165,13 @@ fn a_network_goes_out_and_comes_back() {
         let used = tensors.iter_mut().find(|tensor| tensor.name == "stem.0.weight");
         used.unwrap().data[3] = f32::NAN;
     });
-    let named = predicate::str::contains("spoilt.safetensors is damaged: stem.0.weight holds NaN");
+    let named = predicate::str::contains("spoilt.safetensors is damaged: stem.0.weight contains NaN");
     import("spoilt", &spoilt, &[]).assert().code(5).stderr(named);
     let variance = rewritten("variance", &|tensors| {
         let used = tensors.iter_mut().find(|tensor| tensor.name == "stem.1.running_var");
         used.unwrap().data[1] = -1.0;
     });
-    let named = predicate::str::contains("stem.1.running_var holds -1e0, where a variance is at least 0");
+    let named = predicate::str::contains("stem.1.running_var contains -1e0, but a variance is at least 0");
     import("variance", &variance, &[]).assert().code(5).stderr(named);
     let unused = rewritten("unused", &|tensors| {
         tensors.push(Named {

@@ -75,7 +75,7 @@ fn a_folder_is_the_whole_command() {
         predicate::str::contains(
         "da2s: there are no test images, so 4 of the 24 images, a fifth of each class, are set aside for the test by seed 1\n",
     )
-    .and(predicate::str::contains("da2s: passed over: 1 .txt file\n"))
+    .and(predicate::str::contains("da2s: skipped: 1 .txt file\n"))
     };
     let shown = predicate::str::contains("run                       images, ")
         .and(predicate::str::contains("balanced over classes"))
@@ -335,7 +335,7 @@ fn a_class_that_a_half_of_the_search_lacks_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_check_goes_on_after_what_is_bad_and_says_it_to_programs() {
+fn a_check_continues_after_damaged_files_and_reports_them_as_json() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     two_parts(dir);
@@ -371,7 +371,7 @@ fn a_check_goes_on_after_what_is_bad_and_says_it_to_programs() {
 }
 
 #[test]
-fn good_images_are_answered_beside_bad_ones() {
+fn good_images_are_classified_beside_bad_ones() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     two_parts(&dir.join("own"));
@@ -389,7 +389,7 @@ fn good_images_are_answered_beside_bad_ones() {
         command.assert().code(3)
     };
     let said = predicate::eq(
-        "da2s: passed over in new: 1 .pdf file\nda2s: new/11.png: not an image: it begins like no JPEG, PNG, WebP, BMP, TIFF or GIF file\n",
+        "da2s: skipped in new: 1 .pdf file\nda2s: new/11.png: not an image: it begins like no JPEG, PNG, WebP, BMP, TIFF or GIF file\n",
     );
     let output = predict(&[]).stderr(said).get_output().stdout.clone();
     let lines = String::from_utf8(output).unwrap();

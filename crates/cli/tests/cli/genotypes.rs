@@ -77,7 +77,7 @@ fn another_genotype_removes_what_the_one_before_left() {
         command.arg("discretize").arg(&run);
         command
     };
-    // The same genotype takes nothing away.
+    // The same genotype removes nothing.
     discretize().assert().success();
     assert!(run.join("network/best.safetensors").exists());
     let told = predicate::str::contains("the trained network of the earlier one is removed");
@@ -113,14 +113,14 @@ fn genotypes_are_printed_in_every_form() {
         .assert()
         .success()
         .stdout(format!("{bench}\n"));
-    let told = predicate::str::contains("the form darts cannot say this genotype");
+    let told = predicate::str::contains("the form darts cannot express this genotype");
     da2s()
         .args(["genotype", bench, "--form", "darts"])
         .assert()
         .code(4)
         .stderr(told);
     assert_eq!(print("nas-bench-201", &print("naslib", bench)), format!("{bench}\n"));
-    let told = predicate::str::contains("the form nni cannot say this genotype");
+    let told = predicate::str::contains("the form nni cannot express this genotype");
     da2s()
         .args(["genotype", bench, "--form", "nni"])
         .assert()
@@ -164,7 +164,7 @@ fn one_of_several_genotypes_is_trained_with_an_operation_twice_on_an_edge() {
 }
 
 #[test]
-fn of_a_genotype_that_is_given_only_what_runs_has_to_fit() {
+fn a_given_genotype_is_not_checked_against_settings_that_it_does_not_use() {
     let temporary = tempfile::tempdir().unwrap();
     let skip = "[('skip_connect', 0), ('skip_connect', 1)]";
     let genotype = format!("Genotype(normal={skip}, normal_concat=[2], reduce={CELL}, reduce_concat=[2])");

@@ -67,7 +67,7 @@ fn a_super_network_from_elsewhere_is_discretized() {
     let alpha = spoilt.iter_mut().find(|tensor| tensor.name == "alphas_normal");
     alpha.unwrap().data[5] = f32::NAN;
     write(&spoilt).unwrap();
-    let named = predicate::str::contains("α of the normal cells holds NaN");
+    let named = predicate::str::contains("α of the normal cells contains NaN");
     import().assert().code(5).stderr(named);
     assert!(!other.exists());
 
@@ -75,12 +75,12 @@ fn a_super_network_from_elsewhere_is_discretized() {
         (
             "classifier.bias",
             -3e38,
-            "classifier.bias holds -3e38, whose square is infinite",
+            "classifier.bias contains -3e38, whose square is infinite",
         ),
         (
             "stem.1.running_var",
             -0.5,
-            "stem.1.running_var holds -5e-1, where a variance is at least 0",
+            "stem.1.running_var contains -5e-1, but a variance is at least 0",
         ),
     ] {
         let mut spoilt = tensors.clone();

@@ -55,7 +55,7 @@ fn an_architecture_and_a_run_are_found() {
     };
     told(&uniform("avg_pool_3x3"), 3, "3 of the 15625 architectures");
     told("|conv~0|", 4, "character 1, near `|conv~0|`");
-    told("no/such/run", 5, "no run directory");
+    told("no/such/run", 5, "neither a run directory");
     fs::write(
         run.join("genotype.json"),
         "{\"space\":\"darts\",\"genotype\":\"Genotype()\"}",

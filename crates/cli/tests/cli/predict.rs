@@ -91,7 +91,7 @@ fn what_cannot_be_predicted_is_told() {
     fs::create_dir(&empty).unwrap();
     fs::write(&broken, "no picture").unwrap();
     for (image, say) in [
-        (&empty, "holds no files ending in"),
+        (&empty, "contains no files ending in"),
         (&broken, "a.png"),
         (&temporary.path().join("b.png"), "b.png"),
     ] {

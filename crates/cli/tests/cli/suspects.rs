@@ -98,7 +98,7 @@ fn planted_wrong_labels_are_found_near_the_top() {
     let mistakes = fs::read_to_string(dir.join("run/network/mistakes.csv")).unwrap();
     assert!(mistakes.contains("test/dark/planted 2.png,dark,light,"), "{mistakes}");
 
-    // The sheet goes where it is wanted, and the images may have moved.
+    // `--out` decides where the sheet is written, and the images may have moved.
     fs::rename(dir.join("photos"), dir.join("moved")).unwrap();
     let moved = |arguments: &[&str]| {
         let mut command = da2s();

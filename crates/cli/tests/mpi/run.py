@@ -60,7 +60,7 @@ class Cases:
         self.environment = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
     def start(self, *words, processes=2):
-        """da2s in some processes, which goes on."""
+        """Starts da2s in several processes, and does not wait for them."""
         command = ["mpirun", "-n", str(processes), "--oversubscribe", "--bind-to", "none", self.da2s, *words]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=self.environment, start_new_session=True)

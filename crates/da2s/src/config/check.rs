@@ -425,7 +425,7 @@ fn kinds(config: &Config, shape: ImageShape) -> Result<(), Problem> {
         Some(kind) => {
             let given = format!("those of {} cells", config.network.shape.cells);
             let expected = format!(
-                "no {} cell: search.reduction_cells leaves the super-network none, so that nothing would decide what is in it",
+                "no {} cell: search.reduction_cells gives the super-network none, so that nothing would decide what is in it",
                 kind.name()
             );
             Err(Problem::refused("network.reduction_cells", given, expected))

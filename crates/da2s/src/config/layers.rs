@@ -86,7 +86,7 @@ impl Layer {
         };
         let bytes = read_input(path, MOST_WHOLE_BYTES).map_err(|error| unreadable(error.source))?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8")))?;
+            .map_err(|_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text")))?;
         Self::text(Origin::File(path.to_owned()), &text)
     }
 
@@ -137,7 +137,7 @@ impl Layer {
     /// If there is no `=`, the key does not exist, or the value is invalid.
     pub fn assignment(flag: &str, text: &str) -> Result<Self, ConfigError> {
         let Some((key, value)) = text.split_once('=') else {
-            let problem = format!("`{text}`: expected KEY=VALUE, as search.epochs=10");
+            let problem = format!("`{text}`: expected KEY=VALUE, such as search.epochs=10");
             return Err(ConfigError::Syntax {
                 place: Box::new(Origin::Flag(flag.to_owned()).into()),
                 problem,

@@ -263,7 +263,11 @@ pub fn format_in(path: &Path) -> Result<Format, ConfigError> {
             let names: Vec<&str> = several.iter().map(|format| format.name()).collect();
             Err(ConfigError::Missing {
                 key: "data.dataset",
-                expected: format!("one of {}: {} may hold any of them", names.join(", "), path.display()),
+                expected: format!(
+                    "one of {}: {} may contain any of them",
+                    names.join(", "),
+                    path.display()
+                ),
             })
         }
     }

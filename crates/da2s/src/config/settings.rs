@@ -46,7 +46,7 @@ settings! {
         seed: u64 = 1, named "seed";
         /// Threads of the CPU, 0 for one per core; results do not depend on it.
         threads: usize = 0, in whole(0..=4096), named "threads", may_change on resume;
-        /// Device: `cpu`, or `cuda`, `rocm`, `metal`, `vulkan` where compiled in; `cuda:1` is the
+        /// Device: `cpu`, or `cuda`, `rocm`, `metal`, `vulkan` if compiled in; `cuda:1` is the
         /// second of its kind.
         device: String = "cpu".to_owned(), named "device", may_change on resume;
         /// Implementation of the cells.

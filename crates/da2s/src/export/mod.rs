@@ -52,7 +52,7 @@ pub enum ExportError {
     #[error("the weights cannot be written: the file {0}")]
     Weights(#[from] WeightsFileError),
     /// An existing `preprocessing.json` of another network, which would be replaced.
-    #[error("{} is there and belongs to another network, or to none: export into another folder", path.display())]
+    #[error("{} already exists and belongs to another network, or to none: export into another folder", path.display())]
     Other {
         /// The file.
         path: PathBuf,

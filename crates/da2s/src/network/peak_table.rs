@@ -8,7 +8,7 @@ use crate::backbone::Backbone;
 use crate::objective::PeakTable;
 use crate::space::{PerKind, Space};
 
-/// The table of `space`, where a value has this number of bytes. `network` has every edge or layer,
+/// The table of `space` if a value has this number of bytes. `network` has every edge or layer,
 /// with the first of `candidates` that may be kept on each.
 pub(crate) fn peak_table(
     space: &Space,

@@ -89,7 +89,7 @@ pub struct SecondLabels {
 ///
 /// It is linear in t, and since z is a permutation of y, the divisor does not depend on λ. So it is
 /// λ times the loss of y plus 1 − λ times the loss of z. (PyTorch's `CrossEntropyLoss` divides by
-/// the number of images where targets are probabilities, whatever their weights.)
+/// the number of images if targets are probabilities, whatever their weights.)
 pub fn mixed_cross_entropy(
     logits: Tensor<2>,
     labels: Tensor<1, Int>,

@@ -29,8 +29,8 @@ pub struct PeakTable {
 }
 
 impl PeakTable {
-    /// A peak that no network of `target` falls below. In cells, where the table is an estimate, it
-    /// is that of what is not searched.
+    /// A peak that no network of `target` falls below. For cells, whose table is an estimate, it is
+    /// the peak of the parts that are not searched.
     pub(super) fn least(&self, space: &Space, target: &Target) -> f64 {
         if !space.graph.is_chain() {
             return self.fixed;

@@ -54,7 +54,7 @@ pub trait Transport: Debug + Send + Sync {
 /// Processes of a group with different states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the processes of this run do not have the same {what}: they need the same build, machines that are alike and the same images"
+    "the processes of this run do not have the same {what}: they need the same build, the same kind of machine and the same images"
 )]
 pub struct Apart {
     /// What differs.

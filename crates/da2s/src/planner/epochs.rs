@@ -5,9 +5,9 @@
 pub(super) struct Epochs {
     /// The fewest that make sense.
     pub least: usize,
-    /// As many as a larger size must leave time for.
+    /// Enough: a larger network is chosen only if there is time for this number.
     pub good: usize,
-    /// As many as there may be.
+    /// The maximum.
     pub most: usize,
 }
 
@@ -21,8 +21,9 @@ impl Epochs {
         }
     }
 
-    /// For epochs of `steps`, from numbers of epochs and of steps: at least both the fewest epochs
-    /// and the fewest steps, a good number of either, at most `most` epochs.
+    /// The numbers for epochs of `steps`. `least` is the fewest epochs and the fewest steps; both
+    /// must be reached. `good` is a good number of epochs, then the fewest steps for it, and the
+    /// number of steps that is enough in any case. No number is above `most` epochs.
     pub fn of_steps(steps: usize, least: [usize; 2], good: [usize; 3], most: usize) -> Self {
         let steps = steps.max(1);
         let [good_epochs, fewest_steps, enough_steps] = good;

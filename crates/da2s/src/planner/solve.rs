@@ -2,11 +2,11 @@
 //!
 //! The search gets a third of the time: it only has to rank the candidates, with weights that they
 //! share, while the accuracy comes from the training; DARTS itself searches for 50 epochs on half
-//! of the images and trains for 600 on all of them. Of the sizes of a stage, the largest is chosen
-//! with which the stage has a good number of epochs in its time; the time that is left then goes
-//! into more epochs. Contract: only sizes that are likely to fit are measured, from the smallest
-//! upward, so measuring takes little of the time; a stage never gets fewer epochs than its fewest,
-//! even if that is too long, which is for the caller to refuse.
+//! of the images and trains for 600 on all of them. Among the sizes of a stage, the largest one is
+//! chosen that leaves time for a good number of epochs; the remaining time then goes into more
+//! epochs. Contract: only sizes that are likely to fit are measured, from the smallest upward, so
+//! measuring takes little of the time; a stage never gets fewer epochs than its minimum, even if
+//! that takes too long. The caller refuses such a run.
 
 use super::PlanError;
 use super::epochs::Epochs;
@@ -176,7 +176,7 @@ fn largest<C: Choice>(choice: &mut C, budget_s: &dyn Fn() -> f64) -> Result<(usi
 
 /// Like [`largest`], from a size that is measured. The times of a size follow from those of a
 /// smaller one by its work until it is measured: large networks use a machine better, so this is
-/// rather too much.
+/// an overestimate.
 fn larger<C: Choice>(
     choice: &mut C,
     (mut at, mut rates): (usize, C::Rates),

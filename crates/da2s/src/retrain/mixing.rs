@@ -120,7 +120,7 @@ impl Rectangle {
     }
 }
 
-/// Mixes each image with another: its `rectangle`, or all of it where there is none.
+/// Mixes each image with another: in the `rectangle`, or everywhere if it is `None`.
 fn mixed(mut batch: Batch, share: f64, rectangle: Option<Rectangle>, random: &mut impl Rng) -> MixedBatch {
     let [images, channels, height, width] = batch.shape;
     let mut others: Vec<usize> = (0..images).collect();

@@ -203,7 +203,7 @@ impl RunDirectory {
         };
         String::from_utf8(bytes).map(Some).map_err(|_| Error::Damaged {
             path: self.file(name),
-            problem: "it is not a text in UTF-8".to_owned(),
+            problem: "it is not UTF-8 text".to_owned(),
         })
     }
 
@@ -323,7 +323,7 @@ impl RunDirectory {
         if lines < count {
             return Err(Error::Damaged {
                 path,
-                problem: format!("it has {lines} lines where the checkpoint has {count}"),
+                problem: format!("it has {lines} lines, but the checkpoint has {count}"),
             });
         }
         self.write(name, kept.as_bytes())

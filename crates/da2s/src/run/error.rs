@@ -110,7 +110,7 @@ pub enum Error {
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// A directory for a new run that already contains one.
-    #[error("{path} already holds a run", path = .path.display())]
+    #[error("{path} already contains a run", path = .path.display())]
     RunExists {
         /// The directory.
         path: PathBuf,

@@ -178,7 +178,7 @@ fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
     };
     observer.on(Event::Warning(Warning {
         text: format!(
-            "the network never predicts {}{more}; where a class is rare, let it count more in a new run",
+            "the network never predicts {}{more}; if a class is rare, give it more weight in a new run",
             never[..never.len().min(MOST)].join(", ")
         ),
         hints: vec![Hint::Set("data.class_weights", "balanced")],

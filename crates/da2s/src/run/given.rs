@@ -47,7 +47,7 @@ fn text_of(bytes: Vec<u8>) -> Result<String, &'static str> {
     match bytes[..] {
         [0xff, 0xfe, ..] => wide(u16::from_le_bytes).ok_or("it is not a text in UTF-16"),
         [0xfe, 0xff, ..] => wide(u16::from_be_bytes).ok_or("it is not a text in UTF-16"),
-        _ => String::from_utf8(bytes).map_err(|_| "it is not a text in UTF-8"),
+        _ => String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text"),
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
             named("C")
                 .unwrap_err()
                 .to_string()
-                .contains("own:1.txt: genotype: none is called C; there are: A (line 1), B")
+                .contains("own:1.txt: genotype: no genotype is called C; found: A (line 1), B")
         );
         let several = read_genotype(&path).unwrap_err().to_string();
         assert!(several.contains("own:1.txt: genotype: there are several"), "{several}");
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(wide(u16::to_le_bytes, [0xff, 0xfe]).unwrap(), BENCH);
         assert_eq!(wide(u16::to_be_bytes, [0xfe, 0xff]).unwrap(), BENCH);
         assert_eq!(text_of(vec![0xff, 0xfe, 0]), Err("it is not a text in UTF-16"));
-        assert_eq!(text_of(vec![0xff]), Err("it is not a text in UTF-8"));
+        assert_eq!(text_of(vec![0xff]), Err("it is not UTF-8 text"));
         assert_eq!(text_of(Vec::new()).unwrap(), "");
     }
 }

@@ -237,7 +237,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
 fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
     found.map_err(|NotFinite { what, value }| Error::Damaged {
         path: path.to_owned(),
-        problem: format!("{what} holds {value}, but only finite 32-bit numbers are allowed"),
+        problem: format!("{what} contains {value}, but only finite 32-bit numbers are allowed"),
     })
 }
 
@@ -246,7 +246,7 @@ fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
 fn usable(path: &Path, tensors: &[Named]) -> Result<(), Error> {
     let damaged = |name: &str, value: f32, problem: &str| Error::Damaged {
         path: path.to_owned(),
-        problem: format!("{name} holds {value:e}, {problem}"),
+        problem: format!("{name} contains {value:e}, {problem}"),
     };
     for Named { name, data, .. } in tensors {
         if let Some(&value) = data.iter().find(|value| value.abs() > f32::MAX.sqrt()) {
@@ -255,7 +255,7 @@ fn usable(path: &Path, tensors: &[Named]) -> Result<(), Error> {
         if name.ends_with("running_var")
             && let Some(&value) = data.iter().find(|&&value| value < 0.0)
         {
-            return Err(damaged(name, value, "where a variance is at least 0"));
+            return Err(damaged(name, value, "but a variance is at least 0"));
         }
     }
     Ok(())

@@ -532,7 +532,7 @@ fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<Strin
             _ => {
                 let say = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
                 let (old, new) = (say(old), say(new));
-                Some(format!("it has {key} = {old}, but {new} was asked for"))
+                Some(format!("it has {key} = {old}, but {new} was requested"))
             }
         }
     })
@@ -564,7 +564,7 @@ mod tests {
         assert_eq!(difference(&stored, &elsewhere), None);
         let other = difference(&stored, &config(&["search.alpha_rate=0.02", "search.epochs=9"])).unwrap();
         assert!(
-            other.starts_with("it has search.epochs = 30, but 9 was asked for"),
+            other.starts_with("it has search.epochs = 30, but 9 was requested"),
             "{other}"
         );
         let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();

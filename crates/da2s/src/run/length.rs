@@ -34,7 +34,7 @@ pub(super) fn resumes(context: &Context<'_>, observer: &mut dyn Observer) -> Res
             return Err(Error::Mismatch {
                 path: directory.file(CONFIG),
                 problem: format!(
-                    "it has network.epochs = {was}, but {} was asked for, which is another training",
+                    "it has network.epochs = {was}, but {} was requested, which is another training",
                     asked.epochs
                 ),
                 hints: &[Hint::Restart],

@@ -1,7 +1,7 @@
-//! The warning about classes that are mirror images of each other, where images are flipped.
+//! The warning that classes are mirror images of each other, for a run that flips its images.
 //!
-//! Contract: it is given once, in the first stage of a new run; runs below a run have its images
-//! and do not repeat it.
+//! Contract: it is given once, in the first stage of a new run. Runs inside another run, such as
+//! baselines, use the same images and do not repeat it.
 
 use super::Context;
 use crate::data::{Dataset, Mirrored, mirrored};

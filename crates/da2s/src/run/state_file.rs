@@ -147,7 +147,7 @@ impl TrainMeta {
         }
         Err(Error::Mismatch {
             path: path.to_owned(),
-            problem: "it holds the network of another genotype".to_owned(),
+            problem: "it contains the network of another genotype".to_owned(),
             hints: &[Hint::RunFirst(Stage::Train)],
         })
     }

@@ -2,8 +2,8 @@
 
     python check.py FOLDER
 
-FOLDER holds `expected.safetensors` with `images`, `logits` and `labels` as da2s has them, `plain.onnx` and `folded.onnx`, and
-`pytorch/`. Nothing is judged here: the numbers go to the test that called.
+FOLDER contains `expected.safetensors` with `images`, `logits` and `labels` as da2s has them, `plain.onnx` and `folded.onnx`, and
+`pytorch/`. Nothing is judged here: the test that runs this script reads the numbers.
 """
 
 import hashlib

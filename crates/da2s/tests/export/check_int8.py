@@ -2,8 +2,8 @@
 
     python check_int8.py FOLDER
 
-FOLDER holds `int8.onnx`, and `expected.safetensors` with `images`, the `logits` that da2s-infer has and `labels`. Nothing is judged
-here: the numbers go to the test that called.
+FOLDER contains `int8.onnx`, and `expected.safetensors` with `images`, the `logits` of da2s-infer, and `labels`. Nothing is judged
+here: the test that runs this script reads the numbers.
 """
 
 import json

@@ -2,9 +2,9 @@
 
     python check_preprocessing.py IMAGES FOLDER
 
-IMAGES holds image files. FOLDER holds `expected.safetensors` with the `probabilities` that da2s gives them in the order of their
-names, `network.onnx`, which preprocesses, with `preprocessing.json` beside it, and `pytorch/`. Nothing is judged here: the
-largest differences go to the test that called.
+IMAGES contains image files. FOLDER contains `expected.safetensors` with the `probabilities` that da2s computes for them, in the
+order of their names, `network.onnx`, which preprocesses, with `preprocessing.json` beside it, and `pytorch/`. Nothing is judged
+here: the test that runs this script reads the largest differences.
 """
 
 import importlib.util
@@ -22,9 +22,9 @@ from safetensors.numpy import load_file
 
 
 def described(path, what, resample=Image.Resampling.BILINEAR, in_bytes=False):
-    """What a network sees of a file, by Pillow alone and by nothing but `what`, the contents of `preprocessing.json`.
+    """What a network sees of a file, computed with Pillow from `what`, the contents of `preprocessing.json`, and nothing else.
 
-    Pillow resizes floats exactly; bytes it rounds twice, after each direction. Its `resize(box=…)` would see what is outside.
+    Pillow resizes floats exactly; it rounds bytes twice, after each direction. Its `resize(box=…)` would read pixels outside the box.
     """
     fixed = {key: what[key] for key in ("orientation", "colour_order", "crop", "filter", "antialias")}
     assert list(fixed.values()) == ["exif", "RGB", "centre_square", "bilinear", True], fixed

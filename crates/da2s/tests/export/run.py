@@ -4,7 +4,7 @@
     python3 crates/da2s/tests/export/run.py
     python3 crates/da2s/tests/export/run.py --fetch        # only fetches them
 
-Where no package index gives them it says so by name, and checks nothing. Needs nothing but Python and cargo: the first run makes a
+If no package index has them, it names those that are missing and checks nothing. Needs only Python and cargo: the first run creates a
 virtual environment with PyTorch, onnx, onnxruntime, tract and scikit-learn (for its photographs) under `target/`.
 """
 

@@ -178,7 +178,7 @@ fn read_names(table: &VariantFacts, files: &mut Files, hasher: &mut Sha256) -> R
         .map(String::from)
         .collect();
     if names.len() != table.classes {
-        let expected = format!("{} class names, one a line", table.classes);
+        let expected = format!("{} class names, one per line", table.classes);
         return Err(malformed(expected, names.len().to_string()));
     }
     for name in &names {
@@ -250,7 +250,7 @@ fn records_of(table: &VariantFacts, path: &Path, bytes: &[u8]) -> Result<Vec<u8>
     for &key in table.labels {
         let labels = pickle.whole_numbers(key).ok_or_else(|| lacking(path, key))?;
         if labels.len() != data.rows {
-            let expected = format!("{} numbers in `{key}`, one an image", data.rows);
+            let expected = format!("{} numbers in `{key}`, one per image", data.rows);
             return Err(malformed(Place::Whole, expected, labels.len().to_string()));
         }
         let bytes: Result<Vec<u8>, _> = labels

@@ -107,7 +107,7 @@ fn strengths_out_of_range_are_refused() {
                 cutout: 9,
                 ..Augmentation::default()
             },
-            "cutout = 9: expected 0 to 8, the size of the pictures",
+            "cutout = 9: expected 0 to 8, the size of the images",
         ),
         (
             Augmentation {
@@ -118,11 +118,11 @@ fn strengths_out_of_range_are_refused() {
         ),
         (
             crop([0.0, 1.0], [1.0, 1.0]),
-            "random_resized_crop.scale = [0.0, 1.0]: expected least and greatest, more than 0 and at most 1",
+            "random_resized_crop.scale = [0.0, 1.0]: expected minimum and maximum, more than 0 and at most 1",
         ),
         (
             crop([0.5, 1.0], [2.0, 1.0]),
-            "random_resized_crop.ratio = [2.0, 1.0]: expected least and greatest, more than 0",
+            "random_resized_crop.ratio = [2.0, 1.0]: expected minimum and maximum, more than 0",
         ),
         (hue(0.6), "color_jitter.hue = 0.6: expected 0 to 0.5"),
         (hue(f32::NAN), "color_jitter.hue = NaN: expected 0 to 0.5"),

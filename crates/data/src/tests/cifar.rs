@@ -223,7 +223,7 @@ fn what_is_wrong_with_records_is_named() {
     fs::write(dir.path().join("batches.meta.txt"), "cat\ndog\n").unwrap();
     assert_eq!(
         message(),
-        "DIR/batches.meta.txt: expected 10 class names, one a line, found 2"
+        "DIR/batches.meta.txt: expected 10 class names, one per line, found 2"
     );
 }
 
@@ -265,7 +265,7 @@ fn what_is_wrong_with_pickles_is_named() {
         ),
         (
             dictionary(&[("data", array(SHAPE.values(), &pixels)), ("labels", labels(&[1, 2]))]),
-            "DIR/data_batch_2: expected 3 numbers in `labels`, one an image, found 2",
+            "DIR/data_batch_2: expected 3 numbers in `labels`, one per image, found 2",
         ),
         (
             dictionary(&[

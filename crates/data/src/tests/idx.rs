@@ -113,7 +113,7 @@ fn what_is_wrong_is_named() {
     for (bytes, expected) in [
         (
             idx(&[9], &[0; 9]),
-            "DIR/t10k-labels-idx1-ubyte, byte 4: expected 10 labels, one an image, found 9",
+            "DIR/t10k-labels-idx1-ubyte, byte 4: expected 10 labels, one per image, found 9",
         ),
         (
             idx(&[10], &[9, 0, 10, 0, 0, 0, 0, 0, 0, 0]),

@@ -199,14 +199,14 @@ fn an_empty_class_and_a_broken_file_are_named() {
     }
     let told = message(&dir);
     let only = "DIR/train/zebra: expected images of the class, files ending in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .dib, .tif, \
-        .tiff, .gif, and there is nothing but 1 .txt file: add some, or remove the folder";
+        .tiff, .gif, but it contains only 1 .txt file: add some, or remove the folder";
     assert_eq!(told, only);
     for entry in fs::read_dir(dir.path().join("train/zebra")).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
     let told = message(&dir);
     assert!(
-        told.contains(", and it is empty: add some, or remove the folder"),
+        told.contains(", but it is empty: add some, or remove the folder"),
         "{told}"
     );
 }

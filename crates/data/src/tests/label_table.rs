@@ -115,9 +115,9 @@ fn what_is_refused_names_its_line() {
         ),
         (
             b"path,label\na,\xff\n",
-            "line 2: expected a text in UTF-8, found other bytes",
+            "line 2: expected UTF-8 text, found other bytes",
         ),
-        (b"\xff\xfep\0a\0", "line 1: expected a text in UTF-8, found UTF-16"),
+        (b"\xff\xfep\0a\0", "line 1: expected UTF-8 text, found UTF-16"),
     ] {
         let error = parse(text).unwrap_err().to_string();
         assert!(error.contains(message), "{error}\n{message}");

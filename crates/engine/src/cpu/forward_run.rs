@@ -1,7 +1,7 @@
 //! A forward run over the batch: one pass after another; after each pass, the coefficients of the
 //! batch norms whose statistics it completed.
 //!
-//! Contract: the statistics are the batch's, or given; `kept` holds every image. The result has the
+//! Contract: the statistics are the batch's, or given; `kept` has every image. The result has the
 //! same bits on any number of threads: blocks of images share nothing, and the sums over the batch
 //! are computed between the passes.
 

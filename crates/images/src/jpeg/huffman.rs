@@ -112,7 +112,7 @@ impl<'a> Bits<'a> {
             return Err(if self.count < 16 {
                 Flaw::ENDS_EARLY
             } else {
-                Flaw::Damaged("its data holds a code that its tables do not have")
+                Flaw::Damaged("its data contains a code that its tables do not have")
             });
         };
         let place = (next >> (16 - length)) as i32 + table.offsets[length as usize];

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the corpus of image files beside this script, with the pixels that Pillow reads from each.
+"""Writes the corpus of image files beside this script, with the pixels that Pillow reads from each.
 
     make.py        needs Pillow, numpy, and the programs cjpeg, jpegtran (libjpeg-turbo) and tiffcp (libtiff)
 
-files/ holds the images. index.txt has a line for each: its name, and either the file in pixels/ with what Pillow shows,
-upright (ImageOps.exif_transpose) and in RGB, or the kind of the refusal. One thing is not Pillow's: 16-bit grey is
-scaled to 8 bits, where Pillow clips it. Each image stands for a kind; the test cuts them all by itself.
+files/ contains the images. index.txt has a line for each: its name, and either the file in pixels/ with what Pillow shows,
+upright (ImageOps.exif_transpose) and in RGB, or the kind of the refusal. One thing differs from Pillow: 16-bit grey is
+scaled to 8 bits, while Pillow clips it. Each image stands for a kind; the test truncates all of them itself.
 """
 
 import hashlib

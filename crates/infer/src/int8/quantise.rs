@@ -40,7 +40,7 @@ pub enum QuantiseError {
     Stopped,
 }
 
-/// Products of a byte and a weight that 32 bits hold, and a bias of half their range.
+/// Most products of a byte and a weight whose sum fits 32 bits beside a bias of half their range.
 const MOST_PRODUCTS: usize = (1 << 30) / (255 * 127);
 /// Largest bias; the rest is for the products.
 const MOST_BIAS: f64 = (1u32 << 29) as f64;
@@ -136,7 +136,8 @@ pub(super) fn check_products(steps: &Steps) -> Result<(), NetworkError> {
 
 fn convolution(folded: &Folded, input_scale: f32) -> Int8Convolution {
     let length = folded.weights.len() / folded.bias.len();
-    // An output of nearly nothing but its bias needs a scale with which that fits 32 bits.
+    // If an output is little more than its bias, its scale must be large enough for the bias to fit
+    // 32 bits.
     let at_least = |output: usize, scale: f32| {
         let least = f64::from(folded.bias[output].abs()) / (f64::from(input_scale) * MOST_BIAS);
         scale.max(least as f32)

@@ -4,7 +4,7 @@
 //! a [`Padded`] image. The gradient of the input is the same loop over the padded output gradients,
 //! with the transposed taps ([`Window::transposed`]). At stride 1, pixels are contiguous in both
 //! images, so a row is one flat run and any number of channels fills whole vectors. At other
-//! strides, and where it is about as fast, each vector holds channels of a single pixel.
+//! strides, and for shapes for which it is about as fast, a vector has channels of a single pixel.
 //!
 //! [`Padded`]: crate::Padded
 //! [`Window::transposed`]: crate::Window::transposed

@@ -10,7 +10,7 @@ pub struct Bounds {
     pub(super) zero_point: i32,
 }
 
-/// Added to a number between −2²² and 2²², it rounds it to an integer, to even in the middle; the
+/// Added to a number between −2²² and 2²², it rounds the number to an integer, ties to even; the
 /// lowest bits of the sum are that integer.
 const ROUNDING: f32 = 12_582_912.0;
 

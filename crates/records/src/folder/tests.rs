@@ -51,7 +51,7 @@ fn no_name_leads_out() {
 }
 
 #[test]
-fn what_cannot_be_finished_leaves_nothing() {
+fn a_failed_write_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = Folder::open(temporary.path()).unwrap();
     // A folder that is not empty cannot be replaced.

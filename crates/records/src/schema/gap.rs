@@ -110,7 +110,7 @@ impl EdgeGaps {
             .find(|edge| !seen.insert((&edge.kind, edge.from, edge.to)))
         {
             return Err(format!(
-                "cell {}: the edge {} to {} is there twice",
+                "cell {}: the edge {} to {} occurs twice",
                 edge.kind, edge.from, edge.to
             ));
         }

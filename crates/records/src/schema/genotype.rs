@@ -97,7 +97,7 @@ impl GenotypeFile {
     /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         if let Some(target) = self.target.values().find(|target| target.operations > MOST_OPERATIONS) {
-            return Err(format!("{} operations an edge", target.operations));
+            return Err(format!("{} operations per edge", target.operations));
         }
         for (kind, cell) in &self.cells {
             if let Some(edge) = cell

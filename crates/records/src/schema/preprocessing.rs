@@ -116,7 +116,7 @@ impl Preprocessing {
             return Err(format!("channels is {channels}, not 1 or 3"));
         }
         if mean.len() != *channels || std.len() != *channels {
-            return Err(format!("mean and std must have {channels} numbers, one a channel"));
+            return Err(format!("mean and std must have {channels} numbers, one per channel"));
         }
         if !(1..=4096).contains(&self.image_size) {
             return Err(format!("image_size is {}, not 1 to 4096", self.image_size));
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(good().check(), Ok(()));
         let cases: [(&str, Change); 8] = [
             ("channels is 2", |bad| bad.channels = 2),
-            ("one a channel", |bad| bad.std.push(1.0)),
+            ("one per channel", |bad| bad.std.push(1.0)),
             ("image_size is 0", |bad| bad.image_size = 0),
             ("centre_crop is 0", |bad| bad.centre_crop = 0.0),
             ("more than 0", |bad| bad.std = vec![0.0]),

@@ -97,7 +97,7 @@ fn a_method_without_its_settings_is_tested_against_those_that_share_most() {
         tests(&[one, da2s.clone()]),
         ["da2s, search.drive=path / random, search.drive=none"]
     );
-    // Of those that share equally many, the first.
+    // The first of those that share the same number.
     let several = tests(&[random("none", "a"), random("none", "b"), da2s]);
     assert!(
         several.contains(&"da2s, search.drive=path / random, search.drive=none, discretize.rule=a".to_owned()),

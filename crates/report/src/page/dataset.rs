@@ -90,7 +90,7 @@ fn unevenness(images: &DatasetImages) -> String {
     };
     let class = |class: usize| format!("{} ({})", count(images.train[class]), images.classes[class]);
     match ratio {
-        1.0 => "All classes have equally many training images.".to_owned(),
+        1.0 => "All classes have the same number of training images.".to_owned(),
         UNEVEN.. => {
             let advice = if ratio < RARE {
                 ""

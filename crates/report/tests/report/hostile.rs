@@ -98,7 +98,7 @@ fn damage_is_reported_with_file_and_line() {
     assert!(
         damage("genotype.json", "\"operations\":1", "\"operations\":4000000000")
             .1
-            .contains("4000000000 operations an edge")
+            .contains("4000000000 operations per edge")
     );
     assert!(
         damage("edge_gaps.json", "\"from\":0", "\"from\":9")

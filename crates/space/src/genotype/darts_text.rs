@@ -89,7 +89,7 @@ fn cell(name: &str, cell: CellText, end: usize) -> Result<CellGenotype, Mistake>
         (None, None) if entries.len() % 2 == 0 => vec![2; entries.len() / 2],
         (None, None) => {
             let count = entries.len();
-            let problem = format!("{name} has {count} entries, not two a node: say how many with {name}_nodes=[…]");
+            let problem = format!("{name} has {count} entries, not two per node: say how many with {name}_nodes=[…]");
             return Err(Mistake::new(start, problem));
         }
     };
@@ -353,7 +353,7 @@ mod tests {
                     "[2]",
                     "[3]",
                 ),
-                "entries of one edge must stand together: those from node 0 to node 2",
+                "entries of one edge must follow one another: those from node 0 to node 2",
             ),
         ] {
             let error = Genotype::parse(&text).unwrap_err();
@@ -402,15 +402,12 @@ mod tests {
         );
         let error = Genotype::parse(&text).unwrap_err();
         assert!(
-            error.problem.contains("normal: 63 nodes, where a cell has at most 62"),
+            error.problem.contains("normal: 63 nodes, but a cell has at most 62"),
             "{error}"
         );
         let pairs = "(0, 3), (1, 3), ".repeat(63);
         let error = Genotype::parse(&format!("(({}), ((0, 3), (1, 3)))", pairs.trim_end_matches(", "))).unwrap_err();
-        assert!(
-            error.problem.contains("63 nodes, where a cell has at most 62"),
-            "{error}"
-        );
+        assert!(error.problem.contains("63 nodes, but a cell has at most 62"), "{error}");
     }
 
     proptest! {

@@ -189,7 +189,7 @@ impl<'a> Search<'a> {
                 // No name or line number can select one of them.
                 if found.picked.are_alike() {
                     return Err(GenotypeError::whole(format!(
-                        "there are several in {names}, which no name or line tells apart: give one of them alone"
+                        "there are several in {names}, which no name or line distinguishes: give one of them alone"
                     )));
                 }
                 let mut error =
@@ -201,7 +201,7 @@ impl<'a> Search<'a> {
             (None, name) => {
                 let (name, names) = (name.unwrap_or_default(), found.all.words());
                 Err(GenotypeError::whole(format!(
-                    "none is called {name:.64}; there are: {names}"
+                    "no genotype is called {name:.64}; found: {names}"
                 )))
             }
         }
@@ -397,7 +397,7 @@ fn nothing(text: &str) -> Mistake {
         return Mistake::new(at, format!("expected {}", naslib_text::NUMBERS));
     }
     if inner.trim_end().parse::<usize>().is_ok() {
-        let problem = "a number alone is no genotype: an index of NAS-Bench-201 means something only beside its table";
+        let problem = "a number alone is not a genotype: an index of NAS-Bench-201 has a meaning only with its table";
         return Mistake::new(at, problem);
     }
     Mistake::new(

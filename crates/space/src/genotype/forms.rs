@@ -37,7 +37,7 @@ words! {
 
 /// A genotype that a form cannot express.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the form {form} cannot say this genotype: {problem}")]
+#[error("the form {form} cannot express this genotype: {problem}")]
 pub struct FormError {
     /// The form.
     pub form: GenotypeForm,
@@ -162,7 +162,7 @@ mod tests {
         let error = small.to_form(GenotypeForm::Nni).unwrap_err().to_string();
         assert_eq!(
             error,
-            "the form nni cannot say this genotype: node 2 of normal cells has 1 entries, not 2"
+            "the form nni cannot express this genotype: node 2 of normal cells has 1 entries, not 2"
         );
     }
 

@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
         mut item: impl FnMut(&mut Self) -> Result<T, Mistake>,
     ) -> Result<Vec<T>, Mistake> {
         if self.deep == DEEPEST {
-            return self.fail(format!("more than {DEEPEST} brackets in each other"));
+            return self.fail(format!("more than {DEEPEST} nested brackets"));
         }
         self.deep += 1;
         self.at += 1;
@@ -506,7 +506,7 @@ mod tests {
             ("['a\n']", 1, "a quote is not closed"),
             ("{1}", 2, "expected :"),
             ("?", 0, "expected a value"),
-            (&"[".repeat(100), DEEPEST, "brackets in each other"),
+            (&"[".repeat(100), DEEPEST, "nested brackets"),
             (
                 &format!("[{}", "1,".repeat(MOST_VALUES)),
                 2 * MOST_VALUES - 1,

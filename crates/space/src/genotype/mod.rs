@@ -159,7 +159,7 @@ impl CellGenotype {
     fn from_entries(entries: &[(Operation, usize)], counts: &[usize], concat: Vec<usize>) -> Result<Self, WrongEntry> {
         if counts.len() > MOST_NODES - INPUTS {
             let (found, most) = (counts.len(), MOST_NODES - INPUTS);
-            return Err(format!("{found} nodes, where a cell has at most {most}").into());
+            return Err(format!("{found} nodes, but a cell has at most {most}").into());
         }
         if counts.iter().sum::<usize>() != entries.len() {
             return Err(format!("{} entries cannot be spread over nodes as {counts:?}", entries.len()).into());
@@ -186,7 +186,7 @@ impl CellGenotype {
                     // they would get the weights of others.
                     Some(at) if at + 1 < edges.len() => {
                         return Err(wrong(format!(
-                            "entries of one edge must stand together: those from node {from} to node {to} do not"
+                            "entries of one edge must follow one another: those from node {from} to node {to} do not"
                         )));
                     }
                     Some(at) => edges[at].operations.push(operation),

@@ -67,14 +67,14 @@ fn cell(kind: CellKind, start: usize, pairs: &[(usize, usize, usize)]) -> Result
     if !pairs.len().is_multiple_of(2) {
         return Err(Mistake::new(
             start,
-            format!("{name}: {} pairs, not two a node", pairs.len()),
+            format!("{name}: {} pairs, not two per node", pairs.len()),
         ));
     }
     let entry = |&(at, from, index): &(usize, usize, usize)| match numbered(index) {
         Some(operation) => Ok((operation, from)),
         None => Err(Mistake::new(
             at,
-            format!("{name}: the operation {index} is none of 0 to 6"),
+            format!("{name}: the operation {index} is not one of 0 to 6"),
         )),
     };
     let entries: Vec<(Operation, usize)> = pairs.iter().map(entry).collect::<Result<_, _>>()?;
@@ -93,7 +93,7 @@ fn read_201(items: &[Value<'_>], numbers: [usize; 6]) -> Result<Genotype, Mistak
     for ((edge, index), item) in EDGES_201.into_iter().zip(numbers).zip(items) {
         operations[edge] = *OPERATIONS_201
             .get(index)
-            .ok_or_else(|| Mistake::new(item.at, format!("the operation {index} is none of 0 to 4")))?;
+            .ok_or_else(|| Mistake::new(item.at, format!("the operation {index} is not one of 0 to 4")))?;
     }
     Ok(Arch201 { operations }.into())
 }
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, say) in [
-            ("(4, 0, 3, 1, 4, 9)", "operation 9 is none of 0 to 4"),
+            ("(4, 0, 3, 1, 4, 9)", "operation 9 is not one of 0 to 4"),
             ("(4, 0, 3)", "expected six numbers"),
             ("(((0, 3), (1, 3)), ((0, 3), (1, 7)))", "reduce: the operation 7"),
             ("(((0, 3), (1, 3)), ((0, 3)))", "reduce: 1 pairs"),

@@ -178,7 +178,7 @@ pub(super) fn parse_2<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistak
                 .text()
                 .and_then(|name| name.strip_prefix(&prefix)?.strip_prefix('p')?.parse().ok());
             let from: Option<usize> = own.or(edge.whole());
-            from.ok_or_else(|| Mistake::new(edge.at, format!("{switch}: this is no edge into node {node}")))
+            from.ok_or_else(|| Mistake::new(edge.at, format!("{switch}: this is not an edge into node {node}")))
         };
         let chosen_edges: Vec<usize> = match value.mask() {
             Some(mask) if edges.len() == node && !mask.is_empty() => mask,
@@ -386,7 +386,7 @@ mod tests {
         for (one, switch, say) in [
             ("\"sepconv\"", "[0, 1]", "normal_n2_p0: expected an operation"),
             ("99", "[0, 1]", "normal_n2_p0: expected an operation"),
-            ("1", "[\"reduce_n2_p0\"]", "this is no edge into node 2"),
+            ("1", "[\"reduce_n2_p0\"]", "this is not an edge into node 2"),
             ("1", "[7]", "normal_n2_p7 is missing"),
             ("1", "0", "expected a list"),
             ("1", "[]", "expected a list"),

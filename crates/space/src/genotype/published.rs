@@ -114,7 +114,7 @@ mod tests {
                 assert_eq!(nodes, [2, 2, 3, 3, 4, 4, 5, 5], "{published}");
                 assert_eq!(cell.concat, [2, 3, 4, 5], "{published}");
             }
-            assert!(!seen.contains(&genotype), "{published} is there twice");
+            assert!(!seen.contains(&genotype), "{published} occurs twice");
             seen.push(genotype);
         }
     }

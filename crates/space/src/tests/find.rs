@@ -209,7 +209,7 @@ fn of_several_one_is_picked_by_its_name_or_line() {
     );
     let other = named("DARTS_V3").unwrap_err().to_string();
     assert!(
-        other.contains("none is called DARTS_V3; there are: DARTS_V1 (line 10), "),
+        other.contains("no genotype is called DARTS_V3; found: DARTS_V1 (line 10), "),
         "{other}"
     );
 
@@ -257,7 +257,7 @@ fn architectures_of_nas_bench_201_are_found_too() {
         error.contains("expected one of none, ") && error.contains("max_pool_3x3~1"),
         "{error}"
     );
-    assert!(says("7").contains("a number alone is no genotype"));
+    assert!(says("7").contains("a number alone is not a genotype"));
     assert!(
         Genotype::parse(&format!("{BENCH}\n{}", BENCH.replace("avg_pool", "nor_conv")))
             .unwrap_err()
@@ -359,7 +359,7 @@ fn several_in_one_line_are_not_told_apart_by_it() {
         assert!(!error.several);
         assert_eq!(
             error.to_string(),
-            "genotype: there are several in line 1, which no name or line tells apart: give one of them alone"
+            "genotype: there are several in line 1, which no name or line distinguishes: give one of them alone"
         );
     }
     let named = Genotype::parse_named(&format!("a {one} {other}\n{one}\n"), "1").unwrap_err();

@@ -203,7 +203,7 @@ fn tables_as_other_programs_write_them() {
         .collect::<String>()
         .replacen(",1\n", ",index\n", 1);
     let error = read(last.as_bytes()).unwrap_err().to_string();
-    assert!(error.contains("line 3: the index 1 is there twice"), "{error}");
+    assert!(error.contains("line 3: the index 1 occurs twice"), "{error}");
     let unknown = right.at_index(1).unwrap_err().to_string();
     assert!(
         unknown.contains("no column called `index`, and not all 15625"),

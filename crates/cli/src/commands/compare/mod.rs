@@ -365,7 +365,7 @@ fn text(folder: &Folder, name: &str) -> Result<String, Failure> {
     let bytes = folder
         .read(name, MOST_WHOLE_BYTES)?
         .ok_or_else(|| damaged("it is missing"))?;
-    Ok(String::from_utf8(bytes).map_err(|_| damaged("it is not a text in UTF-8"))?)
+    Ok(String::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8 text"))?)
 }
 
 fn read_plan(folder: &Folder) -> Result<Plan, Failure> {

@@ -116,7 +116,7 @@ impl Plan {
         }
         if plan.search_only && (plan.random > 0 || !plan.genotypes.is_empty() || !plan.baselines.is_empty()) {
             return Err(
-                "--search-only leaves --genotypes, --random and --baselines nothing to do: they are only trained"
+                "--search-only trains nothing, and --genotypes, --random and --baselines are only trained: leave them out"
                     .to_owned(),
             );
         }
@@ -131,7 +131,9 @@ impl Plan {
         plan.fits()?;
         let runs = plan.runs();
         match first_twice(runs.iter().map(|run| &run.name)) {
-            Some(name) => Err(format!("two of the varied values come to the same directory, {name}")),
+            Some(name) => Err(format!(
+                "two of the varied values would have the same directory, {name}"
+            )),
             None => Ok(plan),
         }
     }

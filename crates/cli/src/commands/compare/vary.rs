@@ -19,7 +19,7 @@ impl Varied {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (key, values) = text
             .split_once('=')
-            .ok_or_else(|| format!("--vary {text}: expected KEY=VALUE,VALUE, as target.edges=1,2"))?;
+            .ok_or_else(|| format!("--vary {text}: expected KEY=VALUE,VALUE, such as target.edges=1,2"))?;
         let key = key.trim().to_owned();
         match key.as_str() {
             "search.method" => return Err("--vary search.method: use --methods".to_owned()),

@@ -154,7 +154,7 @@ fn stood_still(agent: &ureq::Agent, error: &io::Error) -> Option<String> {
 
 fn interrupted(there: u64, file: &Published, reason: &str) -> String {
     format!(
-        "{reason}; {there} of {} bytes are there, and the same command continues",
+        "{reason}; {there} of {} bytes have arrived, and the same command continues",
         file.size_bytes
     )
 }
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(failed.code(), Code::Network);
         let told = failed.to_string();
         assert!(
-            told.contains("the server sent nothing for 500ms; 12 of 31 bytes are there"),
+            told.contains("the server sent nothing for 500ms; 12 of 31 bytes have arrived"),
             "{told}"
         );
         assert_eq!(fs::read(out.path().join("set.bin.part")).unwrap(), &CONTENT[..12]);
@@ -296,7 +296,7 @@ mod tests {
         let out = TempDir::new().unwrap();
         let url = serve(vec![cut_off, ranged]);
         let told = get(&url, out.path()).unwrap_err().to_string();
-        assert!(told.contains("12 of 31 bytes are there"), "{told}");
+        assert!(told.contains("12 of 31 bytes have arrived"), "{told}");
         let part = out.path().join("set.bin.part");
         assert_eq!(fs::read(&part).unwrap(), &CONTENT[..12]);
         let path = get(&url, out.path()).unwrap();

@@ -86,7 +86,7 @@ pub fn cases() -> Vec<Case> {
             "a depth in words",
             &["--depths", "2/x"],
             2,
-            &["one for each stage, as 2/3/3/2"],
+            &["one for each stage, such as 2/3/3/2"],
         ),
         front(
             "a limit without a unit",

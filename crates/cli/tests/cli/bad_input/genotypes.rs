@@ -94,7 +94,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "a hundred thousand brackets",
             &format!("Genotype({}", "[".repeat(100_000)),
-            &["character 18", "brackets in each other"],
+            &["character 18", "nested brackets"],
         ),
         text(
             "a hundred thousand parentheses",
@@ -104,7 +104,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "a hundred thousand braces",
             &"{".repeat(100_000),
-            &["it begins like an object", "brackets in each other"],
+            &["it begins like an object", "nested brackets"],
         ),
         text(
             "a long name",
@@ -119,7 +119,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "many more nodes than a report draws",
             &darts(&"('skip_connect', 0), ".repeat(900)).replacen("[1]", &format!("{:?}", vec![1; 64]), 1),
-            &["64 nodes, where a cell has at most 62"],
+            &["64 nodes, but a cell has at most 62"],
         ),
         text("control characters", "\u{1b}[31m", &["character 0"]),
         text(
@@ -153,7 +153,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "nni2: another cell's edge",
             "{\"normal_n2_switch\": [\"reduce_n2_p0\"]}",
-            &["no edge into node 2"],
+            &["not an edge into node 2"],
         ),
         text("naslib: five numbers", "(4, 0, 3, 1, 4)", &["expected six numbers"]),
         text("naslib: unknown operation", "(9, 0, 3, 1, 4, 3)", &["operation 9"]),
@@ -162,7 +162,7 @@ pub fn cases() -> Vec<Case> {
             "see our paper",
             &["character 0", "found none of them"],
         ),
-        text("an index", "7", &["a number alone is no genotype"]),
+        text("an index", "7", &["a number alone is not a genotype"]),
         text(
             "two of them",
             &format!("{}\n{}", darts("('skip_connect', 0)"), darts("('skip_connect', 1)")),
@@ -272,7 +272,7 @@ pub fn cases() -> Vec<Case> {
             "genotype file: no such name",
             &["genotype", "own.txt:C"],
             4,
-            &["own.txt", "none is called C; there are: A (line 1)"],
+            &["own.txt", "no genotype is called C; found: A (line 1)"],
         )
         .make(|dir| fs::write(dir.join("own.txt"), format!("A = '{ARCH}'\n")).unwrap()),
         file("empty", "", 4, &["expected Genotype"]),
@@ -280,7 +280,7 @@ pub fn cases() -> Vec<Case> {
             "a million brackets",
             format!("{{\"genotype\": {}", "[".repeat(1_000_000)),
             4,
-            &["brackets in each other"],
+            &["nested brackets"],
         ),
         file("of another space", ARCH, 4, &["expected `+|`"])
             .make(|dir| fs::write(dir.join("own.txt"), "|none~0|+|none~0|none~1|").unwrap()),
@@ -311,7 +311,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "entries of an edge apart",
             &darts("('skip_connect', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0)").replacen("[1]", "[3]", 1),
-            &["entries of one edge must stand together"],
+            &["entries of one edge must follow one another"],
         ),
         case(
             "genotype file: nothing",
@@ -348,7 +348,7 @@ pub fn cases() -> Vec<Case> {
         table(
             "an index twice",
             3,
-            &["own.csv, line 3", "the index 1 is there twice"],
+            &["own.csv, line 3", "the index 1 occurs twice"],
             format!(
                 ",architecture,a\n1,{ARCH},10\n1,{},10\n",
                 ARCH.replace("none~2", "skip_connect~2")
@@ -413,7 +413,7 @@ pub fn cases() -> Vec<Case> {
             "lookup: no run",
             &["lookup", "--benchmark", "own.csv", "nothing"],
             5,
-            &["nothing", "no run directory"],
+            &["nothing", "neither a run directory"],
         ),
         case(
             "lookup: a run of another space",
@@ -426,7 +426,7 @@ pub fn cases() -> Vec<Case> {
             "lookup: an index without indices",
             &["lookup", "--benchmark", "own.csv", "1"],
             3,
-            &["the index 1 says nothing here"],
+            &["the index 1 has no meaning here"],
         )
         .make(|dir| fs::write(dir.join("own.csv"), format!("architecture,a\n{ARCH},10\n")).unwrap()),
         case(

@@ -167,7 +167,7 @@ fn images() -> Vec<Case> {
         ),
         check(
             "photographs of a telephone",
-            &["train/dog", "there is nothing but 3 .heic files"],
+            &["train/dog", "it contains only 3 .heic files"],
             |dir| {
                 folder(&dir.join("own"));
                 for number in 0..3 {

@@ -137,7 +137,7 @@ pub fn cases() -> Vec<Case> {
             "predict: a folder without images",
             &["predict", "run", "run/search"],
             3,
-            &["run/search holds no files"],
+            &["run/search contains no files"],
         )
         .make(finished_copy),
         case(
@@ -158,7 +158,7 @@ pub fn cases() -> Vec<Case> {
             "predict: links that lead back",
             &["predict", "run", "links"],
             3,
-            &["links holds no files"],
+            &["links contains no files"],
         )
         .make(|dir| {
             finished_copy(dir);
@@ -254,7 +254,7 @@ pub fn cases() -> Vec<Case> {
             format!("{{\"a\":{deep}"),
             &["genotype", "run"],
             4,
-            &["brackets in each other"],
+            &["nested brackets"],
         ),
         with(
             "a node without an end",

@@ -84,7 +84,7 @@ pub fn cases() -> Vec<Case> {
             5,
             &[
                 "config.toml",
-                "network.epochs = 2, but 3 was asked for",
+                "network.epochs = 2, but 3 was requested",
                 "start again without --resume",
             ],
         )
@@ -358,7 +358,7 @@ pub fn cases() -> Vec<Case> {
             "out: created for an invalid run, with its parent folder",
             &["run", "--recipe", "arrays"],
             2,
-            &["arrays come from the program"],
+            &["arrays are passed by a program"],
         ),
         case(
             "out: a folder with other files",

@@ -83,7 +83,7 @@ pub fn cases() -> Vec<Case> {
             "--set space.preset=64px",
             &["space.preset", "outside the spaces mobile and plain"],
         ),
-        run("--space plain", &["space.stages = unset", "set in the space plain"]),
+        run("--space plain", &["space.stages = unset", "a value in the space plain"]),
         run(
             "--space plain --set space.stages=[[16,1,1]]",
             &["space.name = plain", "a space to search"],

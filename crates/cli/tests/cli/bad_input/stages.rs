@@ -48,11 +48,11 @@ fn runs_that_exist_do_not_fit_or_are_damaged() {
         command
     };
     let exists = predicate::str::contains(
-        "already holds a run; resume with --resume, or choose another directory with --out DIR",
+        "already contains a run; resume with --resume, or choose another directory with --out DIR",
     );
     again().assert().code(5).stderr(exists);
     let other = predicate::str::contains(
-        "run.seed = 1, but 3 was asked for; leave that setting out, or choose another directory",
+        "run.seed = 1, but 3 was requested; leave that setting out, or choose another directory",
     );
     again().args(["--resume", "--seed", "3"]).assert().code(5).stderr(other);
     da2s()

@@ -249,7 +249,7 @@ fn questions() -> Vec<Case> {
             "an index beyond 64 bits",
             "18446744073709551616",
             5,
-            &["no architecture"],
+            &["nor an architecture"],
         ),
         lookup("a number below 0", "-1", 2, &["unexpected argument '-1'"]),
         lookup("a pipe", "pipe", 7, &["pipe", "not a regular file"]).make(|dir| {
@@ -267,7 +267,7 @@ fn questions() -> Vec<Case> {
             "lookup: the number of a row",
             &["lookup", "--benchmark", "own.csv", "1"],
             3,
-            &["the index 1 says nothing here", "no column called `index`"],
+            &["the index 1 has no meaning here", "no column called `index`"],
         )
         .make(|dir| fs::write(dir.join("own.csv"), format!(",arch,a\n0,{NONE},10\n1,{SKIP},20\n")).unwrap()),
     ]

@@ -24,7 +24,7 @@ use crate::space::{CellKind, ChainShape, Reductions, SpaceName};
 /// Sizes of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkSize {
-    /// The stem. Files have called it the skeleton since their first version.
+    /// The stem. In files this setting has been called `skeleton` since the first version.
     #[serde(rename = "skeleton")]
     pub stem: Stem,
     /// Channels of the first cells; in a chain those of the stem.

@@ -128,7 +128,7 @@ fn assignments_take_words_without_quotes() {
     let error = |text: &str| Layer::assignment("--set", text).unwrap_err().to_string();
     assert_eq!(
         error("search.epochs"),
-        "--set: `search.epochs`: expected KEY=VALUE, as search.epochs=10"
+        "--set: `search.epochs`: expected KEY=VALUE, such as search.epochs=10"
     );
     assert_eq!(
         error("search.epochs=0"),
@@ -278,11 +278,11 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[search]\nreduction_cells = []",
-            "network.reduction_cells = those of 5 cells: expected no reduction cell: search.reduction_cells leaves the super-network none",
+            "network.reduction_cells = those of 5 cells: expected no reduction cell: search.reduction_cells gives the super-network none",
         ),
         (
             "[space]\nnone = true\noperations = [\"sep_conv_3x3\", \"skip_connect\"]",
-            "my.toml, line 2: space.none = true: expected absent beside space.operations",
+            "my.toml, line 2: space.none = true: expected no value beside space.operations",
         ),
         (
             "[search]\narch_beta_1 = 0.99999999",
@@ -462,9 +462,18 @@ fn the_settings_of_a_space_are_below_the_requested_ones() {
         ..Request::default()
     };
     let config = request("[space]\nname = \"mobile\"").resolve().unwrap();
-    assert_eq!((config.search.cells, config.target.edges), (1, EdgeCount::All(All::All)));
-    let error = request("[space]\nname = \"mobile\"\n[search]\ncells = 2").resolve().unwrap_err().to_string();
-    assert!(error.starts_with("my.toml, line 4: search.cells = 2: expected 1 in the space mobile"), "{error}");
+    assert_eq!(
+        (config.search.cells, config.target.edges),
+        (1, EdgeCount::All(All::All))
+    );
+    let error = request("[space]\nname = \"mobile\"\n[search]\ncells = 2")
+        .resolve()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("my.toml, line 4: search.cells = 2: expected 1 in the space mobile"),
+        "{error}"
+    );
     // A resolved configuration and a recipe for the space stay as they are.
     let written = config.to_toml().unwrap();
     assert_eq!(request(&written).resolve().unwrap(), config);

@@ -1,7 +1,7 @@
 
 
 class Layer(nn.ModuleList):
-    """The sum of the layer's operations, and of its input where it keeps size and channels."""
+    """The sum of the layer's operations, and of its input if it keeps size and channels."""
 
     def __init__(self, inputs, outputs, stride, operations):
         super().__init__(

@@ -86,9 +86,9 @@ methods! {
     PcDarts = "pc-darts", |_| pc_darts::PcDarts;
     /// A genotype drawn at random.
     Random = "random", |_| random_search::RandomSearch;
-    /// SDARTS with the worst mixture near by.
+    /// SDARTS with the worst nearby mixture.
     SdartsAdv = "sdarts-adv", sdarts::Sdarts::adversarial;
-    /// SDARTS with a random mixture near by.
+    /// SDARTS with a random nearby mixture.
     SdartsRs = "sdarts-rs", sdarts::Sdarts::random;
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use crate::space::{Operation, Space, TargetSpec};
 
     #[test]
-    fn weights_sum_to_1_where_a_layer_lacks_skip() {
+    fn weights_sum_to_1_even_if_a_layer_lacks_skip() {
         let candidates = vec![Operation::Skip, Operation::MbConvK3E1, Operation::MbConvK5E3];
         let space = Space::mobile([3, 1], candidates);
         let target = toml::from_str::<TargetSpec>("edges = \"all\"").unwrap();
