@@ -3,8 +3,9 @@
 //!
 //! Contract of every case: the exit code matches; the standard output contains only what was
 //! requested; the standard error is one line of bounded length without control characters and
-//! without a panic, after the line of progress that a slow machine prints; no file is written or changed. Each command runs with 4 GiB of address space,
-//! so that trusting a false length fails, and is killed after two minutes, so that hanging fails.
+//! without a panic, after the line of progress that a slow machine prints; no file is written or
+//! changed. Each command runs with 4 GiB of address space, so that trusting a false length fails,
+//! and is killed after two minutes, so that hanging fails.
 //! `DA2S_CASE=WORD` runs only the cases whose name contains the word.
 
 mod archives;
