@@ -81,12 +81,16 @@ fn squeeze_and_excitation_has_no_int8_form() {
         "data.limit=64",
         "data.test_limit=32",
     ];
-    with("run", &settings)
-        .args(["--space", "mobile", "--quiet"])
-        .args(["--genotype", "Genotype(stages=[['mbconv_k3_e1_se']])", "--out"])
-        .arg(&out)
-        .assert()
-        .success();
+    let run = |precision: &str| {
+        with("run", &settings)
+            .args(["--space", "mobile", "--quiet", "--precision", precision])
+            .args(["--genotype", "Genotype(stages=[['mbconv_k3_e1_se']])", "--out"])
+            .arg(&out)
+            .assert()
+    };
+    let told = predicate::str::contains("no int8 kernels for squeeze-and-excitation, which mbconv_k3_e1_se has");
+    run("int8").code(4).stderr(told);
+    run("float32").success();
     let told = predicate::str::contains(
         "the network cannot be quantised: layers.0.0 has squeeze-and-excitation, for which there are no int8 kernels",
     );
