@@ -33,15 +33,24 @@ CASES = {
 }
 # On a GPU a step takes less than a second, but a process takes many seconds to start.
 GPU_REPETITIONS = 10
+# Processes that want to run, on average over a minute; above it the machine is busy.
+MOST_LOAD = 0.5
 
 
 def python(folder, requirements="requirements.txt"):
     """The interpreter of the virtual environment in `folder`, which is created with `requirements` if necessary."""
     program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not program.exists():
+    complete = folder / "complete"
+    if not complete.exists():
         venv.create(folder, with_pip=True)
         run([program, "-m", "pip", "install", "-r", HERE / requirements], stdout=sys.stderr)
+        complete.touch()
     return program
+
+
+def load():
+    """The load of the machine; 0 where it is unknown."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def run(command, **options):
@@ -127,9 +136,9 @@ def load_warning(threads):
     At the end of every operation, the threads of PyTorch spin until all have finished. If one of them has to share its core, all
     of them lose a time slice, hundreds of times per step. Such a ratio says nothing about an idle machine.
     """
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if threads > 1 and load > 0.5:
-        return (f"warning: the machine was busy (load {load:.1f}); PyTorch's threads suffer from that many times more than "
+    found = load()
+    if threads > 1 and found > MOST_LOAD:
+        return (f"warning: the machine was busy (load {found:.1f}); PyTorch's threads suffer from that many times more than "
                 "da2s's do, so these ratios flatter da2s: repeat on an idle machine, or compare with --threads 1")
     return None
 

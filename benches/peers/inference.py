@@ -8,8 +8,8 @@ Needs only Python and cargo: the first run creates a virtual environment in `tar
 networks by name, for an epoch on the embedded digits, enlarged to 32×32 pixels; latency does not depend on the weights. Every
 engine reads the same network: da2s-infer its own file, the others ONNX; in int8 that of `da2s quantise`. A round measures every
 engine once, each in a process of its own, in an order that rotates. Ratios are taken within a round: the time of the fastest
-peer with the same numbers (float32, or int8 and OpenVINO's bf16) over that of da2s-infer. Runs are timed by the clock; on a
-busy machine the script says so.
+peer with the same numbers (float32; or int8, and OpenVINO's bf16 where the processor has it) over that of da2s-infer. Runs are
+timed by the clock; the load before the first of them is printed, with a warning if the machine is busy.
 """
 
 import argparse
@@ -19,41 +19,55 @@ import platform
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-from compare import REPOSITORY, python, run
+from compare import HERE, MOST_LOAD, REPOSITORY, load, python, run
 
-HERE = Path(__file__).resolve().parent
 SIDE = 32
-# For each network the settings of its training.
+# The network and the settings of its training.
 NETWORKS = {
-    "darts-v2": ["network.channels=16", "network.cells=8"],
-    "darts-v2-36": ["network.channels=36", "network.cells=20"],
-    "mobilenet-v2": [],
-    "resnet8": [],
+    "darts-v2": ("darts-v2", ["network.channels=16", "network.cells=8"]),
+    "darts-v2-36": ("darts-v2", ["network.channels=36", "network.cells=20"]),
+    "mobilenet-v2": ("mobilenet-v2", []),
+    "resnet8": ("resnet8", []),
 }
-# Peers in float32, then those with fewer bits; bf16 is a hint that OpenVINO follows where the processor has it.
+OURS = ["da2s-infer float32", "da2s-infer int8"]
+# Peers in float32, then those with fewer bits.
 FLOAT = ["onnxruntime float32", "OpenVINO float32"]
 SHORT = ["onnxruntime int8", "OpenVINO int8", "OpenVINO bf16"]
 
 
 def prepare(program, out, name):
-    """Trains the network `name` in the folder `out` and writes it for every engine."""
-    run_folder = out / name
-    files = {"float32": out / f"{name}.safetensors", "onnx": out / f"{name}.onnx", "run": run_folder}
-    if not (run_folder / "summary.json").exists():
-        sets = [word for setting in ["network.epochs=1", "network.auxiliary=false", *NETWORKS[name]] for word in ("--set", setting)]
-        run([program, "run", "digits", "--network", name.removesuffix("-36"), "--image-size", str(SIDE), "--quiet", "--out",
-             run_folder, *sets], stdout=subprocess.DEVNULL)
-        run([program, "export", run_folder, "--format", "safetensors", "--out", files["float32"]], stdout=subprocess.DEVNULL)
-        run([program, "export", run_folder, "--format", "onnx", "--fold-batch-norms", "--out", files["onnx"]],
-            stdout=subprocess.DEVNULL)
-        run([program, "quantise", run_folder, "--quiet"], stdout=subprocess.DEVNULL)
+    """The network `name` in the folder `out`, in a file for every engine; what exists is kept."""
+
+    def da2s(*words):
+        run([program, *words], stdout=subprocess.DEVNULL)
+
+    made = out / name
+    if not (made / "summary.json").exists():
+        network, settings = NETWORKS[name]
+        sets = [word for setting in ["network.epochs=1", "network.auxiliary=false", *settings] for word in ("--set", setting)]
+        new = ["digits", "--network", network, "--image-size", SIDE, *sets]
+        da2s("run", *(["--resume"] if (made / "config.toml").exists() else new), "--quiet", "--out", made)
+    files = {
+        "da2s-infer float32": out / f"{name}.safetensors",
+        "float32": out / f"{name}.onnx",
+        "da2s-infer int8": made / "export" / "network-int8.safetensors",
+        "int8": made / "export" / "network-int8.onnx",
+    }
+    if not files["da2s-infer float32"].exists():
+        da2s("export", made, "--format", "safetensors", "--out", files["da2s-infer float32"])
+    if not files["float32"].exists():
+        da2s("export", made, "--format", "onnx", "--fold-batch-norms", "--out", files["float32"])
+    # Written after the two files of the network.
+    if not (made / "network" / "int8.json").exists():
+        da2s("quantise", made, "--quiet")
     return files
 
 
 def image(out):
-    """A grey image, as a PGM is not read: the smallest PNG that Python writes without a library."""
+    """A grey PNG, written without a library."""
     import struct
     import zlib
 
@@ -67,28 +81,19 @@ def image(out):
     return path
 
 
-class Engines:
-    """Functions that return the median milliseconds of one process."""
+def engines(program, interpreter, files, picture, batch, threads):
+    """For every engine a function that returns the median milliseconds of one process; `None` if it cannot run."""
+    sizes = ["--repeat", 300 if batch == 1 else 20, "--batch", batch, "--threads", threads]
 
-    def __init__(self, program, interpreter, files, picture, batch, threads):
-        export = files["run"] / "export"
-        self.program, self.interpreter, self.picture, self.batch, self.threads = program, interpreter, picture, batch, threads
-        self.repeat = str(300 if batch == 1 else 20)
-        self.all = {
-            "da2s-infer float32": lambda: self.ours(files["float32"]),
-            "da2s-infer int8": lambda: self.ours(export / "network-int8.safetensors"),
-            **{peer: lambda peer=peer: self.peer(peer, export / "network-int8.onnx" if "int8" in peer else files["onnx"])
-               for peer in FLOAT + SHORT},
-        }
+    def ours(name):
+        return json.loads(output([program, files[name], picture, "--json", *sizes]))[0]["median_ms"]
 
-    def ours(self, file):
-        command = [self.program, file, self.picture, "--json", "--repeat", self.repeat, "--batch", self.batch, "--threads", self.threads]
-        return json.loads(output(command))[0]["median_ms"]
+    def peer(name):
+        engine, numbers = name.split()
+        file, bf16 = (files["float32"], ["--bf16"]) if numbers == "bf16" else (files[numbers], [])
+        return json.loads(output([interpreter, HERE / "engines.py", engine.lower(), file, *bf16, *sizes]))["median_ms"]
 
-    def peer(self, peer, file):
-        engine, numbers = peer.split()
-        return json.loads(output([self.interpreter, HERE / "engines.py", engine.lower(), file, "--numbers", numbers, "--repeat",
-                                  self.repeat, "--batch", self.batch, "--threads", self.threads]))["median_ms"]
+    return {**{name: partial(ours, name) for name in OURS}, **{name: partial(peer, name) for name in FLOAT + SHORT}}
 
 
 def output(command):
@@ -102,23 +107,31 @@ def rounds_of(engines, rounds):
     for turn in range(rounds):
         for name in names[turn % len(names):] + names[:turn % len(names)]:
             seen[name].append(engines[name]())
-            print(f"  round {turn + 1}, {name}: {seen[name][-1]:.3f} ms", file=sys.stderr)
+            print(f"  round {turn + 1}, {name}: {shown(seen[name][-1])} ms", file=sys.stderr)
     return seen
+
+
+def shown(time):
+    return "–" if time is None else f"{time:.3f}"
 
 
 def row(head, seen):
     def ratio(ours, peers):
-        ratios = [min(seen[peer][turn] for peer in peers) / time for turn, time in enumerate(seen[ours])]
+        able = [peer for peer in peers if None not in seen[peer]]
+        ratios = [min(seen[peer][turn] for peer in able) / time for turn, time in enumerate(seen[ours])]
         return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
-    times = [f"{statistics.median(seen[name]):.3f}" for name in seen]
-    return [*head, *times, ratio("da2s-infer float32", FLOAT), ratio("da2s-infer int8", SHORT)]
+    medians = [None if None in times else statistics.median(times) for times in seen.values()]
+    return [*head, *map(shown, medians), ratio(OURS[0], FLOAT), ratio(OURS[1], SHORT)]
 
 
-def machine():
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
-               platform.processor()) if Path("/proc/cpuinfo").exists() else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores"
+def processor():
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor()
 
 
 def main():
@@ -127,11 +140,14 @@ def main():
     arguments.add_argument("--batches", nargs="+", type=int, default=[1, 8, 64])
     arguments.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--out", type=Path, default=REPOSITORY / "target" / "peers-inference", help="networks are kept here")
+    arguments.add_argument("--out", type=Path, default=REPOSITORY / "target" / "peers-inference",
+                           help="networks are kept here; delete it if da2s or their settings have changed")
     arguments.add_argument("--venv", type=Path, default=REPOSITORY / "target" / "peers-inference-venv")
     arguments.add_argument("--programs", type=Path, help="a folder with da2s and da2s-infer; default: they are built")
     asked = arguments.parse_args()
 
+    # Before the build, whose own load would be in it.
+    before = load()
     programs = asked.programs
     if programs is None:
         run(["cargo", "build", "--release", "--locked", "--manifest-path", REPOSITORY / "Cargo.toml"])
@@ -140,19 +156,18 @@ def main():
     asked.out.mkdir(parents=True, exist_ok=True)
     picture = image(asked.out)
     versions = output([interpreter, HERE / "engines.py", "versions"]).strip()
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    print(f"{machine()}; {output([programs / 'da2s-infer', '--version']).strip()}, {versions}; load {load:.1f} at the start. "
-          "Milliseconds per batch, medians over rounds; ratios above 1: da2s-infer is faster.\n")
-    names = ["da2s-infer float32", "da2s-infer int8", *FLOAT, *SHORT]
-    head = ["network", "batch", "threads", *names, "times faster, float32", "times faster, int8"]
+    print(f"{processor()}, {os.cpu_count()} cores; {output([programs / 'da2s-infer', '--version']).strip()}, {versions}; "
+          f"load {before:.1f} at the start. Milliseconds per batch, medians over rounds; ratios above 1: da2s-infer is faster.\n")
+    if before > MOST_LOAD:
+        print("warning: the machine was busy; repeat on an idle one\n")
+    head = ["network", "batch", "threads", *OURS, *FLOAT, *SHORT, "times faster, float32", "times faster, int8"]
     print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head), flush=True)
     for name in asked.networks:
         files = prepare(programs / "da2s", asked.out, name)
         for batch in asked.batches:
             for threads in asked.threads:
                 print(f"{name}, batch {batch}, {threads} threads", file=sys.stderr)
-                engines = Engines(programs / "da2s-infer", interpreter, files, picture, batch, threads)
-                seen = rounds_of(engines.all, asked.rounds)
+                seen = rounds_of(engines(programs / "da2s-infer", interpreter, files, picture, batch, threads), asked.rounds)
                 print("| " + " | ".join(row([name, str(batch), str(threads)], seen)) + " |", flush=True)
 
 

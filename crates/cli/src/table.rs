@@ -110,8 +110,9 @@ impl Lines {
             ("size", cost.size_bytes, cost.size_int8_bytes),
             ("peak memory", cost.ram_bytes, cost.ram_int8_bytes),
         ] {
-            if let Some((float, int8)) = float.zip(int8) {
-                self.row(name, &format!("{}, in int8 {}", text(float), text(int8)));
+            if let Some(float) = float {
+                let int8 = int8.map_or_else(String::new, |int8| format!(", in int8 {}", text(int8)));
+                self.row(name, &(text(float) + &int8));
             }
         }
         if let Some(ms) = cost.latency_ms {

@@ -51,13 +51,15 @@ fn on_device(network: &Backbone, image_size: usize, sizes: &[(usize, usize)]) ->
     };
     let size_bytes = layouts().map(|layout| layout.size_bytes()).sum::<u64>();
     let size_int8_bytes = layouts().map(|layout| layout.size_int8_bytes()).sum::<u64>();
+    // There are no integer kernels for squeeze-and-excitation.
+    let has_int8 = layouts().all(|layout| layout.squeeze.is_none());
     let classes = classes(classifier);
     let values = Arena::new(&stage_activations(network, image_size, sizes)).len as u64;
     DeviceCost {
         size_bytes: Some(size_bytes + NUMBER * classifier.weight_count as u64),
-        size_int8_bytes: Some(size_int8_bytes + products(classifier) + (SCALE_AND_BIAS * classes) as u64),
+        size_int8_bytes: has_int8.then_some(size_int8_bytes + products(classifier) + (SCALE_AND_BIAS * classes) as u64),
         ram_bytes: Some(NUMBER * values),
-        ram_int8_bytes: Some(values),
+        ram_int8_bytes: has_int8.then_some(values),
         latency_ms: None,
     }
 }

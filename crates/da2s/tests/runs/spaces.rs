@@ -128,7 +128,11 @@ fn a_chain_with_squeeze_and_excitation_and_another_activation_runs() {
     let mut config = tiny_chain();
     config.space.activation = ActivationName::HardSwish;
     config.space.operations = Some(vec![Operation::MbConvK3E1Se, Operation::MbConvK3E3Se]);
-    let genotype = genotype_of(&twice(&config));
+    let file = twice(&config);
+    let cost = file.on_device;
+    assert!(cost.size_bytes.is_some() && cost.ram_bytes.is_some());
+    assert_eq!((cost.size_int8_bytes, cost.ram_int8_bytes), (None, None));
+    let genotype = genotype_of(&file);
     let mut operations = genotype.cells.normal.edges.iter().flat_map(|edge| &edge.operations);
     assert!(
         operations.all(|operation| operation.name().ends_with("_se")),

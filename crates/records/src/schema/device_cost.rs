@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the final network takes on a device. A key is `None` in runs of earlier versions.
+/// What the final network takes on a device. A key is `None` in runs of earlier versions; those of
+/// int8 also if a block has no integer kernels (squeeze-and-excitation).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeviceCost {
     /// Bytes of its weights and running statistics in float32, as in every export.
