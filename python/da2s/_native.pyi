@@ -39,6 +39,9 @@ def options() -> List[Tuple[str, str, bool]]:
 def check_settings(path: _Path, asked: _Asked) -> None:
     """Checks that the run at a path, if it exists, has the settings of a new run with these arguments."""
 
+def trainings(asked: _Asked) -> int:
+    """How often a new run with these arguments trains its network (``network.seeds``)."""
+
 def read(path: _Path, name: str) -> Optional[bytes]:
     """The content of a file of the run at a path; ``None`` if it does not exist."""
 

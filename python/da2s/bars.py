@@ -22,13 +22,14 @@ class Bars:
     def __init__(self) -> None:
         self._tqdm = _tqdm()
         self._bar: Optional[Any] = None
-        #: What is trained, if it is not the run's own network.
+        #: What is trained, if it is not the run's own network. It has a name from its beginning to its evaluation.
         self._whose = ""
         self._started: Optional[Started] = None
 
     def __call__(self, event: Progress) -> None:
         """Shows an event."""
         if isinstance(event, Plan):
+            self._whose = ""
             print(event)
         elif isinstance(event, TrainingPlan):
             print(f"train: {event.epochs} epochs fit into the time that is left; {event.planned} were planned")
@@ -39,6 +40,8 @@ class Bars:
         elif isinstance(event, Started):
             self.close()
             self._started = event
+            if event.stage in ("search", "evaluate"):
+                self._whose = ""
         elif isinstance(event, Step):
             self._step(event)
         elif isinstance(event, Gap):

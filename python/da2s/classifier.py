@@ -1,7 +1,8 @@
 """A run in scikit-learn's shape: ``Da2sClassifier().fit(X, y).predict(X)``, in pipelines and searches over parameters.
 
 Contract: ``X`` is N×H×W, N×H×W×C with 1 or 3 channels, or N×features, a row for each image. Images are trained as bytes: ``uint8`` is
-used as it is; of other numbers, ``pixel_range_`` becomes 0 to 255 and what lies outside is clipped, in ``predict`` as in ``fit``. A
+used as it is; of other numbers, ``pixel_range_`` becomes 0 to 255 and what lies outside is clipped, in ``predict`` as in ``fit``. Of
+images that are not square, the centred square is used, and ``fit`` warns of it. A
 fifth of the images is set aside as test images, unless ``fit`` is given some: ``result_`` has the accuracy on them. Two fits with the
 same ``random_state`` give the same network, unless ``time`` is set. A fitted classifier is pickled with its network.
 """
@@ -12,6 +13,7 @@ import dataclasses
 import os
 import shutil
 import tempfile
+import warnings
 import weakref
 from numbers import Integral
 from pathlib import Path
@@ -48,7 +50,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     ``time``, ``recipe``, ``network``, ``search_epochs``, ``train_epochs``, ``settings``, ``threads`` and ``on_progress`` are those of
     :func:`da2s.run`. ``image_shape`` is the shape of the image in a row of features, ``(H, W)`` or ``(H, W, C)``; by default rows
-    are squares. ``"square"`` lays rows of any length into the smallest square that holds them, and fills it with the lowest value.
+    are squares. ``"square"`` lays rows of any length into the smallest square that holds them, and fills it with black.
     ``pixel_range`` are the values that become black and white; by default 0 and 255 for bytes, and otherwise the smallest and the
     largest value of the training images. ``out`` keeps the run directory; without it, the run is in a temporary directory, which is
     removed with the classifier. ``random_state`` is the seed of the run.
@@ -99,6 +101,10 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("expected images of two or more classes, found 1 class")
+        height, width = self.image_shape_[:2]
+        if height != width:
+            side = min(height, width)
+            warnings.warn(f"of images of {height}×{width} pixels, the centred square of {side}×{side} is used", stacklevel=2)
         self.pixel_range_ = self._range(images)
         tested = None if test is None else (self._bytes(self._checked(test[0], False)), self._indices(test[1]))
         self._temporary = _Temporary() if self.out is None else None
@@ -152,7 +158,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _checked(self, X: Any, reset: bool, y: Any = None) -> Any:
-        """The images as an array N×H×W or N×H×W×C, with the labels if there are any; ``reset`` takes their shape as that of all."""
+        """The images as numbers, with the labels if there are any; ``reset`` takes their shape as that of all."""
         ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
         if ndim <= 2:
             # Rows of features; also what is no images at all, for which scikit-learn has its messages.
@@ -162,10 +168,6 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 X, y = validate_data(self, X, y)
                 check_classification_targets(y)
                 self.image_shape_ = self._shape_of(X.shape[1])
-            size = int(np.prod(self.image_shape_))
-            if size > X.shape[1]:
-                X = np.pad(X, ((0, 0), (0, size - X.shape[1])), constant_values=X.min() if reset else self.pixel_range_[0])
-            X = X.reshape(len(X), *self.image_shape_)
         else:
             X = check_array(X, allow_nd=True, input_name="X")
             if reset:
@@ -186,8 +188,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.image_shape is None:
             if side * side != features:
                 raise ValueError(
-                    f"rows of {features} features are no square images: say their shape with image_shape=(H, W) or (H, W, C), or "
-                    f'pass image_shape="{_SQUARE}"'
+                    f'rows of {features} features are not square images: pass image_shape=(H, W), (H, W, C) or "{_SQUARE}"'
                 )
             return (side, side)
         shape = tuple(int(each) for each in self.image_shape)
@@ -208,13 +209,18 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return low, high if low < high else low + 1
 
     def _bytes(self, images: "Array") -> "Array":
+        """The images as bytes, N×H×W or N×H×W×C; what a row of features lacks is black."""
         low, high = self.pixel_range_
         if images.dtype == np.uint8 and (low, high) == (0, 255):
-            return images
-        # Halves, so that the difference of two floats is one.
-        scaled = (images.astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2)
-        found: "Array" = np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
-        return found
+            found = images
+        else:
+            # Halves, so that the difference of two floats is one.
+            scaled = (images.astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2)
+            found = np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
+        missing = int(np.prod(self.image_shape_)) - found[0].size
+        if missing:
+            found = np.pad(found, ((0, 0), (0, missing)))
+        return found.reshape(len(found), *self.image_shape_)
 
     def _indices(self, y: Any) -> "Array":
         """The indices of labels in ``classes_``."""

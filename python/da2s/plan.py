@@ -20,7 +20,7 @@ Time = Union[str, timedelta]
 
 @dataclass(frozen=True)
 class Lesson:
-    """The size and the length of a training."""
+    """The size and the length of a search or a training."""
 
     channels: int
     cells: int

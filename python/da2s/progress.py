@@ -33,7 +33,7 @@ class Seed:
 
     #: The seed.
     seed: int
-    #: Its place among the trainings, from 1, and their number; the first was that of the run's own network.
+    #: Its position among the trainings, from 1, and their number; the first was that of the run's own network.
     place: int
     trainings: int
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from . import _native
-from .asking import PathLike, of_options
+from .asking import Asked, PathLike, of_options, of_settings
 from .data import images_of
 from .errors import ConfigError, Da2sError
 from .results import pandas_for
@@ -113,8 +113,6 @@ def sweep(
     of_options(options)
     methods = plain(methods)
     varied = plain(varied_of(lambdas, targets, vary))
-    if "network.seeds" in {**flat(settings or {}), **varied}:
-        raise ConfigError("network.seeds: a sweep trains each network once; leave it out, and give seeds for the number of searches")
     seed_list = seeds_of(seeds)
     check_values(methods, varied, seed_list)
     check_given("settings", settings or {})
@@ -129,7 +127,10 @@ def sweep(
     for each in [setups] if sampler is None else choices(methods, varied):
         check_directories((setup, seed) for setup in each for seed in seed_list)
     # Invalid arguments are detected here, before any process starts; arrays are checked once.
-    images_of(data, test, class_names)
+    named, _ = images_of(data, test, class_names)
+    asked = Asked(recipe, config, [*named, *of_options(options), *of_settings(flat(settings or {}))])
+    if "network.seeds" in varied or _trainings(asked) > 1:
+        raise ConfigError("network.seeds: a sweep trains each network once; leave it out, and give seeds for the number of searches")
 
     shared = {
         "data": _anchored(data),
@@ -151,6 +152,15 @@ def sweep(
     else:
         runs = chosen_by_optuna(cluster, methods, varied, seed_list, trials, metric, mode)
     return _gathered(out, runs, baseline or methods[0], last_file)
+
+
+def _trainings(asked: Asked) -> int:
+    """How often a run trains its network."""
+    try:
+        return _native.trainings(asked.native())
+    except Da2sError:
+        # They may be valid with one of the methods; each run reports what is not.
+        return 1
 
 
 def _anchored(data: Optional["Data"]) -> Optional["Data"]:

@@ -312,6 +312,14 @@ pub fn check_settings(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResu
     check_same(&path, &request).map_err(|error| raised(py, &error))
 }
 
+/// How often a new run with these arguments trains its network.
+#[pyfunction]
+pub fn trainings(py: Python<'_>, asked: Asked<'_>) -> PyResult<usize> {
+    let request = asked.request(py)?;
+    let config = request.resolve().map_err(|error| raised(py, &error.into()))?;
+    Ok(config.network.beside.trainings())
+}
+
 /// The content of a file of the run in `path`; `None` if it does not exist.
 #[pyfunction]
 pub fn read<'py>(py: Python<'py>, path: PathBuf, name: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {

@@ -26,7 +26,7 @@ mod _native {
     #[pymodule_export]
     use crate::data::{Arrays, datasets, formats_in, load};
     #[pymodule_export]
-    use crate::job::{Job, check_settings, draw, genotype, genotype_file, network, read, report};
+    use crate::job::{Job, check_settings, draw, genotype, genotype_file, network, read, report, trainings};
     #[pymodule_export]
     use crate::request::options;
 

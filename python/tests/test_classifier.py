@@ -101,6 +101,25 @@ def test_other_numbers_are_scaled_as_in_fit(two):
     assert constant.pixel_range_ == (0, 1)
 
 
+def test_rows_are_filled_with_black_in_fit_and_in_predict(two):
+    images, labels = two
+    # No value is 0.
+    rows = images.reshape(80, 64)[:, :63] // 2 + 50
+    for more, form in (({}, rows), ({"pixel_range": (-0.5, 255)}, rows.astype(int))):
+        found = classifier(image_shape="square", train_epochs=4, **more).fit(form, labels, test=(form, labels))
+        assert found.result_.network_accuracy == pytest.approx(100 * found.score(form, labels))
+        own = found.run_.predict(found._bytes(form))
+        assert (found._bytes(form)[:, 7, 7] == 0).all() and [one.label for one in own] == list(found.predict(form))
+
+
+def test_of_images_that_are_not_square_the_centre_is_used(two):
+    images, labels = two
+    with pytest.warns(UserWarning, match="of images of 8×6 pixels, the centred square of 6×6 is used"):
+        wide = classifier().fit(images[:, :, 1:7], labels)
+    square = classifier().fit(images[:, 1:7, 1:7], labels)
+    assert (wide.predict_proba(images[:, :, 1:7]) == square.predict_proba(images[:, 1:7, 1:7])).all()
+
+
 def test_test_images_are_those_that_are_given(two):
     images, labels = two
     found = classifier().fit(images[:60], labels[:60], test=(images[60:], labels[60:]))
@@ -155,7 +174,7 @@ def test_a_time_is_planned(two):
 @pytest.mark.parametrize(
     "parameters, reason",
     [
-        ({}, r"rows of 63 features are no square images: say their shape with image_shape=\(H, W\)"),
+        ({}, r"rows of 63 features are not square images: pass image_shape=\(H, W\), \(H, W, C\) or .square."),
         ({"image_shape": (8, 8)}, r"image_shape = \(8, 8\): expected \(H, W\) or \(H, W, C\) of 63 features"),
         ({"image_shape": "round"}, "image_shape = 'round': expected"),
         ({"image_shape": (7, 9), "pixel_range": (1, 1)}, r"pixel_range = \(1, 1\): expected two numbers, low < high"),

@@ -46,8 +46,11 @@ class Bar:
 def test_a_bar_for_each_training(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(da2s.bars, "_tqdm", lambda: Bar)
     monkeypatch.setattr(Bar, "made", [])
-    da2s.run("digits", out=tmp_path / "run", settings={**TINY, "network.seeds": 2}, on_progress=da2s.Bars())
-    assert [bar.desc for bar in Bar.made] == ["search", "train", "train, seed 2"]
+    bars = da2s.Bars()
+    da2s.run("digits", out=tmp_path / "run", settings={**TINY, "network.seeds": 2}, on_progress=bars)
+    # Another run has no name of the last one.
+    da2s.run("digits", out=tmp_path / "other", settings=TINY, on_progress=bars)
+    assert [bar.desc for bar in Bar.made] == ["search", "train", "train, seed 2", "search", "train"]
     assert all(bar.closed and bar.n == bar.total for bar in Bar.made)
     assert "super-network" in Bar.made[0].postfix and "training images" in Bar.made[1].postfix
     assert re.search(r"^gap -?\d+\.\d\d points$", capsys.readouterr().out, re.M)

@@ -229,7 +229,7 @@ def test_folders_are_those_that_the_caller_sees(tmp_path, monkeypatch):
         assert said in ({"data_dir": str(tmp_path / "images")}, {"data.dir": str(tmp_path / "images")})
     (tmp_path / "images/train").mkdir()
     (tmp_path / "images/test").mkdir()
-    monkeypatch.setattr(sys.modules["da2s.sweep"], "images_of", lambda *_: None)
+    monkeypatch.setattr(sys.modules["da2s.sweep"], "images_of", lambda *_: ([], None))
     with pytest.raises(Enough):
         da2s.sweep("images", out="sweep")
     assert sent["data"] == "images", "the name of a data set stays"
@@ -345,6 +345,8 @@ def test_optuna_chooses(tmp_path):
         ({"metric": "accuracy"}, "metric = accuracy: expected one of gap, "),
         ({"metric": "network_accuracy", "search_only": True}, "metric = network_accuracy: expected one of gap, "),
         ({"metric": "genotype", "sampler": "optuna"}, "metric = genotype: expected one of gap, "),
+        ({"settings": {"network": {"seeds": 2}}}, "network.seeds: a sweep trains each network once"),
+        ({"vary": {"network.seeds": [1, 2]}}, "network.seeds: a sweep trains each network once"),
         ({"cpus_per_run": 2}, "cpus_per_run = 2: expected at most 1, the largest number of any machine in the cluster"),
     ],
 )
@@ -352,3 +354,14 @@ def test_what_cannot_be_is_said_before_anything_is_made(tmp_path, arguments, mes
     with pytest.raises(da2s.ConfigError, match=message):
         da2s.sweep("digits", out=tmp_path / "sweep", **arguments)
     assert not (tmp_path / "sweep").exists()
+
+
+def test_a_file_with_several_trainings_is_refused(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("[network]\nseeds = 3\n")
+    with pytest.raises(da2s.ConfigError, match="network.seeds: a sweep trains each network once"):
+        da2s.sweep("digits", out=tmp_path / "sweep", config=file)
+    # What is set last counts.
+    settings = {**TINY, "network.seeds": 1}
+    (run,) = da2s.sweep("digits", out=tmp_path / "sweep", seeds=1, search_only=True, config=file, settings=settings).runs
+    assert run.failure is None

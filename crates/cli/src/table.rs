@@ -116,7 +116,7 @@ impl Lines {
         }
         if let Some(ms) = cost.latency_ms {
             let latency = Quantity::Milliseconds.text(ms);
-            self.row("latency", &format!("{latency}, predicted from target.latency_table"));
+            self.row("predicted latency", &format!("{latency}, from target.latency_table"));
         }
     }
 

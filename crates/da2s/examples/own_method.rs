@@ -55,8 +55,8 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let dataset = data::open(config.data.dataset, None, &config.data_options())?;
     let (cpu, engine) = (device::open("cpu")?, device::engine(EngineName::Auto, "cpu")?);
 
-    let mut search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
-    search.method = DrivenMethod::undriven(FewerSkips { weight: 1.0 });
+    let search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?
+        .with_method(DrivenMethod::undriven(FewerSkips { weight: 1.0 }))?;
     let mut state = search.start();
     search.run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))?;
 

@@ -253,12 +253,13 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
         loader.sharded(Shard { rank, size: 2 }).unwrap().batch(1, 0).unwrap()
     };
     let search = Search::new(&config.search_setup().unwrap(), &dataset, &device, &Engine::fused()).unwrap();
+    let method = config.search.driven();
     let moved = |rank: usize, group: Group| {
         let stepper = Bilevel::new(
             &search.backbone,
             &search.space,
             &search.target,
-            &search.method,
+            &method,
             &config.search,
             &device,
         )
@@ -405,7 +406,7 @@ fn a_search_in_stages_of_two_is_alike_in_both() {
     let (mut config, dataset, device) = (plain_steps(), digits(), Device::flex());
     (config.search.method, config.search.epochs) = (Method::PDarts, 6);
     config.search.channels = 2;
-    config.search.stages.skip_dropout = vec![0.5; 3];
+    config.search.stages.skip_dropout = Some(vec![0.5; 3]);
     let ended = together(2, |group| {
         let setup = config.search_setup().unwrap();
         let search = Search::in_group(&setup, &dataset, &device, &Engine::fused(), group).unwrap();

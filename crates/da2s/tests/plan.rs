@@ -108,7 +108,7 @@ fn a_resumed_run_plans_the_discretization_that_it_repeats() {
     let seed = of_one(Whose::Seed);
     let all = [&of_one(Whose::Run)[..], &seed, &seed, &[(None, Whose::Run)]];
     assert_eq!(stages(), all.concat());
-    // Those from other seeds that are trained are not planned again.
+    // What is trained is not planned again.
     let seeds = Seeds {
         trainings: vec![SeedTraining::default(); 2],
         ..Seeds::default()
@@ -118,7 +118,33 @@ fn a_resumed_run_plans_the_discretization_that_it_repeats() {
         ..Summary::default()
     };
     std::fs::write(path.join("summary.json"), serde_json::to_string(&summary).unwrap()).unwrap();
-    assert_eq!(stages(), [all[0], all[2], all[3]].concat());
+    let [discretize, _, evaluate] = of_one(Whose::Run);
+    assert_eq!(stages(), [&[discretize, evaluate], all[2], all[3]].concat());
+}
+
+#[test]
+fn a_baseline_that_is_left_out_does_not_keep_a_run_from_being_finished() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("run");
+    let finished = |baselines: &str| {
+        let settings = ["space.nodes=1", "network.epochs=1", baselines];
+        let resumed = Job::create(&request(None, &settings), Some(&path), path.exists(), "test".to_owned());
+        resumed.unwrap().is_finished()
+    };
+    let job = created(&path, None, &["space.nodes=1", "network.epochs=1"]);
+    let cell = "[('skip_connect', 0), ('max_pool_3x3', 1)]";
+    let text = format!("Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])");
+    let genotype = Genotype::parse(&text).unwrap();
+    job.discretize(Some(&genotype), &mut Silent).unwrap();
+    drop(job);
+    let images =
+        r#"{"channels": 1, "centre_crop": 1.0, "image_size": 8, "mean": [0.5], "std": [1.0], "classes": ["0", "1"]}"#;
+    std::fs::create_dir_all(path.join("network")).unwrap();
+    std::fs::write(path.join("network/preprocessing.json"), images).unwrap();
+    std::fs::write(path.join("summary.json"), "{}").unwrap();
+    // The narrowest MobileNetV2 costs more than this network, DS-CNN does not.
+    assert!(finished("network.baselines=[\"mobilenet-v2\"]"));
+    assert!(!finished("network.baselines=[\"ds-cnn\"]"));
 }
 
 /// Wants to stop at once.

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Size of each block of a file that represents its content: at its beginning, in its middle and at
 /// its end.
@@ -110,36 +111,36 @@ pub fn small_training_set(path: &Path, options: &DataOptions, most_files: usize)
     (labels.len() <= most_files).then_some(labels)
 }
 
-/// Whether all images in `path`, a folder or a table of labels, are grey: their files have a single
-/// channel, or are one of at most 128 others whose channels are equal. `None` if there are more
-/// than `most_files` files, or they cannot be listed; images that cannot be read are ignored.
+/// Whether all images in `path`, a folder or a table of labels, are grey: every file has a single
+/// channel, except for at most 128, whose three channels are equal. `None` if there are more than
+/// `most_files` files, or they cannot be listed; images that cannot be read are ignored.
 pub fn are_grey(path: &Path, options: &DataOptions, most_files: usize) -> Option<bool> {
     if path.is_dir() && has_more_files(path, most_files)? {
         return None;
     }
-    // A separate thread: the process's thread pool may not have been started yet.
-    let thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok()?;
-    let parts = thread.install(|| Parts::list(path, options)).ok()?;
+    // Separate threads: the process's thread pool may not have been started yet.
+    let threads = rayon::ThreadPoolBuilder::new().build().ok()?;
+    let parts = threads.install(|| Parts::list(path, options)).ok()?;
+    let (decoded, is_any_read) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let may_be_grey = |path: PathBuf| {
+        let is_grey = match has_one_channel(&path) {
+            Ok(false) if decoded.fetch_add(1, Ordering::Relaxed) >= MOST_DECODED => Some(false),
+            Ok(false) => Image::read(&path, 3).ok().map(|image| has_equal_channels(&image)),
+            is_grey => is_grey.ok(),
+        };
+        is_any_read.fetch_or(is_grey.is_some(), Ordering::Relaxed);
+        is_grey != Some(false)
+    };
     let parts = [Some(&parts.train), parts.validation.as_ref(), Some(&parts.test)];
-    let (mut read, mut decoded) = (0, 0);
-    for list in parts.into_iter().flatten().map(|files| &files.list) {
-        for path in (0..list.len()).map(|index| list.path(index)) {
-            let is_grey = match has_one_channel(&path) {
-                Ok(false) if decoded == MOST_DECODED => return Some(false),
-                Ok(false) => {
-                    decoded += 1;
-                    Image::read(&path, 3).ok().map(|image| has_equal_channels(&image))
-                }
-                grey => grey.ok(),
-            };
-            match is_grey {
-                Some(true) => read += 1,
-                Some(false) => return Some(false),
-                None => {}
-            }
-        }
-    }
-    (read > 0).then_some(true)
+    let are_grey = parts.into_iter().flatten().map(|files| &files.list).all(|list| {
+        let all = || {
+            (0..list.len())
+                .into_par_iter()
+                .all(|index| may_be_grey(list.path(index)))
+        };
+        threads.install(all)
+    });
+    is_any_read.into_inner().then_some(are_grey)
 }
 
 /// Whether an image with three channels is grey.

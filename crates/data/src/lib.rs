@@ -49,7 +49,7 @@ pub use images::{are_grey, images_problem, small_training_set};
 pub use label_table::{LabelTable, LabelledPath};
 pub use listing::absent_note;
 pub use loader::{Batch, Loader, Stream, TrainingOrder};
-pub use mirror::{MOST_MIRRORED, Mirrored, mirrored};
+pub use mirror::{MOST_CLASSES as MOST_MIRROR_CLASSES, Mirrored, mirrored};
 pub use options::{BadImages, DataOptions};
 pub use random_erasing::RandomErasing;
 pub use settings::DataSettings;

@@ -12,7 +12,7 @@
 //! ("left hand", "right hand"); a class that becomes something else than another class is not
 //! reported either ("3" becomes no digit). It is for symbols, letters, and aligned photographs.
 //! Contract: the same images give the same answer; time and memory are bounded, whatever the number
-//! of classes, and more than [`MOST_MIRRORED`] are not examined.
+//! of classes, and more than [`MOST_CLASSES`] are not examined.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ const MOST: usize = 1200;
 /// Fewest images of a class from which anything follows.
 const FEWEST: usize = 8;
 /// Most classes that are examined: of more, there would be too few images each.
-pub const MOST_MIRRORED: usize = MOST / FEWEST;
+pub const MOST_CLASSES: usize = MOST / FEWEST;
 
 /// Two classes that are mirror images of each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,14 +52,14 @@ impl Mirrored {
 }
 
 /// The pairs of `classes` classes that are mirror images of each other; `None` if there are more
-/// than [`MOST_MIRRORED`]. `labels` are those of the training images, and `image` reads one; those
+/// than [`MOST_CLASSES`]. `labels` are those of the training images, and `image` reads one; those
 /// that it cannot read are left out.
 pub fn mirrored(
     labels: &[u32],
     classes: usize,
     image: &(dyn Fn(usize) -> Option<Image> + Sync),
 ) -> Option<Vec<Mirrored>> {
-    if classes > MOST_MIRRORED {
+    if classes > MOST_CLASSES {
         return None;
     }
     let chosen = chosen(labels, classes);
@@ -238,12 +238,12 @@ mod tests {
     #[test]
     fn up_to_150_classes_are_examined() {
         // 57 images of each are taken, and 8, which is the fewest.
-        for classes in [21, MOST_MIRRORED] {
+        for classes in [21, MOST_CLASSES] {
             assert_eq!(of_many(classes, 60), Some(vec![[0, classes - 1]]), "{classes}");
         }
-        assert_eq!(of_many(MOST_MIRRORED, 50), Some(vec![]), "seven can be read");
+        assert_eq!(of_many(MOST_CLASSES, 50), Some(vec![]), "seven can be read");
         assert_eq!(of_many(3, FEWEST - 1), Some(vec![]));
-        assert_eq!(of_many(MOST_MIRRORED + 1, 60), None);
+        assert_eq!(of_many(MOST_CLASSES + 1, 60), None);
         // The table of all pairs would have 80 GB.
         let labels: Vec<u32> = (0..100_000).collect();
         assert_eq!(mirrored(&labels, 100_000, &|_| None), None);

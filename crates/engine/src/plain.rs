@@ -220,7 +220,7 @@ impl Interpreter {
         let means = x.clone().mean_dim(2).mean_dim(3);
         let reduced = relu(self.convolution(means, reduce, point()));
         let excited = self.convolution(reduced, excite, point());
-        x * ((excited + 3.0).clamp(0.0, 6.0) / 6.0)
+        x * (activated(excited + 3.0, ActivationFunction::Relu6) / 6.0)
     }
 
     fn convolution(&self, x: Tensor<4>, weights: &ConvolutionWeights, options: ConvOptions<2>) -> Tensor<4> {

@@ -8,7 +8,7 @@ mod agreement;
 
 use agreement::{BOTTLENECKS, Case, close, compare, plan, tensor, values};
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s_engine::{Block, Call, Cell, CellPlanBuilder, Engine};
+use da2s_engine::{ActivationFunction, Block, Call, Cell, CellPlanBuilder, Engine, Weight};
 use proptest::prelude::*;
 
 proptest! {
@@ -124,6 +124,48 @@ fn gradients_at_kinks_agree() {
             let found = values(input.grad_remove(&mut gradients).unwrap());
             close(&format!("{block:?}, {engine:?}"), &found, &slopes, 1e-6);
         }
+    }
+}
+
+/// Gates of squeeze-and-excitation whose u is the bias alone, at the bounds of the hard-sigmoid.
+#[test]
+fn gates_at_their_bounds_have_no_gradient() {
+    let block = Block::InvertedBottleneck {
+        relu: false,
+        kernel: 3,
+        stride: 1,
+        expansion: 1,
+        activation: ActivationFunction::Relu,
+        squeeze: true,
+    };
+    let plan = CellPlanBuilder::new(true)
+        .input(4)
+        .node(4)
+        .edge(0, 1, [(block, "gated".to_owned(), 0)])
+        .output([1]);
+    let [first, second] = plan.edges[0].choices[0].layout().squeeze.unwrap();
+    let range = |weight: &Weight| weight.offset..weight.offset + weight.shape.iter().product::<usize>();
+    let bias = range(&second.bias.unwrap());
+    let mut numbers = values(tensor(1, [plan.weight_count]));
+    numbers[range(&first.kernel)].fill(0.0);
+    numbers[range(&first.bias.unwrap())].fill(0.0);
+    numbers[bias.clone()].copy_from_slice(&[3.0, -3.0, 3.0, -3.0]);
+    for engine in [Engine::Plain, Engine::fused()] {
+        let cell = Cell::new(plan.clone(), &engine);
+        let data = TensorData::new(numbers.clone(), [numbers.len()]);
+        let weights = Tensor::<1>::from_data(data, &Device::flex()).autodiff().require_grad();
+        let output = cell.forward(Call {
+            inputs: vec![tensor(2, [3, 4, 5, 5]).autodiff()],
+            weights: weights.clone(),
+            mixture: None,
+            active: None,
+            drop_path: None,
+            statistics: None,
+        });
+        let loss = (output.output * tensor(3, [3, 4, 5, 5]).autodiff()).sum();
+        let gradient = values(weights.grad_remove(&mut loss.backward()).unwrap());
+        assert_eq!(gradient[bias.clone()], [0.0; 4], "{engine:?}");
+        assert!(gradient.iter().any(|slope| *slope != 0.0), "{engine:?}");
     }
 }
 

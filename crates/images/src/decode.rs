@@ -54,7 +54,7 @@ impl Image {
     /// # Panics
     /// If `channels` is neither 1 nor 3.
     pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Self, ImageError> {
-        Self::decode_within(path, bytes, channels, u64::MAX)
+        Self::decoded(path, bytes, channels, None)
     }
 
     /// Like [`Self::decode`], if the header of the file states at most `most_pixels` pixels.
@@ -65,6 +65,10 @@ impl Image {
     /// # Panics
     /// If `channels` is neither 1 nor 3.
     pub fn decode_within(path: &Path, bytes: &[u8], channels: usize, most_pixels: u64) -> Result<Self, ImageError> {
+        Self::decoded(path, bytes, channels, Some(most_pixels))
+    }
+
+    fn decoded(path: &Path, bytes: &[u8], channels: usize, most_pixels: Option<u64>) -> Result<Self, ImageError> {
         assert!(
             matches!(channels, 1 | 3),
             "an image has 1 or 3 channels, not {channels}"
@@ -86,7 +90,7 @@ impl Image {
 }
 
 /// The upright image, grey or RGB.
-fn decode(bytes: &[u8], most_pixels: u64) -> Result<Image, ImageProblem> {
+fn decode(bytes: &[u8], most_pixels: Option<u64>) -> Result<Image, ImageProblem> {
     if bytes.is_empty() {
         return Err(ImageProblem::Empty);
     }
@@ -95,9 +99,10 @@ fn decode(bytes: &[u8], most_pixels: u64) -> Result<Image, ImageProblem> {
             ImageProblem::unsupported(format!("{name} files"))
         }));
     };
-    if most_pixels < u64::MAX {
+    if let Some(most_pixels) = most_pixels {
         let (width, height) = size::of(format, bytes)?;
-        if width.saturating_mul(height) > most_pixels {
+        let (width, height) = (u64::from(width), u64::from(height));
+        if width * height > most_pixels {
             return Err(ImageProblem::too_many_pixels(width, height));
         }
     }

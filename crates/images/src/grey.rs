@@ -1,17 +1,21 @@
 //! Whether an image file has a single channel, from its header alone.
 //!
-//! Reference: W3C, "Portable Network Graphics Specification", third edition, 2025, section 11.2.1;
-//! ITU-T T.81, "Digital Compression and Coding of Continuous-tone Still Images", 1992, annex B.
 //! Contract: a decoded image of such a file is grey. The reverse does not hold: other formats are
-//! not examined, and a file with three channels may be grey as well.
+//! not examined, and a file with three channels may be grey as well. Of most files only the first
+//! [`FIRST_BYTES`] are read.
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::file::open_file;
 use crate::format::ImageFormat;
+use crate::jpeg::{self, Flaw};
+use crate::png;
 
-/// Number of bytes that are searched for the header of a JPEG image, after its metadata.
+/// Number of bytes that are read first: PNG files and most JPEG files have their header in them.
+const FIRST_BYTES: u64 = 4 << 10;
+/// Number of bytes at the beginning of a JPEG file, metadata included, that are searched for its
+/// header.
 const HEADER_BYTES: u64 = 256 << 10;
 
 /// Whether the header of the file in `path` names a single channel of luminance: of a PNG file,
@@ -20,35 +24,18 @@ const HEADER_BYTES: u64 = 256 << 10;
 /// # Errors
 /// An I/O error; or the file is not a regular one.
 pub fn has_one_channel(path: &Path) -> io::Result<bool> {
-    let mut bytes = Vec::new();
-    open_file(path)?.0.take(HEADER_BYTES).read_to_end(&mut bytes)?;
-    Ok(match ImageFormat::of(&bytes) {
-        // The colour type in the first chunk: grey, and grey with transparency.
-        Some(ImageFormat::Png) => matches!(bytes.get(25), Some(0 | 4)),
-        Some(ImageFormat::Jpeg) => components(&bytes) == Some(1),
-        _ => false,
-    })
-}
-
-/// The number of components in the frame header of a JPEG file.
-fn components(bytes: &[u8]) -> Option<u8> {
-    // After the marker of the start.
-    let mut at = 2;
+    let (file, _) = open_file(path)?;
+    let (mut bytes, mut wanted) = (Vec::new(), FIRST_BYTES);
     loop {
-        let [0xff, marker] = *bytes.get(at..at + 2)? else {
-            return None;
-        };
-        match marker {
-            // Fill bytes before a marker.
-            0xff => at += 1,
-            // Start of frame, of any process: length, precision, height, width, components.
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return bytes.get(at + 9).copied(),
-            _ => {
-                let [high, low] = *bytes.get(at + 2..at + 4)? else {
-                    return None;
-                };
-                at += 2 + usize::from(u16::from_be_bytes([high, low]));
-            }
+        (&file).take(wanted - bytes.len() as u64).read_to_end(&mut bytes)?;
+        let has_more = bytes.len() as u64 == wanted && wanted < HEADER_BYTES;
+        match ImageFormat::of(&bytes) {
+            Some(ImageFormat::Png) => return Ok(png::is_grey(&bytes)),
+            Some(ImageFormat::Jpeg) => match jpeg::components(&bytes) {
+                Err(flaw) if flaw == Flaw::ENDS_EARLY && has_more => wanted *= 4,
+                components => return Ok(components == Ok(1)),
+            },
+            _ => return Ok(false),
         }
     }
 }
@@ -78,11 +65,27 @@ mod tests {
         // Metadata before the frame, and a file that ends in it.
         let path = folder.path().join("grey.jpg");
         let bytes = std::fs::read(&path).unwrap();
-        let comment = [&[0xff, 0xfe, 0x01, 0x02][..], &[0; 256]].concat();
-        let longer = [&bytes[..2], &comment, &[0xff], &bytes[2..]].concat();
-        for (bytes, expected) in [(&longer[..], true), (&longer[..100], false), (&bytes[..2], false)] {
-            std::fs::write(&path, bytes).unwrap();
-            assert_eq!(has_one_channel(&path).unwrap(), expected);
+        let with = |before: &[u8]| [&bytes[..2], before, &bytes[2..]].concat();
+        let comment = |length: u16| {
+            [
+                &[0xff, 0xfe][..],
+                &length.to_be_bytes(),
+                &vec![0; usize::from(length) - 2],
+            ]
+            .concat()
+        };
+        for (bytes, expected) in [
+            (with(&comment(258)), true),
+            (with(&comment(5000)), true),
+            (with(&comment(60_000).repeat(4)), true),
+            (with(&comment(60_000).repeat(5)), false),
+            // Fill bytes, a marker without a segment, and bytes that belong to nothing.
+            (with(&[0xff, 0xff, 0xff, 0x01, 7, 7]), true),
+            (with(&comment(258))[..100].to_vec(), false),
+            (bytes[..2].to_vec(), false),
+        ] {
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(has_one_channel(&path).unwrap(), expected, "{} bytes", bytes.len());
         }
         assert!(has_one_channel(folder.path()).is_err());
     }

@@ -59,6 +59,13 @@ pub(crate) fn size(bytes: &[u8]) -> Result<(u32, u32), ImageProblem> {
     Ok(decoder.read_header_info().map_err(problem)?.size())
 }
 
+/// Whether the header states a single channel of luminance, with or without transparency.
+pub(crate) fn is_grey(bytes: &[u8]) -> bool {
+    let mut decoder = Decoder::new(io::Cursor::new(bytes));
+    let header = decoder.read_header_info();
+    header.is_ok_and(|header| matches!(header.color_type, ColorType::Grayscale | ColorType::GrayscaleAlpha))
+}
+
 fn problem(error: DecodingError) -> ImageProblem {
     match error {
         DecodingError::LimitsExceeded => ImageProblem::TooLarge {

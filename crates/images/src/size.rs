@@ -15,16 +15,15 @@ use crate::format::ImageFormat;
 use crate::{jpeg, png, tiff};
 
 /// Width and height of the image in a file of this format.
-pub(crate) fn of(format: ImageFormat, bytes: &[u8]) -> Result<(u64, u64), ImageProblem> {
+pub(crate) fn of(format: ImageFormat, bytes: &[u8]) -> Result<(u32, u32), ImageProblem> {
     let said = |error| ImageProblem::from_decoder(format, &error);
     let data = Cursor::new(bytes);
-    let (width, height) = match format {
-        ImageFormat::Jpeg => return jpeg::size(bytes),
+    Ok(match format {
+        ImageFormat::Jpeg => jpeg::size(bytes)?,
         ImageFormat::Png => png::size(bytes)?,
         ImageFormat::Tiff => tiff::size(bytes)?,
         ImageFormat::WebP => WebPDecoder::new(data).map_err(said)?.dimensions(),
         ImageFormat::Gif => GifDecoder::new(data).map_err(said)?.dimensions(),
         ImageFormat::Bmp => BmpDecoder::new(data).map_err(said)?.dimensions(),
-    };
-    Ok((width.into(), height.into()))
+    })
 }

@@ -89,3 +89,8 @@ pub enum NetworkError {
         most: usize,
     },
 }
+
+/// An output of a network is NaN or infinite.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("an output of the network is {0}: its weights are damaged, or its training diverged")]
+pub struct OutputNotFinite(pub f32);

@@ -15,5 +15,5 @@ pub mod profile;
 mod stages;
 mod tensors;
 
-pub use error::NetworkError;
+pub use error::{NetworkError, OutputNotFinite};
 pub use network::{Deployed, Network, Precision};

@@ -25,8 +25,8 @@ Usage: da2s-infer [OPTIONS] NETWORK IMAGE...
 Options:
   --top K        classes to print for each image, the most probable first [default: 3]
   --json         print a JSON array instead of lines
-  --repeat N     run each image N more times (at most 1000000) and print the median time in ms
-  --batch N      let each of these runs take the image N times, at most 1024 [default: 1]
+  --repeat N     run each image N more times, at most 1000000, and print the median time of a run
+  --batch N      with --repeat: copies of the image in each of these runs, at most 1024 [default: 1]
   --threads N    number of threads, at most 4096 [default: one per core]
   --help, --version
 
@@ -57,13 +57,15 @@ struct Arguments {
     threads: usize,
 }
 
-/// An image, its classes, and how long one run took.
+/// An image, its classes, and how long a run of `batch` copies of it took.
 #[derive(Serialize)]
 struct Prediction {
     image: String,
     classes: Vec<Class>,
     #[serde(skip_serializing_if = "Option::is_none")]
     median_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<usize>,
 }
 
 /// A reason in a sentence, with its exit code.
@@ -119,25 +121,17 @@ fn run() -> Result<(String, Vec<String>), Failure> {
                 continue;
             }
         };
-        let logits = network.logits(std::slice::from_ref(&picture)).concat();
-        if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
-            let problem = format!("an output is {value}: the weights are damaged, or the training diverged");
+        let logits = network.finite_logits(std::slice::from_ref(&picture)).map_err(|error| {
             let (network, image) = (arguments.network.display(), path.display());
-            return Err(Failure(8, format!("{network} on {image}: {problem}")));
-        }
-        let batch = vec![picture; arguments.batch];
-        let mut times_ms: Vec<f64> = (0..arguments.repeat)
-            .map(|_| {
-                let began = Instant::now();
-                std::hint::black_box(network.logits(&batch));
-                1e3 * began.elapsed().as_secs_f64()
-            })
-            .collect();
-        times_ms.sort_by(f64::total_cmp);
+            Failure(8, format!("{network} on {image}: {error}"))
+        })?;
+        let is_timed = arguments.repeat > 0;
+        let time_ms = is_timed.then(|| median_ms(&network, &vec![picture; arguments.batch], arguments.repeat));
         predictions.push(Prediction {
             image: path.display().to_string(),
-            classes: most_probable(&preprocessing.classes, &logits, arguments.top),
-            median_ms: times_ms.get(times_ms.len() / 2).copied(),
+            classes: most_probable(&preprocessing.classes, &logits.concat(), arguments.top),
+            median_ms: time_ms,
+            batch: is_timed.then_some(arguments.batch),
         });
     }
     if arguments.json {
@@ -147,13 +141,27 @@ fn run() -> Result<(String, Vec<String>), Failure> {
     Ok((predictions.iter().map(line).collect(), unreadable))
 }
 
+/// The median time of `repeat` runs of the network on `batch`.
+fn median_ms(network: &Network, batch: &[Vec<f32>], repeat: usize) -> f64 {
+    let time_ms = |_| {
+        let began = Instant::now();
+        std::hint::black_box(network.logits(batch));
+        1e3 * began.elapsed().as_secs_f64()
+    };
+    let mut times_ms: Vec<f64> = (0..repeat).map(time_ms).collect();
+    times_ms.sort_by(f64::total_cmp);
+    times_ms[repeat / 2]
+}
+
 /// A prediction as a line of text. Names are escaped, because they come from other people's files.
 fn line(one: &Prediction) -> String {
     let class = |class: &Class| format!("  {} {:.2} %", escaped(&class.name), 100.0 * class.probability);
     let classes: String = one.classes.iter().map(class).collect();
-    let time = one
-        .median_ms
-        .map_or(String::new(), |median_ms| format!("  ({median_ms:.2} ms)"));
+    let time = match (one.median_ms, one.batch) {
+        (Some(median_ms), None | Some(1)) => format!("  ({median_ms:.2} ms)"),
+        (Some(median_ms), Some(batch)) => format!("  ({median_ms:.2} ms for {batch} images)"),
+        (None, _) => String::new(),
+    };
     format!("{}{classes}{time}\n", escaped(&one.image))
 }
 
@@ -161,13 +169,13 @@ fn line(one: &Prediction) -> String {
 fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut paths: Vec<OsString> = Vec::new();
-    let (mut top, mut json, mut repeat, mut batch, mut threads) = (3, false, 0, 1, 0);
+    let (mut top, mut json, mut repeat, mut batch, mut threads) = (3, false, 0, None, 0);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("top") => top = parser.value()?.parse()?,
             Long("json") => json = true,
             Long("repeat") => repeat = parser.value()?.parse()?,
-            Long("batch") => batch = parser.value()?.parse()?,
+            Long("batch") => batch = Some(parser.value()?.parse()?),
             Long("threads") => threads = parser.value()?.parse()?,
             Short('h') | Long("help") => return Ok(Err(HELP.to_owned())),
             Short('V') | Long("version") => return Ok(Err(format!("da2s-infer {}\n", env!("CARGO_PKG_VERSION")))),
@@ -181,6 +189,10 @@ fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt
     if images.is_empty() {
         return Err("images are missing".into());
     }
+    if batch.is_some() && repeat == 0 {
+        return Err("--batch needs --repeat".into());
+    }
+    let batch = batch.unwrap_or(1);
     for (flag, number) in [("--top", top), ("--batch", batch)] {
         if number == 0 {
             return Err(format!("{flag} must be at least 1").into());
@@ -219,6 +231,7 @@ mod tests {
                 probability: 0.75,
             }],
             median_ms: Some(1.5),
+            batch: Some(1),
         };
         assert_eq!(
             line(&one),

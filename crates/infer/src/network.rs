@@ -8,7 +8,7 @@ use da2s_records::{is_whole, read_weights};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::error::NetworkError;
+use crate::error::{NetworkError, OutputNotFinite};
 use crate::int8::{self, Int8Network, Int8Runner};
 use crate::stages::Stages;
 use crate::tensors::Tensors;
@@ -147,6 +147,21 @@ impl Network {
                 stages.logits(&image, batch)
             }
             Body::Int8(runner) => runner.logits(pictures),
+        }
+    }
+
+    /// Like [`Self::logits`].
+    ///
+    /// # Errors
+    /// If one of them is NaN or infinite.
+    ///
+    /// # Panics
+    /// If the length of a picture differs from [`Preprocessing::len`].
+    pub fn finite_logits(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, OutputNotFinite> {
+        let logits = self.logits(pictures);
+        match logits.iter().flatten().find(|value| !value.is_finite()) {
+            Some(&value) => Err(OutputNotFinite(value)),
+            None => Ok(logits),
         }
     }
 }

@@ -6,7 +6,8 @@
 //! faster than there). Networks run twice, too, and the second run counts. All take turns, so that
 //! a machine that is busy for a while slows all of them alike. Time that the thread waited for a
 //! processor is subtracted, and the median over the rounds counts. Contract: batch 1, on the
-//! threads of the global pool; the calling thread computes too if it belongs to the pool.
+//! threads of the caller's pool, except [`latency`]; the calling thread computes too if it belongs
+//! to the pool.
 
 use std::time::{Duration, Instant};
 

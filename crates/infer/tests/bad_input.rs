@@ -89,7 +89,7 @@ fn non_finite_outputs_are_rejected() {
         (1.0, 0.5, 0, ""),
         (1.0, f32::NAN, 8, WEIGHTS),
         (1.0, f32::INFINITY, 8, WEIGHTS),
-        (f32::MAX, f32::MAX, 8, "an output is"),
+        (f32::MAX, f32::MAX, 8, "an output of the network is"),
     ] {
         let (bytes, image) = classifier(weight, bias);
         fs::write(&network, bytes).unwrap();
@@ -115,6 +115,34 @@ fn readable_images_are_classified_and_the_others_reported() {
         "{answered}"
     );
     assert!(reason.lines().count() == 1 && reason.contains("bad.bmp"), "{reason}");
+}
+
+#[test]
+fn a_measured_time_says_of_how_many_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
+    let (bytes, image) = classifier(1.0, 0.5);
+    fs::write(&network, bytes).unwrap();
+    fs::write(&picture, image).unwrap();
+    let answer = |arguments: &[&str]| {
+        let paths = [network.as_os_str(), picture.as_os_str()];
+        let arguments: Vec<&OsStr> = paths.into_iter().chain(arguments.iter().map(OsStr::new)).collect();
+        let (ended, answered, reason) = infer(&arguments);
+        assert_eq!(ended, Some(0), "{reason}");
+        answered
+    };
+    assert!(!answer(&[]).contains("ms"));
+    assert!(answer(&["--repeat", "3"]).ends_with(" ms)\n"));
+    let eight = ["--repeat", "3", "--batch", "8"];
+    assert!(answer(&eight).ends_with(" ms for 8 images)\n"));
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()[0].clone();
+    let timed = read(&answer(&[&eight[..], &["--json"]].concat()));
+    assert!(timed["median_ms"].is_f64() && timed["batch"] == 8, "{timed}");
+    let untimed = read(&answer(&["--json"]));
+    assert!(
+        untimed["median_ms"].is_null() && untimed["batch"].is_null(),
+        "{untimed}"
+    );
 }
 
 #[cfg(unix)]
@@ -190,9 +218,14 @@ fn networks_that_cannot_be_used_are_reported() {
             "expected a number up to 1000000",
         ),
         (&["a", "b", "--repeat", "1000001"], 2, "--repeat 1000001"),
-        (&["a", "b", "--batch", "0"], 2, "--batch must be at least 1"),
+        (&["a", "b", "--batch", "8"], 2, "--batch needs --repeat"),
         (
-            &["a", "b", "--batch", "1025"],
+            &["a", "b", "--repeat", "1", "--batch", "0"],
+            2,
+            "--batch must be at least 1",
+        ),
+        (
+            &["a", "b", "--repeat", "1", "--batch", "1025"],
             2,
             "--batch 1025: expected a number up to 1024",
         ),

@@ -13,7 +13,7 @@ use crate::simd::Simd;
 
 /// An activation function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
+pub enum ActivationFunction {
     /// max(x, 0).
     #[default]
     Relu,
@@ -129,29 +129,36 @@ impl<F: Function> Map<3, 1> for AddSlope<F> {
 }
 
 /// `to` = the function of `x`.
-pub fn apply(level: Level, function: Activation, x: &[f32], to: &mut [f32]) {
+pub fn apply(level: Level, function: ActivationFunction, x: &[f32], to: &mut [f32]) {
     match function {
-        Activation::Relu => map::<Of<Relu>, 1, 0>(level, [], [x], to),
-        Activation::Relu6 => map::<Of<Relu6>, 1, 0>(level, [], [x], to),
-        Activation::HardSwish => map::<Of<HardSwish>, 1, 0>(level, [], [x], to),
+        ActivationFunction::Relu => map::<Of<Relu>, 1, 0>(level, [], [x], to),
+        ActivationFunction::Relu6 => map::<Of<Relu6>, 1, 0>(level, [], [x], to),
+        ActivationFunction::HardSwish => map::<Of<HardSwish>, 1, 0>(level, [], [x], to),
     }
 }
 
 /// `to` = the function of `scale · x + shift`.
-pub fn apply_affine(level: Level, function: Activation, x: &[f32], scale: &[f32], shift: &[f32], to: &mut [f32]) {
+pub fn apply_affine(
+    level: Level,
+    function: ActivationFunction,
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    to: &mut [f32],
+) {
     let tables = [scale, shift];
     match function {
-        Activation::Relu => map::<OfAffine<Relu>, 1, 2>(level, tables, [x], to),
-        Activation::Relu6 => map::<OfAffine<Relu6>, 1, 2>(level, tables, [x], to),
-        Activation::HardSwish => map::<OfAffine<HardSwish>, 1, 2>(level, tables, [x], to),
+        ActivationFunction::Relu => map::<OfAffine<Relu>, 1, 2>(level, tables, [x], to),
+        ActivationFunction::Relu6 => map::<OfAffine<Relu6>, 1, 2>(level, tables, [x], to),
+        ActivationFunction::HardSwish => map::<OfAffine<HardSwish>, 1, 2>(level, tables, [x], to),
     }
 }
 
 /// `to += scale · g` times the slope of the function at `x`.
-pub fn add_gradient(level: Level, function: Activation, x: &[f32], g: &[f32], scale: &[f32], to: &mut [f32]) {
+pub fn add_gradient(level: Level, function: ActivationFunction, x: &[f32], g: &[f32], scale: &[f32], to: &mut [f32]) {
     match function {
-        Activation::Relu => update::<AddSlope<Relu>, 3, 2, 1>(level, [scale], [x, g], to),
-        Activation::Relu6 => update::<AddSlope<Relu6>, 3, 2, 1>(level, [scale], [x, g], to),
-        Activation::HardSwish => update::<AddSlope<HardSwish>, 3, 2, 1>(level, [scale], [x, g], to),
+        ActivationFunction::Relu => update::<AddSlope<Relu>, 3, 2, 1>(level, [scale], [x, g], to),
+        ActivationFunction::Relu6 => update::<AddSlope<Relu6>, 3, 2, 1>(level, [scale], [x, g], to),
+        ActivationFunction::HardSwish => update::<AddSlope<HardSwish>, 3, 2, 1>(level, [scale], [x, g], to),
     }
 }

@@ -3,7 +3,7 @@
 //! The right border of a row is the left border of the next, so a [`Padded`] image is only slightly
 //! larger than the image, and every row is one flat run.
 
-use crate::activation::{self, Activation};
+use crate::activation::{self, ActivationFunction};
 use crate::level::Level;
 use crate::taps::Taps;
 
@@ -131,7 +131,7 @@ impl Padded {
     pub fn relu_from(&self, level: Level, image: &[f32], data: &mut [f32]) {
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
-            activation::apply(level, Activation::Relu, row, &mut data[at..at + row.len()]);
+            activation::apply(level, ActivationFunction::Relu, row, &mut data[at..at + row.len()]);
         }
     }
 
@@ -139,7 +139,7 @@ impl Padded {
     /// unchanged.
     pub fn affine_from(
         &self,
-        (level, function): (Level, Activation),
+        (level, function): (Level, ActivationFunction),
         image: &[f32],
         scale: &[f32],
         shift: &[f32],

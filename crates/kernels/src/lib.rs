@@ -10,7 +10,7 @@
 //! until they fill whole vectors, so that a row with any number of channels is one flat run of full
 //! vectors.
 
-mod activation;
+pub mod activation;
 pub mod dense;
 pub mod depthwise;
 pub mod elementwise;
@@ -29,7 +29,6 @@ mod squeeze;
 pub mod table;
 mod taps;
 
-pub use activation::{Activation, add_gradient, apply, apply_affine};
 pub use image::{Extent, Padded, Phase, View, Window};
 pub use level::{Level, cpu_level};
 pub use prefetch::prefetch;

@@ -10,7 +10,7 @@
 //! (Chan, Golub, LeVeque, 1983). This avoids cancellation, and the order of summation does not
 //! depend on the number of threads.
 
-use crate::activation::{Activation, Function, HardSwish, Relu, Relu6};
+use crate::activation::{ActivationFunction, Function, HardSwish, Relu, Relu6};
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
 use crate::table;
@@ -87,7 +87,7 @@ pub fn gradient_sums(
 /// after a norm), and its sums S₁ and S₂. `tables`: scale, shift and μ. Otherwise as for
 /// [`gradient_sums`].
 pub fn gate_sums(
-    (level, function): (Level, Activation),
+    (level, function): (Level, ActivationFunction),
     z: &[f32],
     tables: [&[f32]; 3],
     g: &mut [f32],
@@ -104,9 +104,9 @@ pub fn gate_sums(
     // SAFETY: runs of one length, tables of `period` floats.
     unsafe {
         match function {
-            Activation::Relu => run_gate::<Relu>(level, z, g, tables, sum_pointers, count, period),
-            Activation::Relu6 => run_gate::<Relu6>(level, z, g, tables, sum_pointers, count, period),
-            Activation::HardSwish => run_gate::<HardSwish>(level, z, g, tables, sum_pointers, count, period),
+            ActivationFunction::Relu => run_gate::<Relu>(level, z, g, tables, sum_pointers, count, period),
+            ActivationFunction::Relu6 => run_gate::<Relu6>(level, z, g, tables, sum_pointers, count, period),
+            ActivationFunction::HardSwish => run_gate::<HardSwish>(level, z, g, tables, sum_pointers, count, period),
         }
     };
     table::fold(sums, channels, first);

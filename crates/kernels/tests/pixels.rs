@@ -2,7 +2,8 @@
 
 mod plain;
 
-use da2s_kernels::{Activation, Level, Padded, Window, elementwise, norm, pool, table};
+use da2s_kernels::activation::{self, ActivationFunction};
+use da2s_kernels::{Level, Padded, Window, elementwise, norm, pool, table};
 use plain::{CHANNELS, Numbers, SIZES, assert_close, sizes, walk};
 
 #[test]
@@ -137,7 +138,7 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
                 let mut gated = g.clone();
                 let (mut gated_first, mut gated_second) = (vec![0.0; channels], vec![0.0; channels]);
                 norm::gate_sums(
-                    (level, Activation::Relu),
+                    (level, ActivationFunction::Relu),
                     &z,
                     [&scale, &shift, &center],
                     &mut gated,
@@ -255,19 +256,23 @@ fn elementwise_case(level: Level, channels: usize, pixels: usize) {
 fn activation_functions_match_plain_loops() {
     let relu6 = |x: f64| x.clamp(0.0, 6.0);
     let value = |function, x: f64| match function {
-        Activation::Relu => x.max(0.0),
-        Activation::Relu6 => relu6(x),
-        Activation::HardSwish => x * relu6(x + 3.0) / 6.0,
+        ActivationFunction::Relu => x.max(0.0),
+        ActivationFunction::Relu6 => relu6(x),
+        ActivationFunction::HardSwish => x * relu6(x + 3.0) / 6.0,
     };
     let inside = |x: f64, least: f64, most: f64| if x > least && x < most { 1.0 } else { 0.0 };
     let slope = |function, x: f64| match function {
-        Activation::Relu => inside(x, 0.0, f64::INFINITY),
-        Activation::Relu6 => inside(x, 0.0, 6.0),
-        Activation::HardSwish => inside(x, 3.0, f64::INFINITY) + inside(x, -3.0, 3.0) * (2.0 * x + 3.0) / 6.0,
+        ActivationFunction::Relu => inside(x, 0.0, f64::INFINITY),
+        ActivationFunction::Relu6 => inside(x, 0.0, 6.0),
+        ActivationFunction::HardSwish => inside(x, 3.0, f64::INFINITY) + inside(x, -3.0, 3.0) * (2.0 * x + 3.0) / 6.0,
     };
-    for (function, level) in [Activation::Relu, Activation::Relu6, Activation::HardSwish]
-        .into_iter()
-        .flat_map(|function| Level::available().into_iter().map(move |level| (function, level)))
+    for (function, level) in [
+        ActivationFunction::Relu,
+        ActivationFunction::Relu6,
+        ActivationFunction::HardSwish,
+    ]
+    .into_iter()
+    .flat_map(|function| Level::available().into_iter().map(move |level| (function, level)))
     {
         for &channels in sizes(CHANNELS, &[3, 20]) {
             let (pixels, period) = (19, table::length(channels));
@@ -291,12 +296,12 @@ fn activation_functions_match_plain_loops() {
             };
             let all = |value: &dyn Fn(usize) -> f64| (0..z.len()).map(value).collect::<Vec<f64>>();
             let mut to = start.clone();
-            da2s_kernels::apply(level, function, &z, &mut to);
+            activation::apply(level, function, &z, &mut to);
             assert_close(&what, &to, &all(&|at| value(function, f64::from(z[at]))), 1e-6);
-            da2s_kernels::apply_affine(level, function, &z, scale, shift, &mut to);
+            activation::apply_affine(level, function, &z, scale, shift, &mut to);
             assert_close(&what, &to, &all(&|at| value(function, of(at))), 1e-5);
             let mut to = start.clone();
-            da2s_kernels::add_gradient(level, function, &z, &g, scale, &mut to);
+            activation::add_gradient(level, function, &z, &g, scale, &mut to);
             let expected = all(&|at| {
                 let g = f64::from(g[at]) * f64::from(scale[at % channels]);
                 f64::from(start[at]) + g * slope(function, f64::from(z[at]))

@@ -19,13 +19,13 @@ use crate::server::{left, send};
 const MOST_BYTES: usize = 256 << 20;
 /// The same for those of an address.
 const MOST_OF_AN_ADDRESS: usize = 64 << 20;
-/// Bytes for which memory is taken at a time.
+/// Number of bytes that are allocated at a time.
 const STEP_BYTES: usize = 1 << 20;
 /// Time limit for receiving a body.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Time in which some of it has to arrive.
 const LULL: Duration = Duration::from_secs(5);
-/// How much of it has to, unless it is complete.
+/// Minimum number of bytes in that time, unless the body is complete.
 const LEAST_BYTES: usize = 64 << 10;
 
 /// The memory of all bodies: bytes by address.
@@ -52,7 +52,7 @@ pub struct Share<'a> {
 }
 
 impl Share<'_> {
-    /// Takes more bytes, if there are so many.
+    /// Reserves more bytes, if the limits allow it; returns whether they do.
     fn take(&mut self, bytes: usize) -> bool {
         let mut held = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = held.values().sum();

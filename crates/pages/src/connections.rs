@@ -159,11 +159,16 @@ impl Connection<'_> {
         *own = (progress, Instant::now());
     }
 
-    /// Whether the peer still waits for an answer: it has not closed the connection, which has not
-    /// been closed to make room for another one either.
+    /// Whether the connection was closed to make room for another one.
+    pub fn is_dropped(&self) -> bool {
+        self.state.dropped.load(Ordering::SeqCst)
+    }
+
+    /// Whether the connection is open in both directions: the peer has not closed its side, and the
+    /// connection was not closed to make room for another one.
     pub fn is_open(&self) -> bool {
         let stream = self.stream();
-        if self.state.dropped.load(Ordering::SeqCst) || stream.set_nonblocking(true).is_err() {
+        if self.is_dropped() || stream.set_nonblocking(true).is_err() {
             return false;
         }
         let is_there = match stream.peek(&mut [0]) {
@@ -193,12 +198,8 @@ mod tests {
         connections.admit(listener.accept().unwrap().0, IpAddr::V4(Ipv4Addr::new(10, 0, 0, from)))
     }
 
-    fn is_dropped(connection: &Connection<'_>) -> bool {
-        connection.state.dropped.load(Ordering::SeqCst)
-    }
-
     fn dropped(all: &[Connection<'_>]) -> Vec<usize> {
-        (0..all.len()).filter(|&at| is_dropped(&all[at])).collect()
+        (0..all.len()).filter(|&at| all[at].is_dropped()).collect()
     }
 
     #[test]
@@ -212,18 +213,18 @@ mod tests {
         assert_eq!(dropped(&own), [0usize; 0]);
         let newest = admit(1);
         assert_eq!(dropped(&own), [1]);
-        assert!(!is_dropped(&other) && !is_dropped(&newest));
+        assert!(!other.is_dropped() && !newest.is_dropped());
         // If all have sent requests, the oldest is dropped.
         for connection in own.iter().chain([&newest]) {
             connection.advance(Progress::Asked);
         }
         let _last = admit(1);
-        assert!(is_dropped(&own[0]) && !is_dropped(&newest));
+        assert!(own[0].is_dropped() && !newest.is_dropped());
         drop((own, newest));
         assert_eq!(connections.open().len(), 2);
         // The limit over all addresses.
         let rest: Vec<Connection<'_>> = (0..MOST).map(|at| admit(10 + at as u8)).collect();
-        assert!(is_dropped(&other) && !is_dropped(&rest[MOST - 1]));
+        assert!(other.is_dropped() && !rest[MOST - 1].is_dropped());
     }
 
     #[test]

@@ -16,10 +16,8 @@ mod multipart;
 mod page;
 mod request;
 mod server;
-mod turns;
 
 pub use multipart::Posted;
 pub use page::Page;
 pub use request::{Body, Refusal, Request, Uploads};
 pub use server::{Asked, Server, Stopper};
-pub use turns::{Turn, Turns};

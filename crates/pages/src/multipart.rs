@@ -48,19 +48,13 @@ impl<'a> Posted<'a> {
                 .then(|| value.trim().trim_matches('"'))
         });
         let boundary = boundary.filter(|text| !text.is_empty() && text.len() <= MOST_BOUNDARY_BYTES);
-        let parts = parts(body, boundary.ok_or("The form has no valid boundary.")?)?;
+        let mut parts = parts(body, boundary.ok_or("The form has no valid boundary.")?)?;
+        let is_file = |part: &Posted<'_>| part.name.is_some();
         // A browser sends an empty file for a field of which none was chosen.
-        let files = || parts.iter().enumerate().filter(|(_, part)| part.name.is_some());
-        let file = files()
-            .find(|(_, part)| !part.bytes.is_empty())
-            .or_else(|| files().next());
-        let file = file.map(|(at, _)| at);
-        match (file, parts.len()) {
-            (Some(at), _) => Ok(parts.into_iter().nth(at)),
-            (None, 1) => Ok(parts.into_iter().next()),
-            (None, _) => Ok(None),
-        }?
-        .ok_or("The form has no file.")
+        let at = parts.iter().position(|part| is_file(part) && !part.bytes.is_empty());
+        let at = at.or_else(|| parts.iter().position(is_file));
+        let at = at.or((parts.len() == 1).then_some(0));
+        at.map(|at| parts.swap_remove(at)).ok_or("The form has no file.")
     }
 }
 
@@ -153,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_without_a_file_is_passed_over() {
+    fn a_field_without_a_file_is_skipped() {
         let field = |name: &str, bytes: &str| {
             format!("--x-y\r\nContent-Disposition: form-data; name=\"a\"; filename=\"{name}\"\r\n\r\n{bytes}\r\n")
         };

@@ -9,7 +9,7 @@ pub struct Page {
     pub content_type: &'static str,
     /// Content security policy.
     pub policy: &'static str,
-    /// The methods of the path, if that of the request is none of them.
+    /// The methods that the path accepts, in a response with status 405.
     pub allow: Option<&'static str>,
     /// Content.
     pub body: Vec<u8>,

@@ -61,8 +61,14 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether the peer still waits for the answer. One that has closed its side does not.
-    pub fn is_awaited(&self) -> bool {
+    /// Whether the connection was closed to make room for another one.
+    pub fn is_dropped(&self) -> bool {
+        self.connection.is_dropped()
+    }
+
+    /// Whether the connection is open in both directions. A peer that has closed its side may have
+    /// gone, or may still wait for the answer: nothing distinguishes the two.
+    pub fn is_open(&self) -> bool {
         self.connection.is_open()
     }
 }

@@ -158,24 +158,20 @@ impl Block {
 
     /// Output side for an input side. Zero if the window does not fit.
     pub fn output_side(self, side: usize) -> usize {
-        let window = |kernel: usize, stride: usize, padding: usize| {
-            (side + 2 * padding)
-                .checked_sub(kernel)
-                .map_or(0, |room| room / stride + 1)
-        };
         match self {
+            // Padding keeps the side at stride 1.
             Self::Identity
             | Self::Norm
             | Self::Relu
             | Self::Relu6
             | Self::HardSwish
             | Self::Take { .. }
-            | Self::Shuffle { .. } => side,
-            Self::Zero { stride }
-            | Self::Separable { stride, .. }
-            | Self::InvertedBottleneck { stride, .. }
-            | Self::Basic { stride, .. } => side.div_ceil(stride),
-            Self::FactorizedReduce => side.div_ceil(2),
+            | Self::Shuffle { .. }
+            | Self::Zero { .. }
+            | Self::FactorizedReduce
+            | Self::Separable { .. }
+            | Self::InvertedBottleneck { .. }
+            | Self::Basic { .. } => side.div_ceil(self.stride()),
             Self::Pool {
                 kernel,
                 stride,
@@ -187,7 +183,9 @@ impl Block {
                 stride,
                 padding,
                 ..
-            } => window(kernel, stride, padding),
+            } => (side + 2 * padding)
+                .checked_sub(kernel)
+                .map_or(0, |room| room / stride + 1),
         }
     }
 

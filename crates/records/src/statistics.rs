@@ -77,6 +77,12 @@ impl Spread {
         let half = student(self.n - 1) * self.std? / (self.n as f64).sqrt();
         Some([self.mean - half, self.mean + half])
     }
+
+    /// The bound below which the difference of two single numbers of the same distribution stays in
+    /// 95 % of all cases; `None` for a single number.
+    pub fn difference(&self) -> Option<f64> {
+        Some(student(self.n - 1) * std::f64::consts::SQRT_2 * self.std?)
+    }
 }
 
 /// The 97.5 % point of Student's t distribution with this many degrees of freedom, from 1.
@@ -117,8 +123,13 @@ mod tests {
         let spread = Spread::of(&[97.0, 98.0, 99.0]).unwrap();
         assert_eq!((spread.mean, spread.std), (98.0, Some(1.0)));
         assert!((spread.interval().unwrap()[0] - 95.5159).abs() < 1e-3, "{spread:?}");
+        assert!(
+            (spread.difference().unwrap() - 4.3027 * 2f64.sqrt()).abs() < 1e-3,
+            "{spread:?}"
+        );
         let one = Spread::of(&[97.0]).unwrap();
         assert_eq!((one.n, one.mean, one.std, one.interval()), (1, 97.0, None, None));
+        assert_eq!(one.difference(), None);
         assert_eq!(Spread::of(&[]), None);
         let many = Spread::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
         assert_eq!((many.mean, many.std), (5.0, Some((32.0f64 / 7.0).sqrt())));

@@ -38,7 +38,7 @@ mod write;
 
 pub use comparison::Comparison;
 pub use error::ReportError;
-pub use page::{MOST_RUNS, argument, render, side_by_side};
+pub use page::{MOST_RUNS, argument, next_steps, render, side_by_side};
 pub use run::Run;
 pub use svg::cell::cell_svg;
 pub use write::{write_comparison, write_drawings, write_front, write_page, write_report, write_suspects};

@@ -3,9 +3,9 @@
 //! Reference: Banbury et al., "MLPerf Tiny Benchmark", NeurIPS 2021 (ResNet-8, DS-CNN); He et al.,
 //! "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2 (ResNet-14); Sandler et
 //! al., "MobileNetV2", CVPR 2018, table 2. Contract: channels and layers are those of the
-//! reference. The activation function is ReLU, unless `space.activation` is set: ReLU6 makes it the
-//! MobileNetV2 of the paper. Strides grow with the images: at 32, 64, 96 and 224 pixels the last
-//! layers see 3 to 14 pixels, those of DS-CNN 16 to 28.
+//! reference. MobileNetV2 has the activation function of `space.activation`: with ReLU6 it is that
+//! of the paper; the others have ReLU. Strides grow with the images: at 32, 64, 96 and 224 pixels
+//! the last layers see 3 to 14 pixels, those of DS-CNN 16 to 28.
 
 use da2s_settings::words;
 

@@ -215,7 +215,7 @@ impl Operation {
     }
 
     /// Whether it has squeeze-and-excitation.
-    pub(crate) fn squeezes(self) -> bool {
+    pub fn squeezes(self) -> bool {
         let (block, _) = self.block(1, HostNetwork::Network);
         matches!(block, Block::InvertedBottleneck { squeeze: true, .. })
     }

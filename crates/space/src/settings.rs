@@ -138,11 +138,8 @@ impl SpaceSettings {
             }
             SpaceName::Darts | SpaceName::Mobile => {}
         }
-        if self.none {
-            let expected = "no value beside space.operations, which names all candidates: put \"none\" in the list";
-            return Err(Problem::refused("space.none", true, expected));
-        }
         let more = [
+            ("space.none", self.none, "none"),
             ("space.skip", self.skip, "skip"),
             ("space.squeeze_excitation", self.squeeze_excitation, "mbconv_k3_e1_se"),
         ];

@@ -12,7 +12,7 @@ mod values;
 pub use flags::flag_of;
 pub use of_a_run::{
     DiscretizeArguments, DrawArguments, ExportArguments, FrontArguments, ImportArguments, PredictArguments,
-    QuantiseArguments, RunArguments, ServeArguments, TrainArguments, WatchArguments,
+    QuantiseArguments, RunArguments, ServeArguments, TUNING_EPOCHS, TrainArguments, WatchArguments, may_tune,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
 pub use settings::{
@@ -141,11 +141,10 @@ mod tests {
             discretize.contains("--on-nan") && !discretize.contains("--resume"),
             "{discretize}"
         );
-        let quantise = help("quantise");
-        assert!(
-            !quantise.contains("--device") && !quantise.contains("--engine"),
-            "{quantise}"
-        );
+        for verb in ["quantise", "serve"] {
+            let help = help(verb);
+            assert!(help.contains("--threads") && !help.contains("--device"), "{help}");
+        }
         for verb in ["run", "search", "discretize", "train", "evaluate", "quantise"] {
             assert!(help(verb).contains("--data-dir"), "{verb}");
         }

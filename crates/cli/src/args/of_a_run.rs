@@ -16,7 +16,9 @@ use da2s::space::{EdgeCount, NamedNetwork};
 use da2s_infer::int8::RangeSetting;
 use da2s_report::drawing::DrawingFormat;
 
-use super::settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
+use super::settings::{
+    CpuStageArguments, CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments, images_in,
+};
 use super::values::{bytes, count, depth, milliseconds, one_of};
 
 /// Arguments of `run`.
@@ -41,8 +43,8 @@ pub struct RunArguments {
     pub time: Option<Duration>,
     /// Train the final network N times, each from its own seed, for the mean and the standard
     /// deviation of its accuracy. The first one is the network of the run
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
-    seeds: Option<u16>,
+    #[arg(long, value_name = "N")]
+    seeds: Option<u32>,
 }
 
 impl RunArguments {
@@ -51,7 +53,7 @@ impl RunArguments {
     /// # Errors
     /// If a flag has an invalid value.
     pub fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
-        let layer = |seeds: u16| Layer::flag("--seeds", "network.seeds", i64::from(seeds).into());
+        let layer = |seeds: u32| Layer::flag("--seeds", "network.seeds", i64::from(seeds).into());
         self.seeds.map(layer).into_iter().collect()
     }
 
@@ -79,6 +81,15 @@ pub struct DiscretizeArguments {
     pub tuning_epochs: Option<u32>,
 }
 
+/// The setting for the epochs of tuning, which is 0 beside a rule that does not tune.
+pub const TUNING_EPOCHS: &str = "discretize.tuning_epochs";
+
+/// Whether the rule of this name may tune. If not, epochs of tuning that were set for another rule
+/// do not apply to it.
+pub fn may_tune(rule: &str) -> bool {
+    Rule::from_name(rule).is_none_or(Rule::tunes)
+}
+
 impl DiscretizeArguments {
     /// The requested machine, location of the images, and rule.
     ///
@@ -89,15 +100,14 @@ impl DiscretizeArguments {
         if let Some(rule) = &self.rule {
             let layer = Layer::flag("--rule", "discretize.rule", rule.as_str().into())?;
             request.layers.push(layer);
-            // The run's epochs of tuning were for the rule that it had.
-            if self.tuning_epochs.is_none() && Rule::from_name(rule).is_some_and(|rule| !rule.tunes()) {
-                let layer = Layer::flag("--rule", "discretize.tuning_epochs", 0.into())?;
+            if self.tuning_epochs.is_none() && !may_tune(rule) {
+                let layer = Layer::flag("--rule", TUNING_EPOCHS, 0.into())?;
                 request.layers.push(layer);
             }
         }
         if let Some(epochs) = self.tuning_epochs {
             let epochs = i64::from(epochs).into();
-            let layer = Layer::flag("--tuning-epochs", "discretize.tuning_epochs", epochs)?;
+            let layer = Layer::flag("--tuning-epochs", TUNING_EPOCHS, epochs)?;
             request.layers.push(layer);
         }
         Ok(request)
@@ -242,13 +252,13 @@ pub struct PredictArguments {
 
 /// Arguments of `quantise`.
 #[derive(Debug, Args)]
-#[command(mut_arg("on_nan", |arg| arg.hide(true)))]
-#[command(mut_arg("device", |arg| arg.hide(true)))]
-#[command(mut_arg("engine", |arg| arg.hide(true)))]
 pub struct QuantiseArguments {
     /// The run.
     #[command(flatten)]
-    pub stage: ImageStageArguments,
+    pub stage: CpuStageArguments,
+    /// Folder of the run's images, if it is no longer where it was; they must be the same
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Training images from which the ranges of the activations follow
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub images: u32,
@@ -259,16 +269,13 @@ pub struct QuantiseArguments {
 }
 
 impl QuantiseArguments {
-    /// The location of the images. Weights are read on the host, whatever device and kernels
-    /// trained them.
+    /// The requested machine and location of the images.
     ///
     /// # Errors
     /// If a flag has an invalid value.
     pub fn request(&self) -> Result<Request, ConfigError> {
         let mut request = self.stage.request()?;
-        for (key, value) in [("run.device", "cpu"), ("run.engine", "auto")] {
-            request.layers.push(Layer::flag("quantise", key, value.into())?);
-        }
+        request.layers.extend(images_in(self.data_dir.as_deref())?);
         Ok(request)
     }
 }
@@ -349,13 +356,10 @@ pub struct WatchArguments {
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
-#[command(mut_arg("on_nan", |arg| arg.hide(true)))]
-#[command(mut_arg("device", |arg| arg.hide(true)))]
-#[command(mut_arg("engine", |arg| arg.hide(true)))]
 pub struct ServeArguments {
     /// The run.
     #[command(flatten)]
-    pub stage: StageArguments,
+    pub stage: CpuStageArguments,
     /// Address of the page; a port alone means 127.0.0.1; 0 chooses a free port
     #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "8000", value_parser = da2s_pages::address::parse)]
     pub http: SocketAddr,

@@ -87,6 +87,20 @@ pub struct StageArguments {
     machine: Flags<true>,
 }
 
+/// Arguments of a command that computes as `da2s-infer` does: on the CPU, whatever device and
+/// kernels trained the network.
+#[derive(Debug, Args)]
+pub struct CpuStageArguments {
+    /// Run directory
+    pub run: PathBuf,
+    /// Print only the result, and warnings
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Threads of the CPU, 0 for one per core; results do not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+}
+
 /// Arguments of a stage that reads the run's images.
 #[derive(Debug, Args)]
 pub struct ImageStageArguments {
@@ -178,11 +192,37 @@ impl ImageStageArguments {
     /// If a flag has an invalid value.
     pub fn request(&self) -> Result<Request, ConfigError> {
         let mut request = self.stage.request()?;
-        if let Some(dir) = &self.data_dir {
-            let dir = dir.to_string_lossy().into_owned();
-            request.layers.push(Layer::flag("--data-dir", "data.dir", dir.into())?);
-        }
+        request.layers.extend(images_in(self.data_dir.as_deref())?);
         Ok(request)
+    }
+}
+
+/// The setting for the requested folder of images.
+///
+/// # Errors
+/// If it is invalid.
+pub(super) fn images_in(dir: Option<&Path>) -> Result<Option<Layer>, ConfigError> {
+    let layer = |dir: &Path| Layer::flag("--data-dir", "data.dir", dir.to_string_lossy().into_owned().into());
+    dir.map(layer).transpose()
+}
+
+impl CpuStageArguments {
+    /// The requested number of threads, on the CPU.
+    ///
+    /// # Errors
+    /// If it is invalid.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        let mut layers = vec![
+            Layer::flag("the command", "run.device", "cpu".into())?,
+            Layer::flag("the command", "run.engine", "auto".into())?,
+        ];
+        if let Some(threads) = self.threads {
+            layers.push(Layer::flag("--threads", "run.threads", i64::from(threads).into())?);
+        }
+        Ok(Request {
+            layers,
+            ..Request::default()
+        })
     }
 }
 

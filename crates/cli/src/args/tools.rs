@@ -131,7 +131,7 @@ pub struct DataFetchArguments {
 
 /// Arguments of `profile`.
 #[derive(Debug, Args)]
-#[command(mut_arg("threads", |arg| arg.help("Threads of the CPU; 0 is one, as a network runs at batch 1 [default: 1]")))]
+#[command(mut_arg("threads", |arg| arg.help("CPU threads; 0 means 1 [default: 1]")))]
 pub struct ProfileArguments {
     /// The space and the network whose blocks are measured.
     #[command(flatten)]

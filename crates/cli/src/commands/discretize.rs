@@ -13,7 +13,8 @@ use crate::terminal;
 /// Any failure.
 pub fn execute(arguments: &DiscretizeArguments) -> Result<(), Failure> {
     let given = arguments.genotype.as_deref().map(genotype::of_text).transpose()?;
-    let mut session = Session::open(&arguments.stage.stage, &arguments.request()?)?;
+    let stage = &arguments.stage.stage;
+    let mut session = Session::open(&stage.run, stage.quiet, &arguments.request()?)?;
     let discretized = session.discretize(given.as_ref())?;
     terminal::print(&table::of_discretization(&discretized))
 }

@@ -12,7 +12,8 @@ use crate::terminal;
 /// # Errors
 /// Any failure.
 pub fn execute(arguments: &ImageStageArguments) -> Result<(), Failure> {
-    let mut session = Session::open(&arguments.stage, &arguments.request()?)?;
+    let stage = &arguments.stage;
+    let mut session = Session::open(&stage.run, stage.quiet, &arguments.request()?)?;
     let summary = session.evaluate()?;
     terminal::print(&table::of_run(&summary, &[], None))
 }

@@ -29,7 +29,8 @@ const ROUNDS: usize = 50;
 /// # Errors
 /// Any failure. After a stop, the same command continues.
 pub fn execute(arguments: &FrontArguments) -> Result<(), Failure> {
-    let mut session = Session::open(&arguments.stage.stage, &arguments.request()?)?;
+    let stage = &arguments.stage.stage;
+    let mut session = Session::open(&stage.run, stage.quiet, &arguments.request()?)?;
     let mut front = session
         .front(&arguments.front())
         .map_err(|failure| match failure.code() {

@@ -11,6 +11,7 @@ mod evaluate;
 mod export;
 mod front;
 mod genotype;
+mod http;
 mod import;
 mod lookup;
 mod man;

@@ -14,7 +14,8 @@ use crate::terminal;
 /// # Errors
 /// Any failure.
 pub fn execute(arguments: &QuantiseArguments) -> Result<(), Failure> {
-    let mut session = Session::open(&arguments.stage.stage, &arguments.request()?)?;
+    let stage = &arguments.stage;
+    let mut session = Session::open(&stage.run, stage.quiet, &arguments.request()?)?;
     let quantised = session.quantise(Int8Options {
         images: arguments.images as usize,
         range: arguments.range,

@@ -24,9 +24,8 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
         time: arguments.time,
         given: asked.as_ref(),
         began,
-        layers: &layers,
     };
-    let created = Session::create_planned(&arguments.create, arguments.network(), planned, group);
+    let created = Session::create_planned(&arguments.create, arguments.network(), &layers, planned, group);
     let mut session = created.map_err(|failure| arguments.given.named(failure))?;
     let given = session.given(asked)?;
     let finished = stages(&mut session, given.as_ref()).map_err(|failure| arguments.given.named(failure));
@@ -75,7 +74,7 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
         return Ok(None);
     };
     let (summary, report) = match with_all {
-        Some(summary) => (summary, da2s_report::write_report(session.path())?),
+        Some((summary, report)) => (summary, report?),
         None => evaluated,
     };
     Ok(Some(table::of_run(

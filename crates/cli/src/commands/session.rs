@@ -12,6 +12,7 @@ use da2s::run::{self, Discretized, FrontRequest, Int8Options, Quantised, RunDire
 use da2s::space::{Genotype, NamedNetwork};
 use da2s_records::schema::{Front, Summary, Suspects};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
+use da2s_report::{ReportError, write_report};
 
 use crate::args::{CreateArguments, LiveArguments, SettingArguments, StageArguments, TrainArguments};
 use crate::dashboard::screen;
@@ -30,6 +31,9 @@ pub struct Session {
     progress: Progress,
 }
 
+/// A summary, and the path of the report that was written with it, or why it could not be written.
+pub type Reported = (Summary, Result<PathBuf, ReportError>);
+
 /// What a plan of a run starts from.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanStart<'a> {
@@ -39,8 +43,6 @@ pub struct PlanStart<'a> {
     pub given: Option<&'a Genotype>,
     /// When the run began.
     pub began: Instant,
-    /// Settings beside those of every new run.
-    pub layers: &'a [Layer],
 }
 
 /// Refuses a run directory given as a folder of images.
@@ -66,29 +68,31 @@ impl Session {
     /// # Errors
     /// If the arguments are invalid, a run already exists, or it has other settings.
     pub fn create(arguments: &CreateArguments, network: Option<NamedNetwork>, group: &Group) -> Result<Self, Failure> {
-        Self::shared(group, || Self::make(arguments, network, None, group))
+        Self::shared(group, || Self::make(arguments, network, &[], None, group))
     }
 
-    /// Like [`Self::create`], and plans the run: chooses the settings that follow from its time,
-    /// and shows how long its stages will take.
+    /// Like [`Self::create`], with the settings of `layers`, and plans the run: chooses the
+    /// settings that follow from its time, and shows how long its stages will take.
     ///
     /// # Errors
     /// Like [`Self::create`], or if the run cannot end in its time.
     pub fn create_planned(
         arguments: &CreateArguments,
         network: Option<NamedNetwork>,
+        layers: &[Layer],
         planned: PlanStart<'_>,
         group: &Group,
     ) -> Result<Self, Failure> {
         if group.size() > 1 && planned.time.is_some() {
             return Err(Failure::OneProcessPlan);
         }
-        Self::shared(group, || Self::make(arguments, network, Some(planned), group))
+        Self::shared(group, || Self::make(arguments, network, layers, Some(planned), group))
     }
 
     fn make(
         arguments: &CreateArguments,
         network: Option<NamedNetwork>,
+        layers: &[Layer],
         planned: Option<PlanStart<'_>>,
         group: &Group,
     ) -> Result<Self, Failure> {
@@ -97,7 +101,6 @@ impl Session {
             screen::check()?;
         }
         require_images(&arguments.settings)?;
-        let layers = planned.map_or(&[][..], |planned| planned.layers);
         // Each process would have to measure the steps of all.
         let planned = planned.filter(|_| group.size() == 1);
         let mut request = Request {
@@ -130,9 +133,9 @@ impl Session {
     ///
     /// # Errors
     /// If there is no run, or its configuration is invalid.
-    pub fn open(arguments: &StageArguments, request: &Request) -> Result<Self, Failure> {
-        let run = run::Job::open(&arguments.run, request, false, this_command())?;
-        Self::new(run, arguments.quiet)
+    pub fn open(run_dir: &Path, quiet: bool, request: &Request) -> Result<Self, Failure> {
+        let run = run::Job::open(run_dir, request, false, this_command())?;
+        Self::new(run, quiet)
     }
 
     /// Opens a run to read its results, even while another process works on it.
@@ -292,20 +295,22 @@ impl Session {
     }
 
     /// Trains the final network from its other seeds, if there are any; returns the summary with
-    /// them.
-    pub fn seeds(&mut self) -> Result<Option<Summary>, Failure> {
-        let path = self.path().to_owned();
-        let summary = self.run.seeds(&mut self.progress, &mut refreshes_report(&path))?;
+    /// them, and its report.
+    pub fn seeds(&mut self) -> Result<Option<Reported>, Failure> {
+        let (path, mut report) = (self.path().to_owned(), None);
+        let mut updated = |_: &Summary| report = Some(write_report(&path));
+        let summary = self.run.seeds(&mut self.progress, &mut updated)?;
         self.progress.finish();
-        Ok(summary)
+        Ok(summary.zip(report))
     }
 
-    /// Trains the baselines, if there are any; returns the summary with them.
-    pub fn baselines(&mut self) -> Result<Option<Summary>, Failure> {
-        let path = self.path().to_owned();
-        let summary = self.run.baselines(&mut self.progress, &mut refreshes_report(&path))?;
+    /// Trains the baselines, if there are any; returns the summary with them, and its report.
+    pub fn baselines(&mut self) -> Result<Option<Reported>, Failure> {
+        let (path, mut report) = (self.path().to_owned(), None);
+        let mut updated = |_: &Summary| report = Some(write_report(&path));
+        let summary = self.run.baselines(&mut self.progress, &mut updated)?;
         self.progress.finish();
-        Ok(summary)
+        Ok(summary.zip(report))
     }
 
     /// Trains the networks of a front that are not trained yet.
@@ -377,12 +382,6 @@ impl Session {
             Ok(())
         }
     }
-}
-
-/// Writes the report of the run in `path` after each network that is trained below it. A problem is
-/// reported when the last one is written.
-fn refreshes_report(path: &Path) -> impl FnMut(&Summary) {
-    move |_| drop(da2s_report::write_report(path))
 }
 
 /// The command line of this process, quoted for a shell.

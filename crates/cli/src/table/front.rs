@@ -57,9 +57,7 @@ fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
         point.name.clone(),
         format!("{:.2}", point.width),
         point.channels.to_string(),
-        point
-            .cells
-            .map_or_else(|| point.depth_text(), |cells| cells.to_string()),
+        point.cells_text(),
         number(point.trained.multiply_adds),
         number(point.trained.parameters),
         bytes(device.size_bytes),

@@ -81,16 +81,15 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
 
 /// Commands to copy for the finished run in `run`.
 pub fn next_steps(run: &Path) -> String {
-    let run = da2s_report::argument(run);
-    let steps = [
-        format!("da2s predict {run} photo.jpg"),
-        format!("da2s serve {run}"),
-        format!("da2s export {run} --format onnx --with-preprocessing"),
-        format!("da2s watch {run} --http 8080"),
-    ];
+    // The report has the others, and needs no command to be watched.
+    let steps = da2s_report::next_steps(run)
+        .into_iter()
+        .take(3)
+        .map(|(_, command)| command);
+    let watch = format!("da2s watch {} --http 8080", da2s_report::argument(run));
     let mut table = Lines::default();
-    for (at, step) in steps.iter().enumerate() {
-        table.row(if at == 0 { "next" } else { "" }, step);
+    for (at, step) in steps.chain([watch]).enumerate() {
+        table.row(if at == 0 { "next" } else { "" }, &step);
     }
     table.text
 }
@@ -108,7 +107,8 @@ impl Lines {
     fn seeds(&mut self, summary: &Summary) {
         let Some(seeds) = &summary.seeds else { return };
         if let (Some(mean), Some(deviation), Some(ends)) = (seeds.mean, seeds.deviation, seeds.interval) {
-            let name = format!("  over {} seeds", seeds.trainings.len());
+            let measured = seeds.trainings.iter().filter(|training| training.accuracy.is_some());
+            let name = format!("  over {} seeds", measured.count());
             let remark = format!(
                 "standard deviation {deviation:.2} points; 95 % interval of the mean {}",
                 interval(ends)
@@ -149,7 +149,7 @@ impl Lines {
             let machine = summary.measured_latency_machine.clone().unwrap_or_else(absent);
             let latency = Quantity::Milliseconds.text(ms);
             self.row(
-                "latency",
+                "measured latency",
                 &format!("{latency} for an image, on one thread of {machine}"),
             );
         }
@@ -248,8 +248,8 @@ mod tests {
         multiply-adds             2,345,678
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
-        latency                   0.432 ms, predicted from target.latency_table
-        latency                   0.500 ms for an image, on one thread of a processor\u001b[2J
+        predicted latency         0.432 ms, from target.latency_table
+        measured latency          0.500 ms for an image, on one thread of a processor\u001b[2J
         decided                   every edge; least p 0.999, least q 0.998
         time                      search 61 s, training 40 s
         report                    runs/digits-da2s-s1/report.html
@@ -327,8 +327,8 @@ mod tests {
         multiply-adds             2,345,678
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
-        latency                   0.432 ms, predicted from target.latency_table
-        latency                   0.500 ms for an image, on one thread of a processor\u001b[2J
+        predicted latency         0.432 ms, from target.latency_table
+        measured latency          0.500 ms for an image, on one thread of a processor\u001b[2J
         decided                   not every edge; least p 0.120, least q 0.600
                                   normal 0→4: sep_conv_3x3 has p = 0.120
                                   normal 1→4: sep_conv_3x3 has p = 0.120

@@ -10,7 +10,7 @@ use da2s_records::{Named, WeightsFile};
 use predicates::prelude::*;
 
 #[cfg(unix)]
-use super::watch::Server;
+use super::server::Server;
 use super::{TINY, da2s, finished, with};
 
 /// The weights of the trained network.
@@ -468,7 +468,7 @@ fn the_live_page_shows_nothing_through_a_link() {
     let secret = folder.path().join("secret");
     fs::write(&secret, "hidden words").unwrap();
     let run = copy_of(finished(), folder.path());
-    let server = Server::start(&run);
+    let server = Server::watch(&run);
     fs::remove_file(run.join("summary.json")).unwrap();
     symlink(&secret, run.join("failure.txt")).unwrap();
     let refused = predicate::str::contains("it is a link").and(predicate::str::contains("hidden").not());

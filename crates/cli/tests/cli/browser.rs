@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::bad_input::finished_copy;
-use crate::watch::{Server, copy};
+use crate::server::{Server, copy};
 use crate::{TINY, da2s, finished, with};
 use tools::Tools;
 
@@ -37,7 +37,7 @@ fn an_update_of_the_watched_page_leaves_the_reader_where_they_are() {
     let lines = fs::read_to_string(&arch).unwrap();
     let first: String = lines.split_inclusive('\n').take(2).collect();
     fs::write(&arch, first).unwrap();
-    let server = Server::start(run);
+    let server = Server::watch(run);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/watch.mjs");
     runs_well(
         tools

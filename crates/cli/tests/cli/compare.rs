@@ -203,6 +203,56 @@ fn a_run_that_warns_leaves_a_log() {
     assert!(!log("adaptive").exists(), "a run without a warning leaves no log");
 }
 
+/// Epochs of tuning that all runs share are for the rules that tune, whatever the order of flags.
+#[test]
+fn rules_that_do_not_tune_have_no_epochs_of_tuning() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("rules");
+    with("compare", &TINY)
+        .args([
+            "--set",
+            "discretize.rule=perturbation",
+            "--set",
+            "discretize.tuning_epochs=1",
+        ])
+        .args(["--rules", "strongest,perturbation", "--search-only", "--quiet"])
+        .args(["--methods", "darts", "--seeds", "1", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+    for (rule, epochs) in [("strongest", 0), ("perturbation", 1)] {
+        let config = fs::read_to_string(out.join(format!("darts-discretize.rule={rule}-s1/config.toml"))).unwrap();
+        assert!(config.contains(&format!("tuning_epochs = {epochs}\n")), "{config}");
+    }
+    for vary in [
+        ["discretize.rule=strongest,perturbation", "discretize.tuning_epochs=0,2"],
+        ["discretize.tuning_epochs=0,2", "discretize.rule=strongest,perturbation"],
+    ] {
+        let mut command = with("compare", &TINY);
+        command.args(["--vary", vary[0], "--vary", vary[1], "--out"]);
+        let refused = predicate::str::contains("no use with the rule strongest");
+        command
+            .arg(temporary.path().join("none"))
+            .assert()
+            .code(2)
+            .stderr(refused);
+    }
+}
+
+/// What slows a measurement down is other runs at the same time, not their number in the plan.
+#[test]
+fn the_latency_is_measured_where_nothing_else_runs() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("alone");
+    with("compare", &TINY)
+        .args(["--methods", "darts", "--seeds", "1", "--jobs", "4", "--quiet", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+    let summary = json(&out.join("darts-s1/summary.json"));
+    assert!(summary["measured_latency_ms"].as_f64().unwrap() > 0.0, "{summary}");
+}
+
 #[test]
 fn a_network_above_the_limit_is_refused_every_time() {
     let temporary = tempfile::tempdir().unwrap();

@@ -28,6 +28,7 @@ mod report;
 mod run;
 mod seeds;
 mod serve;
+mod server;
 mod shell;
 mod suspects;
 mod unsafe_code;

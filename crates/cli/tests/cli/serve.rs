@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 
 use predicates::prelude::*;
 use serde_json::Value;
 
-use crate::watch::{Server, copy};
+use crate::server::{Server, assert_protected, copy};
 use crate::{da2s, finished};
 
 /// Images of several sizes and kinds.
@@ -119,16 +119,7 @@ fn the_page_and_what_it_needs_are_served() {
     let server = Server::serve(finished());
     let (status, headers, page) = server.get("/");
     assert!(status == 200 && page.contains("/page.js"));
-    for header in [
-        "default-src 'none'",
-        "frame-ancestors 'none'",
-        "nosniff",
-        "same-origin",
-        "no-store",
-    ] {
-        assert!(headers.contains(header), "{header}: {headers}");
-    }
-    assert!(!headers.contains("access-control"), "{headers}");
+    assert_protected(&headers);
     assert!(server.get("/page.js").2.contains("fetch(\"/predict\""));
     assert!(server.get("/page.css").1.contains("text/css"));
     let about: Value = serde_json::from_str(&server.get("/about").2).unwrap();
@@ -282,6 +273,28 @@ fn a_body_that_does_not_come_keeps_nobody_waiting() {
     );
 }
 
+/// A client that can send no more may have gone. It is answered, or told why not.
+#[test]
+fn a_client_that_has_closed_its_side_is_told_why_it_has_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = fs::read(&images(folder.path())[0]).unwrap();
+    let server = Server::serve(finished());
+    let mut client = TcpStream::connect(&server.host).unwrap();
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+        server.host,
+        image.len()
+    );
+    client.write_all(&[head.as_bytes(), &image].concat()).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.contains("\"classes\"") || answer.contains("keep it open"),
+        "{answer}"
+    );
+}
+
 /// A public server answers at every address of its machine, and to no name.
 #[test]
 fn a_public_server_has_no_name() {
@@ -309,7 +322,7 @@ fn interrupted_it_ends_whatever_is_open() {
     );
     held.write_all(head.as_bytes()).unwrap();
     assert_eq!(server.get("/").0, 200);
-    crate::watch::interrupt(&mut server);
+    crate::server::interrupt(&mut server);
 }
 
 #[test]

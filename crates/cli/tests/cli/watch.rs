@@ -1,10 +1,8 @@
 //! `da2s watch`: requests of a browser and of an attacker, and no dashboard without a terminal.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
@@ -13,153 +11,15 @@ use std::thread;
 use predicates::prelude::*;
 use serde_json::Value;
 
+#[cfg(unix)]
+use crate::server::interrupt;
+use crate::server::{Server, assert_protected, copy};
 use crate::{TINY, da2s, finished, with};
-
-/// A server of a run's page; dropping it stops the process.
-pub struct Server {
-    child: Child,
-    /// `127.0.0.1:PORT`.
-    pub host: String,
-}
-
-impl Server {
-    pub fn start(run: &Path) -> Self {
-        Self::of(
-            Command::new(assert_cmd::cargo::cargo_bin("da2s")),
-            "watch",
-            run,
-            &["--http", "0"],
-        )
-    }
-
-    /// The server of `da2s serve`.
-    pub fn serve(run: &Path) -> Self {
-        Self::serve_at(run, &["--http", "0"])
-    }
-
-    /// The same with these arguments.
-    pub fn serve_at(run: &Path, arguments: &[&str]) -> Self {
-        Self::of(
-            Command::new(assert_cmd::cargo::cargo_bin("da2s")),
-            "serve",
-            run,
-            arguments,
-        )
-    }
-
-    /// A server limited to this number of file descriptors.
-    #[cfg(unix)]
-    fn start_with(run: &Path, descriptors: u32) -> Self {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
-        shell.arg(assert_cmd::cargo::cargo_bin("da2s"));
-        Self::of(shell, "watch", run, &["--http", "0"])
-    }
-
-    fn of(mut command: Command, verb: &str, run: &Path, arguments: &[&str]) -> Self {
-        let mut child = command
-            .arg(verb)
-            .arg(run)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let host = line
-            .trim()
-            .strip_prefix("http://")
-            .unwrap()
-            .trim_end_matches('/')
-            .to_owned();
-        assert!(host.starts_with("127.0.0.1:"), "{host}");
-        Self { child, host }
-    }
-
-    /// Status, headers in lower case, body.
-    pub fn get(&self, path: &str) -> (u16, String, String) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut answer = agent.get(format!("http://{}{path}", self.host)).call().unwrap();
-        let headers = format!("{:?}", answer.headers()).to_lowercase();
-        (
-            answer.status().as_u16(),
-            headers,
-            answer.body_mut().read_to_string().unwrap(),
-        )
-    }
-
-    /// Sends the request verbatim; returns the status line and everything after it.
-    fn raw(&self, request: &str) -> String {
-        self.send(request.as_bytes())
-    }
-
-    /// The same for a request that need not be text.
-    pub fn send(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(&self.host).unwrap();
-        // The server may answer before the whole request was sent.
-        let _ = stream.write_all(request);
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// The answer to a reader; empty if the server closes the connection.
-    #[cfg(unix)]
-    fn raw_news(&self) -> String {
-        let ask = || {
-            let mut stream = TcpStream::connect(&self.host)?;
-            write!(stream, "GET /news HTTP/1.1\r\nHost: {}\r\n\r\n", self.host)?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer)?;
-            Ok(String::from_utf8_lossy(&answer).into_owned())
-        };
-        ask().unwrap_or_else(|error: std::io::Error| error.to_string())
-    }
-
-    /// Stops the server, even while it serves clients.
-    #[cfg(unix)]
-    fn stop(&self) {
-        let told = Command::new("kill")
-            .args(["-KILL", &self.child.id().to_string()])
-            .status();
-        assert!(told.unwrap().success());
-    }
-
-    fn news(&self) -> Value {
-        serde_json::from_str(&self.get("/news").2).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Copies a finished run so that it can be changed.
-pub fn copy(to: &Path) {
-    for name in [
-        "config.toml",
-        "environment.json",
-        "genotype.json",
-        "gap.json",
-        "search/metrics.jsonl",
-        "search/arch.jsonl",
-        "search/times.jsonl",
-    ] {
-        fs::create_dir_all(to.join(name).parent().unwrap()).unwrap();
-        fs::copy(finished().join(name), to.join(name)).unwrap();
-    }
-}
 
 #[test]
 fn the_page_shows_the_run_and_its_files() {
     let run = finished();
-    let server = Server::start(run);
+    let server = Server::watch(run);
     let (status, headers, frame) = server.get("/");
     assert_eq!(status, 200);
     assert!(frame.contains("<iframe") && frame.contains("/frame.js"));
@@ -167,19 +27,10 @@ fn the_page_shows_the_run_and_its_files() {
     assert!(frame.contains(&format!("data-token=\"{}\"", token(&server))), "{frame}");
     assert_ne!(
         token(&server),
-        token(&Server::start(run)),
+        token(&Server::watch(run)),
         "of another process at the same address"
     );
-    for header in [
-        "default-src 'none'",
-        "frame-ancestors 'none'",
-        "nosniff",
-        "same-origin",
-        "no-store",
-    ] {
-        assert!(headers.contains(header), "{header}: {headers}");
-    }
-    assert!(!headers.contains("access-control"), "{headers}");
+    assert_protected(&headers);
     let (status, headers, report) = server.get("/report.html");
     assert_eq!((status, headers.contains("text/html")), (200, true));
     assert_eq!(report, fs::read_to_string(run.join("report.html")).unwrap());
@@ -211,7 +62,7 @@ fn the_page_follows_a_run_that_grows() {
     let text = fs::read_to_string(&file).unwrap();
     let (first, second) = text.split_once('\n').unwrap();
     fs::write(&file, format!("{first}\n{}", &second[..20])).unwrap();
-    let server = Server::start(folder.path());
+    let server = Server::watch(folder.path());
     let before = server.news();
     assert_eq!(
         (&before["word"], &before["epoch"], &before["epochs"]),
@@ -245,7 +96,7 @@ fn nothing_but_the_run_is_served() {
     copy(&run);
     fs::write(folder.path().join("secret.txt"), "secret").unwrap();
     fs::write(run.join("secret.txt"), "secret").unwrap();
-    let server = Server::start(&run);
+    let server = Server::watch(&run);
     for path in [
         "/secret.txt",
         "/files/secret.txt",
@@ -294,7 +145,7 @@ fn nothing_but_the_run_is_served() {
 
 #[test]
 fn foreign_hosts_and_origins_are_refused() {
-    let server = Server::start(finished());
+    let server = Server::watch(finished());
     let port = server.host.rsplit_once(':').unwrap().1.to_owned();
     let own = &server.host;
     let status = |lines: &str| {
@@ -340,12 +191,24 @@ fn foreign_hosts_and_origins_are_refused() {
     );
 }
 
+/// `nc -N` and others close their side once the request is sent, and wait for the answer.
+#[test]
+fn a_client_that_has_closed_its_side_is_answered() {
+    let server = Server::watch(finished());
+    let mut client = TcpStream::connect(&server.host).unwrap();
+    write!(client, "GET /news HTTP/1.1\r\nHost: {}\r\n\r\n", server.host).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
 /// 100 connections claim a body that never comes. The server has 24 descriptors, so it must not
 /// keep them open.
 #[cfg(unix)]
 #[test]
 fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
-    let server = Server::start_with(finished(), 24);
+    let server = Server::watch_with(finished(), 24);
     for length in [
         "5000",
         "1048577",
@@ -383,7 +246,7 @@ fn is_answer(text: &str) -> bool {
 #[cfg(unix)]
 #[test]
 fn readers_are_answered_while_others_hold_connections() {
-    let server = Server::start(finished());
+    let server = Server::watch(finished());
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..100 {
@@ -412,7 +275,7 @@ fn readers_are_answered_while_others_hold_connections() {
 #[cfg(unix)]
 #[test]
 fn a_server_without_descriptors_waits_for_them() {
-    let mut server = Server::start_with(finished(), 24);
+    let mut server = Server::watch_with(finished(), 24);
     for _ in 0..3 {
         let held: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(&server.host).unwrap()).collect();
         drop(held);
@@ -431,7 +294,7 @@ fn a_server_without_descriptors_waits_for_them() {
 
 #[test]
 fn requests_that_are_none_are_refused() {
-    let server = Server::start(finished());
+    let server = Server::watch(finished());
     let host = format!("Host: {}\r\n", server.host);
     for (request, status) in [
         ("nothing\r\n\r\n".to_owned(), "400 "),
@@ -474,17 +337,7 @@ fn requests_that_are_none_are_refused() {
 #[cfg(unix)]
 #[test]
 fn interrupted_the_server_ends_well() {
-    interrupt(&mut Server::start(finished()));
-}
-
-#[cfg(unix)]
-pub fn interrupt(server: &mut Server) {
-    let told = Command::new("kill")
-        .args(["-INT", &server.child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(told.success());
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    interrupt(&mut Server::watch(finished()));
 }
 
 #[test]
@@ -504,7 +357,7 @@ fn wrong_addresses_and_directories_are_told() {
         .assert()
         .code(2)
         .stderr(predicate::str::contains("for example 8080"));
-    let server = Server::start(finished());
+    let server = Server::watch(finished());
     da2s()
         .arg("watch")
         .arg(finished())

@@ -10,7 +10,7 @@ use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{BaselineMatch, BaselineSettings, auxiliary_slot, channels_at};
 use crate::objective::Link;
 use crate::search::{Drive, Moment};
-use crate::space::{CellKind, HostNetwork, KindTarget, Operation, Precision, Reductions, SpaceName};
+use crate::space::{CellKind, KindTarget, Operation, Precision, Reductions, SpaceName};
 
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Location;
@@ -49,6 +49,8 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
 /// For the first setting that conflicts with others.
 pub(super) fn check_new(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     config.search.check_path().map_err(|problem| at(place, problem))?;
+    let skip_dropout = config.search.check_skip_dropout();
+    skip_dropout.map_err(|problem| at(place, problem))?;
     widths(&config.network.beside).map_err(|problem| at(place, problem))?;
     quantisable(config).map_err(|problem| at(place, problem))?;
     counted(config).map_err(|problem| at(place, problem))
@@ -56,16 +58,18 @@ pub(super) fn check_new(config: &Config, place: PlaceOf<'_>) -> Result<(), Confi
 
 /// A network that is to be deployed in int8 may only have candidates that can be quantised.
 fn quantisable(config: &Config) -> Result<(), Problem> {
-    let squeezed = |operation: &Operation| operation.block(1, HostNetwork::Network).0.squeezed(1).is_some();
-    let candidates = config.space.build().operations;
-    match candidates.into_iter().find(squeezed) {
-        Some(candidate) if config.target.precision == Precision::Int8 => {
+    if config.target.precision != Precision::Int8 {
+        return Ok(());
+    }
+    let mut candidates = config.space.build().operations.into_iter();
+    match candidates.find(|one| one.squeezes()) {
+        Some(candidate) => {
             let expected = format!(
                 "\"float32\" while {candidate} is a candidate: there are no int8 kernels for squeeze-and-excitation"
             );
             Err(Problem::refused("target.precision", "int8", expected))
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -123,8 +127,7 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
     let (search, shape) = (&config.search, &config.network.shape);
     let space = config.space.name;
     let plans = search.stage_plans(config.space.build().operations.len());
-    let stages = || plans.iter().copied().map(Some).chain(plans.is_empty().then_some(None));
-    if space != SpaceName::Darts && stages().any(|stage| search.partial_in(stage) > 1) {
+    if space != SpaceName::Darts && plans.iter().any(|&plan| search.partial_in(plan) > 1) {
         let useless = |key| Problem::useless(key, format!("in the space {}", space.name()));
         return Err(match (search.partial_channels, &search.stages.partial_channels) {
             (Some(_), _) => useless("search.partial_channels"),
@@ -140,8 +143,8 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
     }
     match space {
         SpaceName::Darts => {
-            for cells in stages().map(|stage| search.cells_in(stage)) {
-                search.reduction_cells.check("search", cells)?;
+            for plan in plans {
+                search.reduction_cells.check("search", search.cells_in(plan))?;
             }
             shape.reduction_cells.check("network", shape.cells)
         }
@@ -236,34 +239,47 @@ fn method(config: &Config) -> Result<(), Problem> {
 fn stages(config: &Config) -> Result<(), Problem> {
     let (search, space) = (&config.search, config.space.build());
     let all = space.operations.len();
-    let numbers: Vec<usize> = search.stage_plans(all).iter().map(|plan| plan.candidates).collect();
-    let (Some(last), Ok(target)) = (numbers.last(), config.target.resolve(&space)) else {
+    let Ok(target) = config.target.resolve(&space) else {
         return Ok(());
     };
+    if !search.has_stages() {
+        return Ok(());
+    }
+    let numbers: Vec<usize> = search.stage_plans(all).iter().map(|plan| plan.candidates).collect();
+    let last = numbers[numbers.len() - 1];
+    let set = &search.stages;
     if space.graph.is_chain() {
+        if set.partial_channels.is_some() {
+            let place = format!("in the space {}", space.name.name());
+            return Err(Problem::useless("search.stages.partial_channels", place));
+        }
         let expected = format!(
             "another method: it searches in stages, and a network of the space {} is one chain",
             space.name.name()
         );
         return Err(Problem::refused("search.method", search.method.name(), expected));
     }
-    let refused = |expected| {
-        Err(Problem::refused(
-            "search.stages.candidates",
-            format!("{numbers:?}"),
-            expected,
-        ))
+    let listed = |expected| {
+        let numbers = format!("{numbers:?}");
+        Err(Problem::refused("search.stages.candidates", numbers, expected))
     };
-    if numbers.first() != Some(&all) || numbers.windows(2).any(|pair| pair[0] < pair[1]) {
-        return refused(format!(
+    if numbers[0] != all || numbers.windows(2).any(|pair| pair[0] < pair[1]) {
+        return listed(format!(
             "{all}, the candidates of the space, and then numbers that do not rise"
         ));
     }
     let needed = |target: &KindTarget| target.operations + usize::from(target.most_skips.is_some());
-    match target.values().map(needed).max().filter(|needed| last < needed) {
-        Some(needed) => refused(format!(
+    match target.values().map(needed).max().filter(|needed| last < *needed) {
+        Some(needed) if set.candidates.is_some() => listed(format!(
             "at least {needed} in the last stage, which the target may need"
         )),
+        Some(needed) => {
+            let expected = format!(
+                "another method: the last stage has {last} of the {all} candidates, and the target may need {needed}; \
+                 or set search.stages.candidates"
+            );
+            Err(Problem::refused("search.method", search.method.name(), expected))
+        }
         None => Ok(()),
     }
 }

@@ -4,15 +4,13 @@
 //! is unknown before the search, so its estimate is for the largest operations on as many edges as
 //! the target keeps: an upper bound.
 
-use std::cmp::Reverse;
-
-use da2s_engine::{Block, Engine, PoolKind};
+use da2s_engine::Engine;
 
 use super::{Config, ConfigError, Origin};
-use crate::memory::Needs;
+use crate::memory::{Needs, largest_first};
 use crate::network::network;
-use crate::space::{CellGenotype, Genotype, HostNetwork, KeptEdge, KindTarget, Operation, PerKind, Space, Target};
-use crate::supernet::supernet;
+use crate::search::needs;
+use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, Target};
 
 /// Number of classes if the data set does not define it: it has little influence.
 const CLASSES: usize = 10;
@@ -42,12 +40,6 @@ impl Planned {
             place: Box::new(Origin::Settings.into()),
             error,
         })?;
-        let search = supernet(
-            &space,
-            config.search.size(&config.space, shape, CLASSES),
-            config.search.partial(),
-            &engine,
-        );
         let genotype = largest(&space, &target);
         // An image too small for the auxiliary head was refused earlier.
         let size = config.network.shape.size(&config.space, shape, CLASSES);
@@ -56,13 +48,7 @@ impl Planned {
             expected: format!("false: {error}"),
         })?;
         Ok(Self {
-            search: Needs::of_search(
-                &search,
-                config.search.batch_size,
-                shape.height,
-                threads,
-                config.search.second_order,
-            ),
+            search: needs(&config.search, &config.space, (shape, CLASSES), threads),
             train: Needs::of_training(
                 &final_network,
                 config.network.training.batch_size,
@@ -96,41 +82,6 @@ fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
     space.cell(edges.collect())
 }
 
-/// The candidates that may be kept, those that need the most memory first.
-fn largest_first(space: &Space) -> Vec<Operation> {
-    let stay = |operation: &Operation| space.may_keep(*operation);
-    let mut operations: Vec<Operation> = space.operations.iter().copied().filter(stay).collect();
-    operations.sort_by_key(|&operation| Reverse(need(operation)));
-    operations
-}
-
-/// The sort key of operations: one that needs more memory compares as larger. Its parts are the
-/// number of consecutive convolutions, the kernel size, and whether a pool averages or a bottleneck
-/// has squeeze-and-excitation.
-fn need(operation: Operation) -> (usize, usize, bool) {
-    match operation.block(1, HostNetwork::Network).0 {
-        Block::Separable { stages, kernel, .. } => (stages, kernel, false),
-        Block::InvertedBottleneck {
-            kernel,
-            expansion,
-            squeeze,
-            ..
-        } => (expansion, kernel, squeeze),
-        Block::Basic { kernel, .. } => (2, kernel, false),
-        Block::Conv { kernel, .. } => (1, kernel, false),
-        Block::Pool { kind, kernel, .. } => (0, kernel, kind == PoolKind::Average),
-        Block::FactorizedReduce
-        | Block::Identity
-        | Block::Norm
-        | Block::Relu
-        | Block::Relu6
-        | Block::HardSwish
-        | Block::Shuffle { .. }
-        | Block::Take { .. }
-        | Block::Zero { .. } => (0, 0, false),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,24 +93,6 @@ mod tests {
             .map(|text| Layer::assignment("set", text).unwrap())
             .collect();
         Planned::new(&resolve(&layers).unwrap(), 2).unwrap()
-    }
-
-    #[test]
-    fn candidates_that_need_most_come_first() {
-        let names: Vec<&str> = largest_first(&Space::darts(true))
-            .into_iter()
-            .map(Operation::name)
-            .collect();
-        let expected = [
-            "sep_conv_5x5",
-            "sep_conv_3x3",
-            "dil_conv_5x5",
-            "dil_conv_3x3",
-            "avg_pool_3x3",
-            "max_pool_3x3",
-            "skip_connect",
-        ];
-        assert_eq!(names, expected);
     }
 
     #[test]
@@ -178,5 +111,16 @@ mod tests {
         );
         let partial = planned(&["search.method=pc-darts"]);
         assert!(partial.search.activations < plain.search.activations);
+    }
+
+    #[test]
+    fn a_search_in_stages_needs_what_its_largest_stage_does() {
+        let planned = |more: &str| planned(&["search.method=p-darts", more]).search;
+        let first = planned("search.stages.cells=[9,3,3]");
+        assert!(first.total() > planned("search.stages.cells=[3,3,3]").total());
+        // With all candidates in every stage the last one needs most, with few it does not.
+        let all = planned("search.stages.candidates=[7,7,7]");
+        let few = planned("search.stages.candidates=[7,2,1]");
+        assert!(all.total() > few.total() && all.activations > few.activations);
     }
 }

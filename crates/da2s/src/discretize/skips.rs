@@ -53,8 +53,8 @@ fn exclude_excess(
     Some(edge)
 }
 
-/// Excludes as many skip connections of `genotype` as its normal cell has too many, weakest first,
-/// and returns their edges: for a rule that is too expensive to be asked once for each.
+/// Excludes the excess skip connections of `genotype`, weakest first, and returns their edges: for
+/// a rule that is too expensive to be asked once for each.
 pub(crate) fn exclude_all_excess(
     strengths: &mut PerKind<KindStrengths>,
     genotype: &Genotype,

@@ -5,8 +5,10 @@
 //! engine needs more, so some of its runs fail only later. There are no estimates for GPUs.
 
 mod available;
+mod largest;
 
 pub use available::{Available, Bound, available};
+pub(crate) use largest::largest_first;
 
 use std::fmt;
 

@@ -47,7 +47,8 @@ const TOLERATED: f64 = 1.0;
 settings! {
     /// The path of the drive `path`.
     pub struct Hardening {
-        /// Share of the search at whose end everything is decided.
+        /// Share of the search at whose end everything is decided; in a search with several stages,
+        /// of the last one.
         decided_at: f64 = 0.9, in positive_up_to(1.0);
         /// a, the exponent of the path: above 1 it is steep at first, below 1 at the end.
         exponent: f64 = 1.5, in POSITIVE;

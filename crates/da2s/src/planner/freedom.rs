@@ -62,7 +62,8 @@ impl Freedom {
         let requested = KEYS.map(|key| request.sets(key) || key == "search.drive" && request.sets("search.schedule"));
         let given = |key: &str| match key {
             "search.drive" => !config.search.may_follow_path(),
-            "search.cells" => chain,
+            // The stages have cells of their own.
+            "search.cells" => chain || config.search.stages.cells.is_some(),
             "network.cells" => chain || one_width,
             "network.channels" => one_width,
             _ => false,
@@ -137,5 +138,7 @@ mod tests {
         };
         let mobile = Freedom::of(&mobile, &mobile.resolve().unwrap());
         assert!(!mobile.may("search.cells") && mobile.may("search.channels"));
+        let stages = freedom(&["search.method=p-darts", "search.stages.cells=[3,5,7]"], None);
+        assert!(!stages.may("search.cells") && stages.may("search.channels"));
     }
 }

@@ -21,7 +21,7 @@ use crate::parallel::Group;
 use crate::probe::Probe;
 use crate::resumable::Resumable;
 use crate::retrain::{Retraining, TrainProgress, loaders};
-use crate::search::{Search, SearchProgress};
+use crate::search::{Search, SearchProgress, needs};
 use crate::space::Genotype;
 
 /// Steps that are counted, at least and at most.
@@ -53,8 +53,8 @@ impl Measure<'_> {
         // Every measured step moves α and β; of the search, every `arch_every`-th does.
         let arch_every = std::mem::replace(&mut setup.search.arch_every, 1);
         let search = Search::new(&setup, dataset, device, engine)?;
-        let (batch, side) = (setup.search.batch_size, dataset.shape.height);
-        let needs = search.needs(batch, side, rayon::current_num_threads()).beside(dataset);
+        let (batch, images) = (setup.search.batch_size, (dataset.shape, dataset.classes()));
+        let needs = needs(&setup.search, &setup.space, images, rayon::current_num_threads()).beside(dataset);
         needs.check("a step of this search", Search::LOWER, engine)?;
 
         let (warmup, stages) = (setup.search.warmup_epochs.saturating_sub(1), search.stage_count());

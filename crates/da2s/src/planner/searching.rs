@@ -51,12 +51,9 @@ impl<'a> Searching<'a> {
         }
         config.target.resolve(&space).map_err(SearchError::from)?;
         let may = |key| goal.is_some_and(|goal| goal.freedom.may(key));
-        let partial = settings.partial();
-        let multiple = if partial.is_multiple_of(2) {
-            partial
-        } else {
-            2 * partial
-        };
+        // Channels divide evenly in every stage, and are even.
+        let plans = settings.stage_plans(space.operations.len());
+        let multiple = plans.iter().map(|plan| settings.partial_in(*plan)).fold(2, lcm);
         let free = ["search.channels", "search.cells"].map(may);
         let all = sizes([settings.channels, settings.cells], free, multiple);
         let mut own = Self {
@@ -64,14 +61,11 @@ impl<'a> Searching<'a> {
             ladder: Ladder::default(),
             epochs: Epochs::fixed(settings.epochs),
             scales_warmup: may("search.warmup_epochs") && may("search.epochs"),
-            stages: settings.stage_plans(space.operations.len()).len().max(1),
+            stages: plans.len(),
             work: SearchWork {
                 read_s: inputs.read_s,
                 steps: (images.weights / settings.batch_size).max(1),
-                monitored: match settings.monitor_images {
-                    0 => images.arch,
-                    monitored => monitored.min(images.arch),
-                },
+                monitored: some(settings.monitor_images, images.arch),
                 gap: [images.arch, images.weights],
                 examined: examined(config, images.arch),
                 tuned: tuned(config, images.arch),
@@ -86,7 +80,7 @@ impl<'a> Searching<'a> {
             }
             let dataset = inputs.dataset;
             let network = sized.search.size(&sized.space, dataset.shape, dataset.classes());
-            let backbone = supernet(&space, network, partial, &Engine::Plain);
+            let backbone = supernet(&space, network, settings.partial(), &Engine::Plain);
             let multiply_adds = cost(&backbone, dataset.shape.height).multiply_adds.max(1);
             own.ladder.push(size, multiply_adds as f64);
         }
@@ -145,15 +139,31 @@ impl<'a> Searching<'a> {
 
     pub fn lesson(&self, chosen: &Chosen<SearchRates>) -> Lesson {
         let steps = [chosen.epochs, self.work.steps, self.config.search.batch_size];
-        self.ladder.lesson(chosen.size, steps, chosen.rates.step_s)
+        let lesson = self.ladder.lesson(chosen.size, steps, chosen.rates.step_s);
+        // As the multiply-adds, the cells are those of the last stage.
+        let cells = self.sized(self.ladder.size(chosen.size)).search.last_cells();
+        Lesson { cells, ..lesson }
     }
+}
+
+/// The least common multiple of two numbers that are not 0.
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut greatest, mut rest) = (a, b);
+    while rest > 0 {
+        (greatest, rest) = (rest, greatest % rest);
+    }
+    a / greatest * b
+}
+
+/// `images` of the `arch` held-out ones; 0 is all.
+fn some(images: usize, arch: usize) -> usize {
+    if images == 0 { arch } else { images.min(arch) }
 }
 
 /// Evaluations of single images by the rule and by the gaps of single edges.
 fn examined(config: &Config, arch: usize) -> usize {
     let space = config.space.build();
     let (edges, kinds) = (space.graph.edge_count(), space.kinds().len());
-    let some = |images: usize| if images == 0 { arch } else { images.min(arch) };
     let by_edge = match config.discretize.edge_images {
         0 => 0,
         images => {
@@ -162,13 +172,13 @@ fn examined(config: &Config, arch: usize) -> usize {
                 Drive::Path => 0,
                 _ => MOST_EXAMINED,
             };
-            (2 * edges * kinds + 1) * some(images) + undecided * arch
+            (2 * edges * kinds + 1) * some(images, arch) + undecided * arch
         }
     };
     let by_rule = match config.discretize.rule {
         Rule::Strongest => 0,
         // Each operation of each edge, then each edge.
-        _ => kinds * edges * (space.operations.len() + 1) * some(config.discretize.rule_images),
+        _ => kinds * edges * (space.operations.len() + 1) * some(config.discretize.rule_images, arch),
     };
     by_edge + by_rule
 }
@@ -177,10 +187,7 @@ fn examined(config: &Config, arch: usize) -> usize {
 /// a limit on skip connections everything may be decided twice.
 fn tuned(config: &Config, arch: usize) -> [usize; 2] {
     let (settings, space) = (&config.discretize, config.space.build());
-    let by_rule = match settings.rule_images {
-        0 => arch,
-        images => images.min(arch),
-    };
+    let by_rule = some(settings.rule_images, arch);
     let (Some(epochs), Ok(target)) = (settings.tuning(), config.target.resolve(&space)) else {
         return [0, by_rule];
     };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// A text that is no time.
+/// A text that is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a time with its unit, from 1s to 365d, such as 30m, 8h, 1h30m or 90s")]
 pub struct TimeError;

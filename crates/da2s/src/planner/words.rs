@@ -1,8 +1,8 @@
 //! A plan in words: what was found, what will be done, how long that takes, and where the results
 //! go.
 //!
-//! Contract: one line each; the caller cleans them for a terminal. What a front end says of its
-//! commands or functions are rows of its own.
+//! Contract: one line each; the caller cleans them for a terminal. Front ends add rows about their
+//! own commands or functions.
 
 use std::path::Path;
 

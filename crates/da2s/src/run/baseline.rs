@@ -48,6 +48,11 @@ impl Job {
         self.train_all_below(&networks, lead, update, updated, observer)
     }
 
+    /// Whether `network` is not trained: at every width it costs more than the run's network.
+    pub(super) fn leaves_out(&self, network: PlainNetwork) -> bool {
+        baseline_config(self.directory(), self.config(), network).is_err_and(|error| is_too_low(&error))
+    }
+
     /// The baseline that is to be trained; `None` if there is nothing left to do.
     fn lead_baseline(&self, network: PlainNetwork, observer: &mut dyn Observer) -> Result<Option<Below>, Error> {
         let config = match baseline_config(self.directory(), self.config(), network) {

@@ -16,7 +16,7 @@ use crate::hint::Hint;
 use crate::network::{Cost, LatencyTable, Resource, cost, cost_parts, network};
 use crate::observer::{Event, Observer, Warning};
 use crate::search::{Drive, Search, SearchError};
-use crate::space::{Genotype, GenotypeError, Operation, Space, TargetSpec};
+use crate::space::{Genotype, GenotypeError, Operation, Precision, Space, TargetSpec};
 use crate::stage::Stage;
 
 /// The result of discretization.
@@ -79,6 +79,7 @@ pub fn discretize(
     let (genotype, mut decision, found) = match given {
         Some(genotype) => {
             of_space(genotype, &space)?;
+            quantisable(genotype, &context.config.target)?;
             let decision = Decision {
                 p_mean: 1.0,
                 p_least: 1.0,
@@ -303,6 +304,22 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
             space.name.name()
         ))),
         None => Ok(()),
+    }
+}
+
+/// Refuses a genotype that has no int8 network if limits are for one: they would not hold.
+fn quantisable(genotype: &Genotype, target: &TargetSpec) -> Result<(), Error> {
+    let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
+    let mut operations = edges.flat_map(|edge| &edge.operations);
+    match operations.find(|operation| operation.squeezes()) {
+        Some(operation) if target.precision == Precision::Int8 => Err(Error::Genotype {
+            path: None,
+            error: GenotypeError::whole(format!(
+                "there are no int8 kernels for squeeze-and-excitation, which {operation} has: set target.precision \
+                 to \"float32\""
+            )),
+        }),
+        _ => Ok(()),
     }
 }
 

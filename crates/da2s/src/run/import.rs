@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use da2s_records::files::{ARCH, BEST, NETWORK, PREPROCESSING, SEARCH, SEARCH_CHECKPOINT, SUSPECTS};
+use da2s_records::files::{ARCH, BEST, NETWORK, PREPROCESSING, SEARCH, SEARCH_CHECKPOINT, SUSPECTS, TUNING};
 use da2s_records::{Named, WeightsFile, WeightsFileError};
 use serde::Deserialize;
 
@@ -227,6 +227,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     let directory = context.directory;
     context.write_environment(&dataset, &engine, &mut Silent)?;
     directory.remove(SEARCH)?;
+    directory.remove(TUNING)?;
     let record = search.arch_record(&state, &search.outcome(&state), search.epochs());
     directory.append_line(ARCH, &record)?;
     search_checkpoint(&state, &search.backbone, 1).write_newest(directory, SEARCH_CHECKPOINT)

@@ -18,6 +18,7 @@ use crate::data::Dataset;
 use crate::observer::Observer;
 use crate::planner::{AIM, Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, StageTime, Whose, plan, plan_training, span};
 use crate::space::Genotype;
+use crate::stage::Stage;
 
 /// What is chosen for a run.
 #[derive(Clone, Copy, Debug)]
@@ -72,12 +73,14 @@ impl Job {
     /// Whether all stages of the run are complete, with the trainings from other seeds and the
     /// baselines.
     pub fn is_finished(&self) -> bool {
+        let Some(summary) = self.summary() else {
+            return false;
+        };
         let beside = &self.config.network.beside;
         let mut baselines = beside.baselines.iter().flatten();
-        self.summary().is_some_and(|summary| {
-            let is_trained = |name: &str| summary.baselines.iter().any(|one| one.network == name);
-            trainings(&summary) >= beside.trainings() && baselines.all(|one| is_trained(one.name()))
-        })
+        let is_trained = |name: &str| summary.baselines.iter().any(|one| one.network == name);
+        let has_seeds = trainings(&summary) >= beside.trainings() || self.has_imported_weights().unwrap_or(false);
+        has_seeds && baselines.all(|&one| is_trained(one.name()) || self.leaves_out(one))
     }
 
     /// The summary of the run, if it exists and can be read.
@@ -206,21 +209,22 @@ fn trainings(summary: &Summary) -> usize {
     summary.seeds.as_ref().map_or(1, |seeds| seeds.trainings.len())
 }
 
-/// The `times` without those of networks below the run that `summary` has already. The first ones
-/// are left out, as they are trained in their order.
+/// The `times` without those of trainings that `summary` has already: that of the run, and the
+/// networks below it. The first ones are left out, as they are trained in their order.
 fn left(times: Vec<StageTime>, summary: &Summary) -> Vec<StageTime> {
-    /// Discretization, training and evaluation.
-    const STAGES: usize = 3;
-    let mut seeds = STAGES * (trainings(summary) - 1);
-    let mut baselines = STAGES * summary.baselines.len();
+    let mut seeds = trainings(summary) - 1;
+    let mut baselines = summary.baselines.len();
     let mut is_left = |time: &StageTime| {
         let done = match time.whose {
-            Whose::Run => return true,
+            Whose::Run => return time.stage != Some(Stage::Train),
             Whose::Seed => &mut seeds,
             Whose::Baseline => &mut baselines,
         };
         let is_done = *done > 0;
-        *done = done.saturating_sub(1);
+        // The evaluation is the last stage of a network.
+        if time.stage == Some(Stage::Evaluate) {
+            *done = done.saturating_sub(1);
+        }
         !is_done
     };
     times.into_iter().filter(|time| is_left(time)).collect()

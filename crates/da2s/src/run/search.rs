@@ -1,6 +1,6 @@
 //! The stage `search`: trains the super-network and writes its checkpoint, its metrics, α and β.
 
-use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES};
+use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES, TUNING};
 
 use super::checkpoint::Checkpoint;
 use super::mirrored::tell_mirrored;
@@ -10,7 +10,7 @@ use super::{Context, Error};
 use crate::backbone::LoadError;
 use crate::observer::Observer;
 use crate::resumable::Resumable;
-use crate::search::{EpochRecord, Rate, Search, SearchState};
+use crate::search::{EpochRecord, Rate, Search, SearchState, needs};
 use crate::stage::Stage;
 use da2s_records::schema::SearchEpoch;
 
@@ -38,9 +38,8 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let dataset = context.shared_dataset()?;
     let setup = context.config.search_setup()?;
     let search = Search::in_group(&setup, &dataset, &device, &engine, context.group.clone())?;
-    let (batch, side) = (setup.search.batch_size, dataset.shape.height);
-    search
-        .needs(batch, side, rayon::current_num_threads())
+    let images = (dataset.shape, dataset.classes());
+    needs(&setup.search, &setup.space, images, rayon::current_num_threads())
         .beside(&dataset)
         .check("a step of this search", Search::LOWER, &engine)?;
     // Problems that would make the training fail are reported before the search begins.
@@ -89,6 +88,8 @@ impl StageFiles for SearchFiles<'_> {
     fn start_anew(&self, state: &SearchState) -> Result<(), Error> {
         write_rates(self.context, self.search)?;
         self.context.directory.remove(SEARCH)?;
+        // It tuned the search that is gone.
+        self.context.directory.remove(TUNING)?;
         let record = self.search.arch_record(state, &self.search.outcome(state), 0);
         self.context.directory.append_line(ARCH, &record)
     }

@@ -43,10 +43,18 @@ impl Job {
         self.train_all_below(&places, lead, update, updated, observer)
     }
 
+    /// Whether the weights of the run's network were imported, so that no other seed is trained.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(super) fn has_imported_weights(&self) -> Result<bool, Error> {
+        let best = Checkpoint::<TrainMeta>::read(self.directory(), BEST)?;
+        Ok(best.is_some_and(|best| best.meta.is_imported()))
+    }
+
     /// The training at `place`, from 1; `None` if there is nothing left to do.
     fn lead_seed(&self, place: usize, observer: &mut dyn Observer) -> Result<Option<Below>, Error> {
-        let best = Checkpoint::<TrainMeta>::read(self.directory(), BEST)?;
-        if best.is_some_and(|best| best.meta.is_imported()) {
+        if self.has_imported_weights()? {
             if place == 2 {
                 let text = "the weights of this network were imported, so it is not trained from other seeds";
                 observer.on(Event::Warning(text.to_owned().into()));
@@ -71,8 +79,7 @@ impl Job {
     }
 }
 
-/// The seed of the training at `place`, from 1: those of the run's own network, and the numbers
-/// after it.
+/// The seed of the training at `place`, from 1: the run's own seed, then the numbers after it.
 fn seed_of(config: &Config, place: usize) -> u64 {
     let own = config.network.training.seed(config.run.seed);
     // A seed is a whole number of TOML, which has 63 bits.

@@ -124,7 +124,7 @@ pub(super) fn warn_of_unfinished(context: &Context<'_>, observer: &mut dyn Obser
     if stored.meta.unfinished {
         let text = format!(
             "the tuning in {} is not finished and is left as it is: discretize.rule = \"{}\" with \
-             discretize.tuning_epochs = {} continues it",
+             discretize.tuning_epochs = {} continues it, if all other settings are the same",
             context.directory.file(TUNING).display(),
             Rule::Perturbation.name(),
             stored.meta.epochs

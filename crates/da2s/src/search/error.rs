@@ -47,6 +47,9 @@ pub enum SearchError {
         /// Steps after the warm-up.
         steps: u64,
     },
+    /// A custom method with other stages than the method of the settings.
+    #[error("the method has other stages than search.method = {0}: set the method whose stages it has")]
+    Stages(&'static str),
     /// Images that cannot be read, or are too few for a batch.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -60,6 +63,7 @@ impl SearchError {
             | Self::NotSearched(_)
             | Self::Auxiliary(_)
             | Self::LimitTooLow { .. }
+            | Self::Stages(_)
             | Self::NeverMoves { .. } => Kind::Usage,
             Self::Latency(error) => error.kind(),
             Self::Data(error) => error.kind(),

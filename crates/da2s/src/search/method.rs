@@ -40,7 +40,8 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
     }
 
     /// The stages of the search if its super-network changes, with `candidates` per edge at the
-    /// start; none is a search with one super-network. Only the numbers of candidates depend on it.
+    /// start; empty for a search with one super-network. Only the numbers of candidates depend on
+    /// `candidates`.
     fn stages(&self, _candidates: usize) -> Vec<StagePlan> {
         Vec::new()
     }

@@ -19,6 +19,7 @@ mod method;
 mod methods;
 mod metrics;
 mod moment;
+mod needs;
 mod outcome;
 mod perturbation;
 mod second_order;
@@ -37,12 +38,13 @@ pub use freezing::Freezing;
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
 pub use moment::{Draw, Half, Moment, When};
+pub(crate) use needs::needs;
 pub use outcome::Outcome;
 pub use perturbation::Perturbation;
 pub use settings::{ArchOptimizerName, Auto, Rate, ScheduleName, SearchSettings};
 pub use setup::SearchSetup;
-use stages::Stages;
 pub use stages::{StagePlan, StageSettings};
+use stages::{Stages, plans};
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
 pub use tuning::{Tuning, TuningImages, TuningProgress, TuningState};
 
@@ -91,7 +93,7 @@ pub struct Search {
     /// The super-network; in a search with several stages that of the last one.
     pub backbone: Backbone,
     /// The method and its drive.
-    pub method: DrivenMethod,
+    method: DrivenMethod,
     /// The limit on the final network's cost, if there is one.
     pub limit: Option<CostLimit>,
     stages: Stages,
@@ -290,6 +292,18 @@ impl Search {
     #[must_use]
     pub fn with_probe(self, probe: Probe) -> Self {
         Self { probe, ..self }
+    }
+
+    /// The same by `method` instead of that of the settings.
+    ///
+    /// # Errors
+    /// [`SearchError::Stages`] if `method` has other stages than that of the settings, from which
+    /// the super-networks are built.
+    pub fn with_method(self, method: DrivenMethod) -> Result<Self, SearchError> {
+        if plans(method.method(), self.space.operations.len()) != self.stages.plans {
+            return Err(SearchError::Stages(self.settings.method.name()));
+        }
+        Ok(Self { method, ..self })
     }
 
     /// Learning rates of α and β after the warm-up, `"auto"` resolved.

@@ -9,7 +9,7 @@ use da2s_settings::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::stages::{StagePlan, StageSettings, lengths};
+use super::stages::{SKIP_DROPOUT, StagePlan, StageSettings, lengths, plans};
 use super::{Drive, DrivenMethod, Method};
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::{Augmentation, ImageShape};
@@ -63,10 +63,10 @@ settings! {
     pub struct SearchSettings {
         /// Search method.
         method: Method = Method::Da2s, named "method";
-        /// Epochs of the search.
+        /// Epochs of the search. The stages of a method that has several divide them.
         epochs: usize = 30, in COUNT, named "search_epochs";
-        /// The epoch, from 1, in which α begins to train; 0 is 1. Must be less than
-        /// `search.epochs`.
+        /// The epoch, from 1, in which α begins to train, in each stage; 0 is 1. Must be less than
+        /// the epochs of a stage, which are `search.epochs` if there is only one.
         warmup_epochs: usize = 5, in COUNT_OR_0;
         /// Images in a half-step, for each process.
         batch_size: usize = 64, in COUNT;
@@ -176,24 +176,35 @@ impl SearchSettings {
     }
 
     /// The same in a stage.
-    pub(crate) fn partial_in(&self, stage: Option<StagePlan>) -> usize {
-        let own = stage.and_then(|stage| stage.partial_channels).or(self.partial_channels);
+    pub(crate) fn partial_in(&self, stage: StagePlan) -> usize {
+        let own = stage.partial_channels.or(self.partial_channels);
         own.unwrap_or_else(|| self.method.build(self).partial_channels())
     }
 
     /// Cells of the super-network in a stage.
-    pub(crate) fn cells_in(&self, stage: Option<StagePlan>) -> usize {
-        stage.and_then(|stage| stage.cells).unwrap_or(self.cells)
+    pub(crate) fn cells_in(&self, stage: StagePlan) -> usize {
+        stage.cells.unwrap_or(self.cells)
     }
 
-    /// The stages of a search in which edges have `candidates`; none is a single one.
+    /// Cells of the super-network; in a search with several stages, in the last one.
+    pub(crate) fn last_cells(&self) -> usize {
+        self.cells_in(self.last_stage())
+    }
+
+    /// The stages of a search in which edges have `candidates`, at least one.
     pub(crate) fn stage_plans(&self, candidates: usize) -> Vec<StagePlan> {
-        self.method.build(self).stages(candidates)
+        plans(&*self.method.build(self), candidates)
+    }
+
+    /// Whether the method has stages of its own, even if only one.
+    pub(crate) fn has_stages(&self) -> bool {
+        !self.method.build(self).stages(1).is_empty()
     }
 
     /// The last stage. Its number of candidates has no meaning.
-    fn last_stage(&self) -> Option<StagePlan> {
-        self.stage_plans(1).last().copied()
+    fn last_stage(&self) -> StagePlan {
+        let plans = self.stage_plans(1);
+        plans[plans.len() - 1]
     }
 
     /// Whether `schedule` has an effect where `drive` is unset.
@@ -226,7 +237,7 @@ impl SearchSettings {
         let supernet = NetworkShape {
             skeleton: self.skeleton,
             channels: self.channels,
-            cells: self.cells_in(self.last_stage()),
+            cells: self.last_cells(),
             reduction_cells: self.reduction_cells.clone(),
             auxiliary: false,
         };
@@ -265,14 +276,12 @@ impl SearchSettings {
         }
         self.regulariser.check("search.regulariser")?;
         self.check_stages()?;
-        let plans = self.stage_plans(1);
-        let stages = plans.iter().copied().map(Some).chain(plans.is_empty().then_some(None));
-        for stage in stages {
-            let groups = self.partial_in(stage);
+        for plan in self.stage_plans(1) {
+            let groups = self.partial_in(plan);
             if groups > 1 && !self.channels.is_multiple_of(groups) {
-                let key = match stage {
-                    Some(plan) if plan.partial_channels.is_some() => "search.stages.partial_channels",
-                    _ => "search.partial_channels",
+                let key = match plan.partial_channels {
+                    Some(_) => "search.stages.partial_channels",
+                    None => "search.partial_channels",
                 };
                 let expected = format!("a multiple of {groups}, of which {key} lets one pass");
                 return Err(Problem::refused("search.channels", self.channels, expected));
@@ -327,7 +336,7 @@ impl SearchSettings {
         } = &self.stages;
         let method = self.method.name();
         let set = [
-            ("search.stages.candidates", candidates, stages > 0),
+            ("search.stages.candidates", candidates, self.has_stages()),
             ("search.stages.cells", cells, self.method == Method::PDarts),
             (
                 "search.stages.partial_channels",
@@ -335,27 +344,24 @@ impl SearchSettings {
                 self.method == Method::DrNas,
             ),
         ];
+        let expected = format!("{stages} numbers, one for each stage");
         for (key, list, has_use) in set {
             let Some(list) = list else { continue };
             if !has_use {
                 return Err(Problem::useless(key, format!("for search.method = {method}")));
             }
             if list.len() != stages {
-                let expected = format!("{stages} numbers, one for each stage");
                 return Err(Problem::refused(key, format!("{list:?}"), expected));
             }
+        }
+        let probabilities = skip_dropout.as_deref().unwrap_or(&SKIP_DROPOUT);
+        if self.method == Method::PDarts && probabilities.len() != stages {
+            let key = "search.stages.skip_dropout";
+            return Err(Problem::refused(key, format!("{probabilities:?}"), expected));
         }
         if partial_channels.is_some() && self.partial_channels.is_some() {
             let beside = "beside search.stages.partial_channels";
             return Err(Problem::useless("search.partial_channels", beside));
-        }
-        if self.method == Method::PDarts && skip_dropout.len() != stages {
-            let expected = format!("{stages} numbers, one for each stage");
-            return Err(Problem::refused(
-                "search.stages.skip_dropout",
-                format!("{skip_dropout:?}"),
-                expected,
-            ));
         }
         let least = stages * (self.warmup_epochs + 1);
         if stages > 1 && self.epochs < least {
@@ -369,6 +375,19 @@ impl SearchSettings {
         Ok(())
     }
 
+    /// Checks that the probability of dropping skip connections has a use. A run of an earlier
+    /// version may have it with every method.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub(crate) fn check_skip_dropout(&self) -> Result<(), Problem> {
+        if self.method == Method::PDarts || self.stages.skip_dropout.is_none() {
+            return Ok(());
+        }
+        let place = format!("for search.method = {}", self.method.name());
+        Err(Problem::useless("search.stages.skip_dropout", place))
+    }
+
     /// Checks that the path of the drive `path` has a step. A run of an earlier version may
     /// have a path without one. The path begins in the last epoch of the warm-up, or in the first
     /// epoch, and ends at a share of the epochs; see [`Hardening`].
@@ -379,7 +398,7 @@ impl SearchSettings {
         let follows = self.drive() == Drive::Path;
         let before = self.warmup_epochs.saturating_sub(1);
         // The path is in the last stage.
-        let [_, epochs] = lengths(self.epochs, self.stage_plans(1).len().max(1));
+        let [_, epochs] = lengths(self.epochs, self.stage_plans(1).len());
         let decided_at = self.hardening.decided_at;
         let until = decided_at * epochs as f64 - ROUNDING;
         if !follows || before == 0 || until > before as f64 {

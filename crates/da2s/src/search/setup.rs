@@ -11,9 +11,9 @@
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
+use super::needs::supernet_of;
 use super::stages::Stages;
 use super::{Method, Search, SearchError, SearchSettings, limit};
-use crate::backbone::NetworkSize;
 use crate::data::{DataSettings, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_sample};
 use crate::discretize::DiscretizeSettings;
 use crate::network::NetworkShape;
@@ -72,12 +72,10 @@ impl Search {
         let target = setup.target.resolve(&space)?;
         let size = settings.size(&setup.space, dataset.shape, dataset.classes());
         let plans = settings.stage_plans(space.operations.len());
-        let earlier = plans.iter().take(plans.len().saturating_sub(1)).map(|&plan| {
-            let cells = settings.cells_in(Some(plan));
-            let size = NetworkSize { cells, ..size.clone() };
-            supernet(&space, size, settings.partial_in(Some(plan)), engine)
-        });
-        let stages = Stages::new(plans.clone(), earlier.collect(), settings.epochs);
+        let before = plans.iter().take(plans.len() - 1);
+        let earlier = before.map(|&plan| supernet_of(&settings, plan, &space, &size, engine));
+        let earlier = earlier.collect();
+        let stages = Stages::new(plans, earlier, settings.epochs);
         let backbone = supernet(&space, size, settings.partial(), engine);
         let split = SearchSplit::new(
             dataset.train.labels(),

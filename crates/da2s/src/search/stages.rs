@@ -13,12 +13,11 @@
 
 use da2s_settings::{Allowed, BELOW_1, settings, whole};
 
-use super::{Moment, Outcome, Search, SearchState};
+use super::{Moment, Outcome, Search, SearchMethod, SearchState};
 use crate::arch::Removed;
 use crate::backbone::Backbone;
 use crate::discretize::{KindStrengths, largest};
 use crate::evaluate::EvaluateError;
-use crate::memory::Needs;
 use crate::objective::HardeningState;
 use crate::space::{KindTarget, Operation, Space};
 use da2s_records::schema::SearchEpoch;
@@ -31,25 +30,36 @@ const COUNTS: Allowed = Allowed::List {
 };
 
 settings! {
-    /// The stages of `p-darts`, and of `drnas` where `partial_channels` is set: a number for each.
+    /// Stages of `p-darts`, and of `drnas` if `partial_channels` is set. Each list has one value
+    /// per stage.
     pub struct StageSettings {
         /// Candidates of an edge in each stage, fewer from stage to stage: the strongest stay.
         ///
         /// Unset is, for `p-darts`, all, 5/8 and 3/8 of them, rounded up (published: 8, 5, 3), and
         /// for `drnas` all and 4/7, rounded up.
         candidates: Option<Vec<usize>> = None, in COUNTS;
-        /// Cells of the super-network in each stage of `p-darts`; unset is 1, 2 and 3 times
-        /// `search.cells`.
+        /// Cells of the super-network in each stage of `p-darts`, which replace `search.cells`;
+        /// unset is 1, 2 and 3 times `search.cells`.
         cells: Option<Vec<usize>> = None, in COUNTS;
         /// Probability with which a skip connection is dropped at the start of each stage of
-        /// `p-darts`; it falls in the stage.
-        skip_dropout: Vec<f64> = vec![0.0, 0.4, 0.7], in PROBABILITIES;
+        /// `p-darts`; it falls in the stage. Unset is 0, 0.4, 0.7, as published.
+        skip_dropout: Option<Vec<f64>> = None, in PROBABILITIES;
         /// K of each stage of `drnas`: 1/K of the channels go through the candidates.
         ///
         /// Published: 6, 4. Unset is a search without stages.
-        partial_channels: Option<Vec<usize>> = None, in COUNTS;
+        partial_channels: Option<Vec<usize>> = None, in GROUPS;
     }
 }
+
+/// The published probabilities of `p-darts` to drop a skip connection.
+pub(super) const SKIP_DROPOUT: [f64; 3] = [0.0, 0.4, 0.7];
+
+/// K of each stage.
+const GROUPS: Allowed = Allowed::List {
+    item: &whole(1..=64),
+    least: 1,
+    distinct: false,
+};
 
 /// A probability for each stage.
 const PROBABILITIES: Allowed = Allowed::List {
@@ -63,18 +73,33 @@ const PROBABILITIES: Allowed = Allowed::List {
 pub struct StagePlan {
     /// Candidates of an edge.
     pub candidates: usize,
-    /// Its cells; `None` has `search.cells`.
+    /// Its cells; `None` means `search.cells`.
     pub cells: Option<usize>,
-    /// K of partial channels; `None` has that of the method.
+    /// K of partial channels; `None` means that of the method.
     pub partial_channels: Option<usize>,
     /// Whether α and β of what remains are kept at its end.
     pub keeps_arch: bool,
 }
 
-/// The stages of a search whose super-network changes.
+/// The stages of a search by `method` in which edges have `candidates`, at least one.
+pub(super) fn plans(method: &dyn SearchMethod, candidates: usize) -> Vec<StagePlan> {
+    let plans = method.stages(candidates);
+    if !plans.is_empty() {
+        return plans;
+    }
+    vec![StagePlan {
+        candidates,
+        cells: None,
+        partial_channels: None,
+        keeps_arch: false,
+    }]
+}
+
+/// The stages of a search.
 #[derive(Debug)]
 pub(super) struct Stages {
-    plans: Vec<StagePlan>,
+    /// Not empty.
+    pub plans: Vec<StagePlan>,
     /// The super-networks before the last one.
     earlier: Vec<Backbone>,
     epochs: usize,
@@ -87,7 +112,7 @@ impl Stages {
 
     /// Number of stages, at least 1.
     fn count(&self) -> usize {
-        self.plans.len().max(1)
+        self.plans.len()
     }
 
     /// The stage after `epochs_done` epochs.
@@ -146,14 +171,6 @@ impl Search {
         earlier.unwrap_or(&self.backbone)
     }
 
-    /// What a step takes in the stage that needs most, with all candidates.
-    pub(crate) fn needs(&self, batch: usize, side: usize, threads: usize) -> Needs {
-        let second_order = self.settings.second_order;
-        let all = self.stages.earlier.iter().chain([&self.backbone]);
-        let needs = all.map(|backbone| Needs::of_search(backbone, batch, side, threads, second_order));
-        needs.max_by_key(Needs::total).unwrap_or_default()
-    }
-
     /// Number of stages.
     pub(crate) fn stage_count(&self) -> usize {
         self.stages.count()
@@ -207,6 +224,7 @@ impl Search {
         let mut next = self.fresh(self.backbone_of(state));
         next.progress = state.progress.clone();
         next.progress.hardening = HardeningState::default();
+        next.progress.rollbacks = 0;
         if plan.keeps_arch {
             (next.arch, next.arch_moments) = (state.arch.clone(), state.arch_moments.clone());
         }
@@ -293,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_search_without_stages_is_one() {
-        let stages = stages(0, 7);
+        let stages = stages(1, 7);
         let moment = stages.moment(3, 2, [1, 5]);
         assert_eq!((moment.epoch, moment.epochs, moment.before), (4, 7, 0));
         assert!(moment.is_in_last_stage() && stages.last() == 7);

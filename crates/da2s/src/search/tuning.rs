@@ -14,7 +14,7 @@ use da2s_records::schema::TuningEpoch;
 use serde::{Deserialize, Serialize};
 
 use super::bilevel::{Rates, Under};
-use super::{Draw, Outcome, Search, SearchState};
+use super::{Draw, Moment, Outcome, Search, SearchState};
 use crate::data::Batch;
 use crate::discretize::mixture::discrete_mixture;
 use crate::discretize::{Decisions, Discretization, Images, KindStrengths, Quality, exclude_all_excess, quality};
@@ -116,6 +116,16 @@ impl<'a> Tuning<'a> {
             }
         }
         strengths
+    }
+
+    /// The moment of the next step, as if the search continued with it.
+    fn moment(&self, state: &TuningState) -> Moment {
+        let moment = self.search.moment(&state.supernet);
+        Moment {
+            epoch: moment.epoch + state.progress.epochs_done,
+            step: state.progress.steps_done,
+            ..moment
+        }
     }
 
     /// The decisions of `progress`.
@@ -242,6 +252,7 @@ impl Resumable for Tuning<'_> {
 
     fn step(&self, state: &mut TuningState, images: TuningImages) -> Result<(), NotFinite> {
         state.progress.kept.extend(images.decided);
+        let draw = Draw::new(self.search.seed, self.moment(state));
         let (search, supernet) = (self.search, &mut state.supernet);
         let decisions = self.decisions(&state.progress);
         let undecided = search.space.cell(Vec::new());
@@ -251,10 +262,7 @@ impl Resumable for Tuning<'_> {
             discrete_mixture(strengths, choices, &undecided, false, false, device).on_graph()
         });
         let (weights, arch) = (supernet.weights.on_graph(true), supernet.arch.untracked());
-        let (stepper, draw) = (
-            search.stepper(supernet),
-            Draw::new(search.seed, search.moment(supernet)),
-        );
+        let stepper = search.stepper(supernet);
         let under = Under {
             mixtures: &mixtures,
             shifts: None,
@@ -376,8 +384,9 @@ impl Resumable for Tuning<'_> {
 mod tests {
     use super::*;
     use crate::data::{DataOptions, Format, open};
+    use crate::device::host;
     use crate::observer::Silent;
-    use crate::search::{SearchSetup, Trains};
+    use crate::search::{Method, SearchSetup, Trains};
     use crate::space::{CellKind, Genotype};
     use burn::tensor::Device;
     use da2s_engine::Engine;
@@ -385,6 +394,10 @@ mod tests {
     /// A search of cells of one node, with two edges of which one stays and three operations, in 60
     /// images.
     fn tiny() -> (Search, SearchState) {
+        tiny_by(Method::Da2s, 2)
+    }
+
+    fn tiny_by(method: Method, epochs: usize) -> (Search, SearchState) {
         let options = DataOptions {
             limit: Some(120),
             ..DataOptions::default()
@@ -397,8 +410,8 @@ mod tests {
                 .unwrap(),
             ..SearchSetup::default()
         };
-        (setup.search.channels, setup.search.batch_size, setup.search.epochs) = (2, 20, 2);
-        setup.search.warmup_epochs = 1;
+        (setup.search.channels, setup.search.batch_size, setup.search.epochs) = (2, 20, epochs);
+        (setup.search.method, setup.search.warmup_epochs) = (method, 1);
         let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
         let mut state = search.start();
         search
@@ -513,6 +526,22 @@ mod tests {
         assert_eq!(names(&records[0]), (1, "normal".to_owned(), "0→2".to_owned()));
         assert_eq!(names(&records[11]), (6, "reduction".to_owned(), "0→2 1→2".to_owned()));
         assert!((0.0..=100.0).contains(&accuracy));
+    }
+
+    /// P-DARTS drops skip connections of other images in every step, also after the search.
+    #[test]
+    fn every_step_of_a_tuning_draws_anew() {
+        let (search, finished) = tiny_by(Method::PDarts, 6);
+        let tuning = Tuning::new(&search, &finished, 2);
+        let mut state = tuning.start();
+        let mut seen: Vec<Vec<f32>> = Vec::new();
+        for (epochs_done, steps_done) in [(0, 0), (0, 1), (1, 0)] {
+            (state.progress.epochs_done, state.progress.steps_done) = (epochs_done, steps_done);
+            let draw = Draw::new(search.seed, tuning.moment(&state));
+            let factors = search.stepper(&state.supernet).skip_factors(100, draw).unwrap();
+            seen.push(factors.iter().flatten().flat_map(host).collect());
+        }
+        assert!(seen[0] != seen[1] && seen[0] != seen[2] && seen[1] != seen[2]);
     }
 
     /// With too many skip connections the weakest is excluded, and everything is decided again.

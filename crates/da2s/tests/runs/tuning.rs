@@ -246,7 +246,9 @@ fn another_search_or_another_number_of_epochs_is_tuned_from_the_start() {
     config.search.epochs = 3;
     directory.write_config(&config).unwrap();
     search(&context(&directory, &config, false), &mut Silent).unwrap();
-    assert!(tuned(&config).1 != first);
+    // The tuning of the earlier search is removed with it.
+    assert!(!checkpoint.exists());
+    assert!(tuned_after(&config, "").1 != first);
     // What compares candidates is part of a tuning.
     config.discretize.rule_images = 30;
     assert_eq!(tuned(&config).0, 6);

@@ -6,7 +6,7 @@
 //! added to its tensor, or written if the stage is the first to do so. That of an inner stage is
 //! written, together with the sums S₁ and S₂ of its norm.
 
-use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm};
+use da2s_kernels::{Extent, Taps, View, activation, dense, depthwise, elementwise, norm};
 
 use super::backward_steps::{Flow, gradient, own_sums};
 use super::compiled::{Chain, ChainOperation, Unit, Walk, rows_at_once};
@@ -68,7 +68,7 @@ impl<'b> StageOnImage<'_, 'b> {
                     if flow.wanted[unit.from] {
                         let to = gradient(frame, flow, unit.from, false, at);
                         let read = frame.state(unit.from, at);
-                        da2s_kernels::add_gradient(frame.level, function, read, g, tables[0], to);
+                        activation::add_gradient(frame.level, function, read, g, tables[0], to);
                     }
                 }
                 ChainOperation::Move(map) => {

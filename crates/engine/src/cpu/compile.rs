@@ -5,9 +5,10 @@
 
 mod residual;
 
-use da2s_kernels::{Activation, Padded, Window, pool, reduce::Reduce, table};
-use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
+use da2s_kernels::{Padded, Window, activation, pool, reduce::Reduce, table};
+use da2s_plan::{ActivationFunction, Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
 
+use self::residual::Bottleneck;
 use super::compiled::{
     Chain, ChainOperation, Compiled, Node, PackedWeights, Shape, SharedPool, StageNorm, Storage, Unit, Walk,
 };
@@ -156,11 +157,8 @@ impl Compiler<'_> {
         let stage = match choice.block {
             Block::Zero { .. } | Block::Identity => self.stage(ChainOperation::Identity, input, output, None, true),
             Block::Relu => self.stage(ChainOperation::Relu, input, output, None, true),
-            Block::Relu6 => self.stage(ChainOperation::Activation(Activation::Relu6), input, output, None, true),
-            Block::HardSwish => {
-                let operation = ChainOperation::Activation(Activation::HardSwish);
-                self.stage(operation, input, output, None, true)
-            }
+            Block::Relu6 => self.activation(ActivationFunction::Relu6, input, output),
+            Block::HardSwish => self.activation(ActivationFunction::HardSwish, input, output),
             Block::Take { .. } | Block::Shuffle { .. } => {
                 let map = choice
                     .block
@@ -282,12 +280,36 @@ impl Compiler<'_> {
                 }
                 return made;
             }
-            Block::InvertedBottleneck { .. } => {
-                return self.inverted_bottleneck([input, output], source, choice, &layout);
+            Block::InvertedBottleneck {
+                relu,
+                kernel,
+                stride,
+                expansion,
+                activation,
+                squeeze: _,
+            } => {
+                let bottleneck = Bottleneck {
+                    relu,
+                    kernel,
+                    stride,
+                    expansion,
+                    activation: activation_kernel(activation),
+                };
+                return self.inverted_bottleneck([input, output], source, bottleneck, (choice, &layout));
             }
             Block::Basic { kernel, stride } => return self.basic([input, output], source, &layout, (kernel, stride)),
         };
         vec![stage]
+    }
+
+    fn activation(&mut self, function: ActivationFunction, input: Shape, output: Shape) -> Chain {
+        self.stage(
+            ChainOperation::Activation(activation_kernel(function)),
+            input,
+            output,
+            None,
+            true,
+        )
     }
 
     fn stage(
@@ -335,7 +357,7 @@ impl Compiler<'_> {
             norm,
             index,
             inner: false,
-            activation: Activation::Relu,
+            activation: activation::ActivationFunction::Relu,
             squeeze: None,
         }
     }
@@ -406,6 +428,14 @@ impl Compiler<'_> {
 fn take(at: &mut usize, len: usize) -> usize {
     *at += len;
     *at - len
+}
+
+const fn activation_kernel(function: ActivationFunction) -> activation::ActivationFunction {
+    match function {
+        ActivationFunction::Relu => activation::ActivationFunction::Relu,
+        ActivationFunction::Relu6 => activation::ActivationFunction::Relu6,
+        ActivationFunction::HardSwish => activation::ActivationFunction::HardSwish,
+    }
 }
 
 fn stage_norm(norm: &NormWeights) -> StageNorm {

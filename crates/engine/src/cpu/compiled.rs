@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use da2s_kernels::{Activation, Padded, Squeeze, Taps, View, Window, pool, reduce::Reduce};
+use da2s_kernels::activation::ActivationFunction;
+use da2s_kernels::{Padded, Squeeze, Taps, View, Window, pool, reduce::Reduce};
 
 use super::memory::Tensor;
 
@@ -111,7 +112,7 @@ pub(super) struct Chain {
     /// passes.
     pub inner: bool,
     /// The activation function after the norm that a following stage reads.
-    pub activation: Activation,
+    pub activation: ActivationFunction,
     /// Squeeze-and-excitation of what this stage reads, with its weights.
     pub squeeze: Option<(Squeeze, PackedWeights)>,
 }
@@ -160,7 +161,7 @@ pub(super) enum ChainOperation {
     Pool(usize),
     Relu,
     /// Another activation function of what the unit reads.
-    Activation(Activation),
+    Activation(ActivationFunction),
     /// The input channel of each output channel; `None` is zero.
     Move(Vec<Option<usize>>),
     /// ReLU comes first.

@@ -1,6 +1,7 @@
 //! The steps of a forward run on one image.
 
-use da2s_kernels::{Activation, Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
+use da2s_kernels::activation::{self, ActivationFunction};
+use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
 
 use super::compiled::{Chain, ChainOperation, PackedWeights, Unit, Walk, rows_at_once};
 use super::image::{At, Frame, Scratch};
@@ -111,19 +112,16 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     if matches!(stage.operation, ChainOperation::Pool(_) | ChainOperation::Identity) {
         return false;
     }
-    if matches!(stage.operation, ChainOperation::Relu) {
+    let function = match stage.operation {
+        ChainOperation::Relu => Some(ActivationFunction::Relu),
+        ChainOperation::Activation(function) => Some(function),
+        _ => None,
+    };
+    if let Some(function) = function {
         // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
         let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
         if let Some(z) = z {
-            da2s_kernels::apply(level, Activation::Relu, state, z);
-        }
-        return true;
-    }
-    if let ChainOperation::Activation(function) = stage.operation {
-        // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
-        let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
-        if let Some(z) = z {
-            da2s_kernels::apply(level, function, state, z);
+            activation::apply(level, function, state, z);
         }
         return true;
     }

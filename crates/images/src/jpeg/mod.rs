@@ -37,7 +37,7 @@ pub(crate) enum Flaw {
 }
 
 impl Flaw {
-    const ENDS_EARLY: Self = Self::Damaged(error::ENDS_EARLY);
+    pub(crate) const ENDS_EARLY: Self = Self::Damaged(error::ENDS_EARLY);
 }
 
 impl From<Flaw> for ImageProblem {
@@ -69,18 +69,27 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
 }
 
 /// Width and height, as the header of the frame states them.
-pub(crate) fn size(bytes: &[u8]) -> Result<(u64, u64), ImageProblem> {
+pub(crate) fn size(bytes: &[u8]) -> Result<(u32, u32), ImageProblem> {
+    let frame = header(bytes)?;
+    // Both have 16 bits in the file.
+    Ok((frame.width as u32, frame.height as u32))
+}
+
+/// Number of components, as the header of the frame states it.
+pub(crate) fn components(bytes: &[u8]) -> Result<usize, Flaw> {
+    Ok(header(bytes)?.ids().len())
+}
+
+/// The frame, from its header alone.
+fn header(bytes: &[u8]) -> Result<Frame, Flaw> {
     // After the magic bytes.
     let mut at = 2;
     loop {
         match next_marker(bytes, &mut at)? {
             // The end, or a scan before its frame.
-            0xd9 | 0xda => return Err(NO_HEADER.into()),
+            0xd9 | 0xda => return Err(NO_HEADER),
             0x01 | 0xd0..=0xd8 => {}
-            marker if is_frame(marker) => {
-                let frame = Frame::new(marker, segment(bytes, &mut at)?)?;
-                return Ok((frame.width as u64, frame.height as u64));
-            }
+            marker if is_frame(marker) => return Frame::new(marker, segment(bytes, &mut at)?),
             _ => {
                 segment(bytes, &mut at)?;
             }

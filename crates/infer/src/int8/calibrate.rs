@@ -47,7 +47,8 @@ const TRIED: usize = 80;
 /// Images between two questions whether to stop.
 const AT_ONCE: usize = 32;
 
-/// The quantisation of each tensor, which is measured for those in `wanted`.
+/// The quantisation of each tensor. The range of tensors that are not `wanted` is not measured, and
+/// must not be used.
 pub(super) fn calibrated(
     steps: &FloatSteps<'_>,
     images: &[Vec<f32>],

@@ -8,9 +8,6 @@ use crate::statistics::mcnemar;
 
 /// A difference with this p-value or a larger one is not significant.
 const SIGNIFICANT: f64 = 0.05;
-/// The difference of two trainings that differ by chance alone is below this number of standard
-/// deviations of one in 95 % of all cases: 1.96 √2.
-const BY_CHANCE: f64 = 2.8;
 
 /// A plain network beside that of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,17 +90,17 @@ impl Baseline {
         let difference = accuracy - other;
         let better = if difference > 0.0 { "better" } else { "worse" };
         let measured = format!("{subject} is {better} than {name} by {points:.2} points ({test})");
-        let deviation = summary.seeds.as_ref().and_then(|seeds| seeds.deviation);
-        let by_chance = deviation.filter(|deviation| points < BY_CHANCE * deviation);
+        let seeds = summary.seeds.as_ref();
+        let by_chance = seeds.and_then(|seeds| Some((seeds.by_chance()?, seeds.trainings.len())));
         let (found, conclusion) = match (p < SIGNIFICANT, by_chance) {
-            (true, Some(deviation)) => (
+            (true, Some((most, trainings))) if points < most => (
                 format!(
-                    "{measured}, which is within what another seed changes (standard deviation {deviation:.2} points)"
+                    "{measured}, which is within what another seed changes (up to {most:.2} points, estimated from {trainings} trainings)"
                 ),
                 "there is no evidence that the search was worth it",
             ),
-            (true, None) if difference > 0.0 => (measured, "the search was worth it"),
-            (true, None) => (measured, "the search was not worth it"),
+            (true, _) if difference > 0.0 => (measured, "the search was worth it"),
+            (true, _) => (measured, "the search was not worth it"),
             (false, _) => (
                 format!("No significant difference from {name} ({difference:+.2} points, {test})"),
                 "there is no evidence that the search was worth it",
@@ -120,7 +117,7 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Seeds;
+    use crate::schema::{SeedTraining, Seeds};
     use crate::statistics::wilson;
 
     /// An evaluation on 100 images, of which these are wrong.
@@ -197,21 +194,26 @@ mod tests {
             assert!(verdict.ends_with("worth it."), "{verdict}");
         }
         // One training each says little where another seed changes as much.
-        let varying = |deviation| Summary {
-            seeds: Some(Seeds {
-                deviation: Some(deviation),
-                ..Seeds::default()
-            }),
-            ..against(&best, std::slice::from_ref(&bad))
+        let varying = |accuracies: &[f64]| {
+            let training = |&accuracy: &f64| SeedTraining {
+                accuracy: Some(accuracy),
+                ..SeedTraining::default()
+            };
+            let summary = Summary {
+                seeds: Seeds::new(accuracies.iter().map(training).collect()),
+                ..against(&best, std::slice::from_ref(&bad))
+            };
+            Baseline::verdict(&summary).unwrap()
         };
-        let verdict = Baseline::verdict(&varying(6.0)).unwrap();
+        // A standard deviation of 1 point from two trainings allows 17.97 points, from three 6.08.
+        let verdict = varying(&[90.0, 90.0 + 2f64.sqrt()]);
         assert!(
             verdict.ends_with(
-                "which is within what another seed changes (standard deviation 6.00 points): there is no evidence that the search was worth it."
+                "which is within what another seed changes (up to 17.97 points, estimated from 2 trainings): there is no evidence that the search was worth it."
             ),
             "{verdict}"
         );
-        let verdict = Baseline::verdict(&varying(5.0)).unwrap();
+        let verdict = varying(&[89.0, 90.0, 91.0]);
         assert!(
             verdict.ends_with("McNemar's exact test on the same test images): the search was worth it."),
             "{verdict}"

@@ -62,6 +62,11 @@ pub struct FrontPoint {
 }
 
 impl FrontPoint {
+    /// The number of cells, or of layers of each stage, as `2/3/3/2`.
+    pub fn cells_text(&self) -> String {
+        self.cells.map_or_else(|| self.depth_text(), |cells| cells.to_string())
+    }
+
     /// The layers of the stages, as `2/3/3/2`; empty for cells.
     pub fn depth_text(&self) -> String {
         self.depth.iter().map(usize::to_string).collect::<Vec<_>>().join("/")

@@ -69,9 +69,12 @@ pub struct GenotypeEdge {
 }
 
 impl GenotypeEdge {
-    /// Whether it is a layer of a chain that vanishes: it keeps `skip` alone.
+    /// The operation of a layer that vanishes.
+    pub const VANISHES: &str = "skip";
+
+    /// Whether it is a layer of a chain that vanishes: it keeps [`Self::VANISHES`] alone.
     pub fn vanishes(&self) -> bool {
-        self.operations == ["skip"]
+        self.operations == [Self::VANISHES]
     }
 }
 

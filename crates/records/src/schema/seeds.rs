@@ -43,6 +43,13 @@ impl Seeds {
             interval: Some(interval.map(|end| end.clamp(0.0, 100.0))),
         })
     }
+
+    /// The points below which the difference of two trainings stays in 95 % of all cases, if they
+    /// differ in their seeds alone; `None` for fewer than two accuracies.
+    pub fn by_chance(&self) -> Option<f64> {
+        let accuracies: Vec<f64> = self.trainings.iter().filter_map(|training| training.accuracy).collect();
+        Spread::of(&accuracies)?.difference()
+    }
 }
 
 #[cfg(test)]

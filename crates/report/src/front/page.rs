@@ -1,7 +1,7 @@
 //! A front as one self-contained HTML page: the networks as a table, and one picture per cost.
 
 use da2s_records::counted;
-use da2s_records::schema::{Front, FrontCost, FrontPoint, LatencySource};
+use da2s_records::schema::{Front, FrontCost, LatencySource};
 use da2s_settings::Quantity;
 use maud::{Markup, html};
 
@@ -120,7 +120,7 @@ fn table(front: &Front) -> Markup {
                             td { (front.fronts_of(point)) }
                             td.n { (significant(point.width, 3)) "×" }
                             td.n { (point.channels) }
-                            td.n { (cells(point)) }
+                            td.n { (point.cells_text()) }
                             td.n { (or_dash(point.trained.multiply_adds.map(magnitude))) }
                             td.n { (or_dash(point.trained.parameters.map(count))) }
                             td.n { (bytes(device.size_bytes)) } td.n { (bytes(device.size_int8_bytes)) }
@@ -132,14 +132,6 @@ fn table(front: &Front) -> Markup {
             }
         }
         p.source { (data.link("front", caption)) }
-    }
-}
-
-/// The number of cells, or of layers of each stage.
-fn cells(point: &FrontPoint) -> String {
-    match point.cells {
-        Some(cells) => cells.to_string(),
-        None => point.depth_text(),
     }
 }
 
@@ -212,7 +204,7 @@ fn unit(cost: FrontCost, most: f64) -> (&'static str, f64) {
 
 #[cfg(test)]
 mod tests {
-    use da2s_records::schema::{DeviceCost, TrainedNetwork};
+    use da2s_records::schema::{DeviceCost, FrontPoint, TrainedNetwork};
 
     use super::*;
 

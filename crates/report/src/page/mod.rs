@@ -32,7 +32,7 @@ mod topology;
 
 use document::footer;
 pub(crate) use document::{Document, script, theme_button};
-pub use next_steps::argument;
+pub use next_steps::{argument, next_steps};
 pub use side_by_side::{MOST_RUNS, side_by_side};
 pub(crate) use suspects::suspects_page;
 

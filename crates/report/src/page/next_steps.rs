@@ -12,9 +12,23 @@ const RUN: &str = "RUN";
 /// The commands; `None` if the network was not evaluated.
 pub(super) fn section(run: &Run) -> Option<Markup> {
     run.evaluation.as_ref()?;
-    let directory = run.directory.as_deref().unwrap_or(Path::new(RUN));
-    let name = argument(directory);
-    let steps = [
+    let steps = next_steps(run.directory.as_deref().unwrap_or(Path::new(RUN)));
+    Some(html! {
+        p.lead { "Commands for the folder in which this report was written." }
+        dl.steps {
+            @for (what, command) in &steps {
+                dt { (what) }
+                dd { pre.pick tabindex="0" { code { (command) } } }
+            }
+        }
+    })
+}
+
+/// What to do with the trained network of the run in `path`, the most common first, and the
+/// command.
+pub fn next_steps(path: &Path) -> [(&'static str, String); 6] {
+    let name = argument(path);
+    [
         (
             "Classify images, or whole folders of them",
             format!("da2s predict {name} photo.jpg"),
@@ -39,16 +53,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             "Evaluate it again; --data-dir FOLDER says where the images are if they have moved",
             format!("da2s evaluate {name}"),
         ),
-    ];
-    Some(html! {
-        p.lead { "Commands for the folder in which this report was written." }
-        dl.steps {
-            @for (what, command) in &steps {
-                dt { (what) }
-                dd { pre.pick tabindex="0" { code { (command) } } }
-            }
-        }
-    })
+    ]
 }
 
 /// `path` as an argument of a command for a shell.

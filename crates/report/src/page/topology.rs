@@ -1,6 +1,7 @@
 //! The target topology and the genotype that was found, node by node.
 
 use da2s_records::counted;
+use da2s_records::schema::GenotypeEdge;
 use maud::{Markup, html};
 
 use super::film::{CellFilm, Film, best};
@@ -89,7 +90,7 @@ fn asked_edges(target: &GenotypeTarget, candidates: &[String]) -> String {
     let list = |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     if target.depth.is_empty() {
         format!("{} edges into the nodes", list(&target.edges))
-    } else if candidates.iter().any(|candidate| candidate == "skip") {
+    } else if candidates.iter().any(|candidate| candidate == GenotypeEdge::VANISHES) {
         // A declared depth and skip exclude each other.
         "as many layers as the search keeps".to_owned()
     } else {

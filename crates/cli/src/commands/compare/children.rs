@@ -20,6 +20,8 @@ use crate::lifeline;
 
 /// How often to check whether a process has ended.
 const POLL: Duration = Duration::from_millis(50);
+/// The setting for the measurement of the trained network's latency.
+const LATENCY: &str = "run.measure_latency";
 /// Exit code of a run that was asked to stop.
 const STOPPED: i32 = 130;
 
@@ -36,7 +38,7 @@ pub struct Children<'a> {
     pub search_only: bool,
     /// Threads of each process.
     pub threads: usize,
-    /// Number of processes at a time.
+    /// Number of processes at a time, which is at most that of the runs.
     pub jobs: usize,
     /// Raised to stop all processes.
     pub stop: &'a StopFlag,
@@ -73,7 +75,7 @@ impl Children<'_> {
             }
         };
         thread::scope(|scope| {
-            for _ in 0..self.jobs.min(runs.len()) {
+            for _ in 0..self.jobs {
                 scope.spawn(worker);
             }
         });
@@ -154,9 +156,9 @@ impl Children<'_> {
             Verb::Search => create(command.arg("search"), run, (settings, None), &directory),
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
-        if matches!(verb, Verb::Run) && self.jobs > 1 {
-            // The other runs would slow it down.
-            command.args(["--set", "run.measure_latency=false"]);
+        if matches!(verb, Verb::Run) && self.jobs > 1 && run.varied(LATENCY).is_none() {
+            // Other runs at the same time would distort it.
+            command.args(["--set", &format!("{LATENCY}=false")]);
         }
         command
             .args(["--quiet", "--threads", &self.threads.to_string()])
@@ -198,8 +200,8 @@ fn create<'a>(
         Some(text) => command.args(["--genotype", text]),
         None => command.args(["--method", &run.setup.method]),
     };
-    for (key, value) in &run.setup.settings {
-        command.args(["--set", &format!("{key}={value}")]);
+    for assignment in run.assignments() {
+        command.args(["--set", &assignment]);
     }
     if directory.exists() {
         command.arg("--resume");

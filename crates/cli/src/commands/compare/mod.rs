@@ -147,7 +147,7 @@ impl Comparing {
             shared: &self.shared,
             search_only: self.plan.search_only,
             threads: threads_each(self.shared.run.threads, jobs.min(count).max(1)),
-            jobs,
+            jobs: jobs.min(count),
             stop,
         };
         let done = self.runs.len() - missing.len();

@@ -8,12 +8,14 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::config::{Config, ConfigError, Layer, resolve};
-use da2s::discretize::{Rule, random_genotype};
+use da2s::discretize::random_genotype;
 use da2s::run::{RunDirectory, baseline_config};
 use da2s::space::{PlainNetwork, PublishedGenotype, SpaceName};
 use da2s_records::files;
 use da2s_report::comparison::{RANDOM, Setup};
 use toml::Value;
+
+use crate::args::{TUNING_EPOCHS, may_tune};
 
 /// One run of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,14 +113,28 @@ impl Planned {
             let method = Value::String(self.setup.method.clone());
             layers.push(Layer::flag("--methods", "search.method", method)?);
         }
-        for (key, value) in &self.setup.settings {
-            layers.push(Layer::assignment("--vary", &format!("{key}={value}"))?);
-            // The shared epochs of tuning are for the rules that tune.
-            if key == "discretize.rule" && Rule::from_name(value).is_some_and(|rule| !rule.tunes()) {
-                layers.push(Layer::assignment("--vary", "discretize.tuning_epochs=0")?);
-            }
+        for assignment in self.assignments() {
+            layers.push(Layer::assignment("--vary", &assignment)?);
         }
         resolve(&layers)
+    }
+
+    /// The value of a setting that is varied.
+    pub fn varied(&self, key: &str) -> Option<&str> {
+        let found = self.setup.settings.iter().find(|(varied, _)| varied == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What only this run sets, each as `KEY=VALUE`.
+    pub fn assignments(&self) -> Vec<String> {
+        let assignment = |(key, value): &(String, String)| format!("{key}={value}");
+        let mut assignments: Vec<String> = self.setup.settings.iter().map(assignment).collect();
+        let is_untuned = self.varied("discretize.rule").is_some_and(|rule| !may_tune(rule));
+        if is_untuned && self.varied(TUNING_EPOCHS).is_none() {
+            // Those that are shared are for the rules that tune.
+            assignments.push(format!("{TUNING_EPOCHS}=0"));
+        }
+        assignments
     }
 
     /// The text of the run's given genotype, if it has one.

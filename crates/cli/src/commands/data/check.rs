@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, MOST_MIRRORED, check, images_problem};
+use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, MOST_MIRROR_CLASSES, check, images_problem};
 use da2s::run::mirror_warning;
 use da2s_records::{counted, one_line};
 use serde_json::json;
@@ -139,7 +139,7 @@ fn table(format: Format, check: &Check) -> String {
         let _ = writeln!(text, "{:<width$}{}", "note", one_line(note));
     }
     if check.mirrored.is_none() {
-        let reason = format!("not examined: there are more than {MOST_MIRRORED} classes");
+        let reason = format!("not examined: there are more than {MOST_MIRROR_CLASSES} classes");
         let _ = writeln!(text, "{:<width$}{reason}", "mirrored");
     }
     for pair in check.mirrored.iter().flatten() {

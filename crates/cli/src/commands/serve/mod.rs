@@ -1,28 +1,25 @@
-//! `da2s serve`: a web page and an HTTP endpoint for the trained network of a run, to try it before
-//! it is deployed.
+//! `da2s serve`: an HTTP server to try the trained network of a run before it is deployed, with a
+//! web page and a path for POST requests.
 //!
 //! Contract: the network is that of `da2s-infer`, in float32; images are decoded and preprocessed
 //! as in `da2s predict`. Other machines are refused unless `--public` is given. Ctrl-C ends it
 //! after the requests that have arrived.
 
 mod pages;
+mod turns;
 
 use std::net::SocketAddr;
 
-use da2s::config::Layer;
 use da2s::run::{Job, deployed};
-use da2s_pages::{Server, Turns, Uploads};
 
-use self::pages::Source;
+use self::pages::{Source, UPLOADS};
+use super::http;
 use super::session::this_command;
 use crate::args::ServeArguments;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::interrupt::abort;
-use crate::terminal::{self, tell};
-
-/// Longest image that is accepted.
-const MOST_IMAGE_BYTES: usize = 32 << 20;
+use crate::terminal::tell;
 
 /// Serves until Ctrl-C.
 ///
@@ -37,60 +34,33 @@ pub fn execute(arguments: &ServeArguments) -> Result<(), Failure> {
         )));
     }
     let run = &arguments.stage.run;
-    let mut request = arguments.stage.request()?;
-    // Whatever device trained the network: `da2s-infer` runs it on the CPU.
-    for (key, value) in [("run.device", "cpu"), ("run.engine", "auto")] {
-        let layer = Layer::flag("da2s serve", key, value.into()).map_err(da2s::Error::from)?;
-        request.layers.push(layer);
-    }
-    let job = Job::read(run, &request, this_command())?;
+    let job = Job::read(run, &arguments.stage.request()?, this_command())?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(job.config().run.threads);
     threads
         .build_global()
         .map_err(|error| Failure::new(Code::Files, format!("cannot start the threads: {error}")))?;
     let network = deployed(&job.trained()?)?;
-    let listen = |reason: String| {
-        let advice = "choose another port, or 0 for any that is free";
-        Failure::usage(format!("cannot serve at {address}: {reason}; {advice}"))
-    };
-    let uploads = Uploads {
-        path: pages::PREDICT,
-        most_bytes: MOST_IMAGE_BYTES,
-    };
-    let server = Server::bind(address, Some(uploads)).map_err(|error| listen(error.to_string()))?;
+    let server = http::bind(address, Some(UPLOADS))?;
     let stopper = server.stopper();
     let interrupted = move || {
         if stopper.stop() {
             abort(Code::Stopped);
         }
     };
-    ctrlc::set_handler(interrupted).map_err(|error| listen(error.to_string()))?;
-    let here = server.address();
-    if server.is_public() {
-        tell(
-            "da2s: anyone who can reach this machine, at its IP address, can use the network: the page asks for no password",
-        );
-    }
-    terminal::print(&format!("http://{here}/\n"))?;
+    ctrlc::set_handler(interrupted).map_err(|error| http::ended(&server, &error))?;
+    http::announce(&server, "can use the network")?;
     if !arguments.stage.quiet {
-        tell(&usage(here));
+        tell(&usage(server.address()));
     }
     let name = run.canonicalize().unwrap_or_else(|_| run.clone());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let source = Source {
-        name,
-        network,
-        top: arguments.top.into(),
-        most_bytes: MOST_IMAGE_BYTES,
-        turns: Turns::default(),
-    };
-    server
-        .serve(move |asked| source.answer(asked))
-        .map_err(|error| listen(error.to_string()))
+    let source = Source::new(name, network, arguments.top.into());
+    let served = server.serve(|asked| source.answer(asked));
+    served.map_err(|error| http::ended(&server, &error))
 }
 
 /// How to use it from another program.
 fn usage(here: SocketAddr) -> String {
-    let path = pages::PREDICT;
+    let path = UPLOADS.path;
     format!("da2s: open the page, or: curl --data-binary @photo.jpg http://{here}{path}; Ctrl-C ends it")
 }

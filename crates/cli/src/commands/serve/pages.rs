@@ -2,23 +2,29 @@
 //! classes of a posted image.
 //!
 //! Contract: only a fixed list of paths exists. Images are decoded and classified one at a time; a
-//! request waits [`PATIENCE`] for its turn, and has none if its peer has gone meanwhile. The fixed
-//! pages do not wait. Whatever is wrong with an image is an answer in JSON, `{"error": …}`, with
-//! status 400 for a damaged form, 422 for an image that cannot be read, 500 for a network whose
-//! outputs are not finite and 503 for an image whose turn does not come.
+//! request waits [`PATIENCE`] for its turn, and is dropped if its client disconnects while it
+//! waits. The fixed pages are answered at once. Whatever is wrong with an image is an answer in
+//! JSON, `{"error": …}`, with status 400 for a damaged form, or a client that can send no more (it
+//! may have gone), 422 for an image that cannot be read, 500 for a network whose outputs are not
+//! finite and 503 for an image whose turn does not come.
 
 use std::path::Path;
 use std::time::Duration;
 
 use da2s::data::{Class, Image, most_probable};
 use da2s_infer::Network;
-use da2s_pages::{Asked, Page, Posted, Turns};
+use da2s_pages::{Asked, Page, Posted, Uploads};
 use da2s_records::sentence;
 use serde::Serialize;
 
-/// Where images are posted.
-pub const PREDICT: &str = "/predict";
-/// How an image without a name is called in messages.
+use super::turns::Turns;
+
+/// Where images are posted, and the longest one.
+pub const UPLOADS: Uploads = Uploads {
+    path: "/predict",
+    most_bytes: 32 << 20,
+};
+/// What an image without a name is called in messages.
 const UNNAMED: &str = "the image";
 
 /// Most pixels of an image.
@@ -37,15 +43,12 @@ const JSON_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 #[derive(Debug)]
 pub struct Source {
     /// Name of its run.
-    pub name: String,
-    /// The network.
-    pub network: Network,
+    name: String,
+    network: Network,
     /// Classes to name for an image.
-    pub top: usize,
-    /// Longest image.
-    pub most_bytes: usize,
+    top: usize,
     /// Images are classified one at a time.
-    pub turns: Turns,
+    turns: Turns,
 }
 
 /// An image and its most probable classes.
@@ -60,6 +63,16 @@ struct Prediction {
 struct Refused(u16, String);
 
 impl Source {
+    /// The network of the run `name`, of which `top` classes are named for an image.
+    pub fn new(name: String, network: Network, top: usize) -> Self {
+        Self {
+            name,
+            network,
+            top,
+            turns: Turns::default(),
+        }
+    }
+
     /// The answer to a request.
     pub fn answer(&self, asked: Asked<'_>) -> Page {
         if let Some((content_type, body)) = asked.body {
@@ -84,14 +97,17 @@ impl Source {
             "classes": preprocessing.classes,
             "image_size": preprocessing.image_size,
             "channels": preprocessing.channels,
-            "most_bytes": self.most_bytes,
+            "most_bytes": UPLOADS.most_bytes,
         })
     }
 
     fn in_turn(&self, asked: &Asked<'_>, content_type: &str, body: &[u8]) -> Result<Prediction, Refused> {
-        let turn = self.turns.take(PATIENCE).filter(|_| asked.is_awaited());
         let busy = || Refused(503, "other images are being classified; try again".to_owned());
-        let _turn = turn.ok_or_else(busy)?;
+        let _turn = self.turns.take(PATIENCE).ok_or_else(busy)?;
+        if !asked.is_open() {
+            let problem = "the connection was closed for sending before the image was classified; keep it open";
+            return Err(Refused(400, problem.to_owned()));
+        }
         self.predict(content_type, body)
     }
 
@@ -101,12 +117,8 @@ impl Source {
         let name = Path::new(posted.name.as_deref().unwrap_or(UNNAMED));
         let image = Image::decode_within(name, posted.bytes, preprocessing.channels, MOST_PIXELS);
         let image = image.map_err(|error| Refused(422, sentence(&error)))?;
-        let logits = self.network.logits(&[image.preprocessed(preprocessing)]).concat();
-        if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
-            let problem =
-                format!("an output of the network is {value}: its weights are damaged, or its training diverged");
-            return Err(Refused(500, problem));
-        }
+        let logits = self.network.finite_logits(&[image.preprocessed(preprocessing)]);
+        let logits = logits.map_err(|error| Refused(500, error.to_string()))?.concat();
         Ok(Prediction {
             image: posted.name,
             classes: most_probable(&preprocessing.classes, &logits, self.top),

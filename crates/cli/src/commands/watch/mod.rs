@@ -7,17 +7,17 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use da2s_pages::{Page, Server};
+use da2s_pages::Page;
 use da2s_report::run::Follow;
 
 use self::pages::Source;
+use super::http;
 use crate::args::WatchArguments;
 use crate::dashboard::screen::Screen;
 use crate::dashboard::{Driver, ESCAPE, INTERRUPT, Now, show};
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::interrupt::StopFlag;
-use crate::terminal::{self, tell};
 
 /// Watches until the user quits.
 ///
@@ -40,30 +40,21 @@ pub fn execute(arguments: &WatchArguments) -> Result<(), Failure> {
 /// # Errors
 /// If the address is unavailable, or the server fails later.
 fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Failure> {
-    let listen = |reason: String| {
-        let advice = "choose another port, or 0 for any that is free";
-        Failure::usage(format!("cannot serve at {address}: {reason}; {advice}"))
-    };
-    let server = Server::bind(address, None).map_err(|error| listen(error.to_string()))?;
+    let server = http::bind(address, None)?;
     // It only reads, so there is nothing to save, and no thread to wait for.
-    ctrlc::set_handler(|| std::process::exit(Code::Done.number())).map_err(|error| listen(error.to_string()))?;
-    if server.is_public() {
-        tell(
-            "da2s: anyone who can reach this machine, at its IP address, can read the run: the page asks for no password",
-        );
-    }
-    terminal::print(&format!("http://{}/\n", server.address()))?;
+    let interrupted = || std::process::exit(Code::Done.number());
+    ctrlc::set_handler(interrupted).map_err(|error| http::ended(&server, &error))?;
+    http::announce(&server, "can read the run")?;
     let source = Mutex::new(Source::new(run_dir, follow));
-    server
-        .serve(|asked| {
-            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
-            // One that has made room for another meanwhile.
-            if !asked.is_awaited() {
-                return Page::refusal(503, "The connection was closed.");
-            }
-            source.answer(asked.path)
-        })
-        .map_err(|error| listen(error.to_string()))
+    let served = server.serve(|asked| {
+        let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody would receive the page.
+        if asked.is_dropped() {
+            return Page::refusal(503, "The connection was closed.");
+        }
+        source.answer(asked.path)
+    });
+    served.map_err(|error| http::ended(&server, &error))
 }
 
 /// The driver of a dashboard that only watches.

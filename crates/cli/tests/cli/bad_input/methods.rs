@@ -41,7 +41,27 @@ pub fn cases() -> Vec<Case> {
         ),
         run(
             "--method p-darts --operations 3 --set target.most_skips=2",
-            &["search.stages.candidates = [7, 5, 3]", "at least 4 in the last stage"],
+            &[
+                "search.method = p-darts",
+                "the last stage has 3 of the 7 candidates",
+                "set search.stages.candidates",
+            ],
+        ),
+        run(
+            "--method p-darts --operations 3 --set target.most_skips=2 --set search.stages.candidates=[7,4,3]",
+            &["search.stages.candidates = [7, 4, 3]", "at least 4 in the last stage"],
+        ),
+        run(
+            "--set search.stages.skip_dropout=[0.9]",
+            &["search.stages.skip_dropout has no use for search.method = da2s"],
+        ),
+        run(
+            "--method p-darts --set search.stages.skip_dropout=[0.9]",
+            &["search.stages.skip_dropout = [0.9]", "3 numbers, one for each stage"],
+        ),
+        run(
+            "--space mobile --method drnas --set search.stages.partial_channels=[1,1]",
+            &["search.stages.partial_channels has no use in the space mobile"],
         ),
         run(
             "--method p-darts --drive path --set search.drop_below=0.01",

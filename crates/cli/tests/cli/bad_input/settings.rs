@@ -44,12 +44,17 @@ pub fn cases() -> Vec<Case> {
     const TRAIN: &str = "`da2s train` takes only --threads, --device, --engine, --on-nan, --data-dir and --epochs;";
     const EVALUATE: &str = "`da2s evaluate` takes only --threads, --device, --engine and --data-dir;";
     const QUANTISE: &str = "`da2s quantise` takes only --threads and --data-dir;";
+    const SERVE: &str = "`da2s serve` takes only --threads;";
     vec![
         of_a_run(&["train", "run", "--set", "network.epochs=3"], TRAIN),
         of_a_run(&["train", "run", "--seed", "3"], TRAIN),
         of_a_run(&["evaluate", "run", "--set", "data.limit=3"], EVALUATE),
         of_a_run(&["evaluate", "run", "--epochs", "3"], EVALUATE),
         of_a_run(&["quantise", "run", "--epochs", "3"], QUANTISE),
+        of_a_run(&["quantise", "run", "--device", "cpu"], QUANTISE),
+        of_a_run(&["quantise", "run", "--engine", "auto"], QUANTISE),
+        of_a_run(&["serve", "run", "--device", "cpu"], SERVE),
+        of_a_run(&["serve", "run", "--on-nan", "stop"], SERVE),
         of_a_run(
             &["discretize", "run", "--recipe", "digits"],
             "`da2s discretize` takes only",
@@ -242,6 +247,8 @@ pub fn cases() -> Vec<Case> {
         set("more edges than there are", "target.edges=9", &["target"]),
         run("--seed=-1", &["--seed"]),
         run("--seed 18446744073709551616", &["--seed"]),
+        run("--seeds 0", &["--seeds", "from 1 to 100"]),
+        run("--seeds 101", &["--seeds", "from 1 to 100"]),
         run("--edges 0", &["edges"]),
         run("--edges 1,,2", &["--edges"]),
         run("--max-parameters 3.5X", &["--max-parameters"]),

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{Request, RunSettings};
 use crate::data::Format;
 use crate::search::{Auto, Rate};
-use crate::space::EdgeCount;
+use crate::space::{All, EdgeCount};
 use proptest::prelude::*;
 
 fn layer(text: &str) -> Result<Layer, ConfigError> {
@@ -462,7 +462,10 @@ fn the_settings_of_a_space_are_below_the_requested_ones() {
         ..Request::default()
     };
     let config = request("[space]\nname = \"mobile\"").resolve().unwrap();
-    assert_eq!((config.search.cells, config.target.edges), (1, EdgeCount::All.into()));
+    assert_eq!(
+        (config.search.cells, config.target.edges),
+        (1, EdgeCount::All(All::All))
+    );
     let error = request("[space]\nname = \"mobile\"\n[search]\ncells = 2")
         .resolve()
         .unwrap_err()

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use da2s_records::Kind;
 
 use crate::config::Config;
-use crate::network::Limit;
-use crate::network::{Resource, WidthError, channels_at};
+use crate::network::{Limit, Resource, WidthError, channels_at};
 use crate::space::{EdgeCount, Operation};
 
 /// The widths of a request that names none, and no limit.

@@ -6,14 +6,14 @@
 //! epoch t of T of a stage, from 0, a skip connection that keeps the image's size is dropped with
 //! the probability p·(T − t − 1)/T during the warm-up of E epochs and p·exp(−0.2·(t − E)) after it.
 //! Contract: weights, α and β start again in every stage, as in the code (`search/stages.rs`). The
-//! limit on skip connections in the result is `target.most_skips`. The code drops single numbers of
-//! a skip connection's output; here the whole connection is dropped for an image, the
-//! operation-level dropout of the paper's text (`search/skip_dropout.rs`).
+//! limit on skip connections in the result is `target.most_skips`. Paper and code drop single
+//! numbers of a skip connection's output; here the whole connection is dropped for an image, which
+//! is this project's choice (`search/skip_dropout.rs`).
 
 use crate::search::method::SearchMethod;
 use crate::search::moment::Moment;
 use crate::search::settings::SearchSettings;
-use crate::search::stages::{StagePlan, StageSettings};
+use crate::search::stages::{SKIP_DROPOUT, StagePlan, StageSettings};
 
 /// How fast the probability decays after the warm-up, per epoch.
 const DECAY: f64 = 0.2;
@@ -57,7 +57,8 @@ impl SearchMethod for PDarts {
     }
 
     fn skip_dropout(&self, moment: Moment) -> f64 {
-        let first = self.stages.skip_dropout.get(moment.stage).copied().unwrap_or(0.0);
+        let own = self.stages.skip_dropout.as_deref().unwrap_or(&SKIP_DROPOUT);
+        let first = own.get(moment.stage).copied().unwrap_or(0.0);
         // α trains from the last epoch of the warm-up on.
         let (epoch, warmup) = (moment.epoch - 1, moment.warmup.max(1) - 1);
         if epoch < warmup {
@@ -74,7 +75,7 @@ mod tests {
 
     fn method(skip_dropout: [f64; 3]) -> PDarts {
         let mut settings = SearchSettings::default();
-        settings.stages.skip_dropout = skip_dropout.to_vec();
+        settings.stages.skip_dropout = Some(skip_dropout.to_vec());
         settings.cells = 5;
         PDarts::new(&settings)
     }

@@ -1,11 +1,21 @@
 //! Compiles the blocks that a residual stands beside: ResNet's basic block and the inverted
 //! bottleneck.
 
-use da2s_kernels::{Activation, Padded, Squeeze, Window, table};
-use da2s_plan::{ActivationFunction, Block, Choice, Layout};
+use da2s_kernels::activation::ActivationFunction;
+use da2s_kernels::{Padded, Squeeze, Window, table};
+use da2s_plan::{Choice, Layout};
 
 use super::{Compiler, stage_norm};
 use crate::cpu::compiled::{Chain, ChainOperation, PackedWeights, Shape};
+
+/// What [`da2s_plan::Block::InvertedBottleneck`] says of its convolutions.
+pub(super) struct Bottleneck {
+    pub relu: bool,
+    pub kernel: usize,
+    pub stride: usize,
+    pub expansion: usize,
+    pub activation: ActivationFunction,
+}
 
 impl Compiler<'_> {
     /// A stage for each of the two convolutions.
@@ -48,20 +58,16 @@ impl Compiler<'_> {
         &mut self,
         [input, output]: [Shape; 2],
         source: Padded,
-        choice: &Choice,
-        layout: &Layout,
+        bottleneck: Bottleneck,
+        (choice, layout): (&Choice, &Layout),
     ) -> Vec<Chain> {
-        let Block::InvertedBottleneck {
+        let Bottleneck {
             relu,
             kernel,
             stride,
             expansion,
             activation,
-            squeeze: _,
-        } = choice.block
-        else {
-            return Vec::new();
-        };
+        } = bottleneck;
         let channels = input.channels * expansion;
         let (expanded, filtered) = (Shape { channels, ..input }, Shape { channels, ..output });
         let depthwise = layout.convolutions.len() - 2;
@@ -104,11 +110,7 @@ impl Compiler<'_> {
             };
             let mut stage = self.stage(operation, from, to, Some(stage_norm(norm)), false);
             stage.inner = index + 1 < layout.convolutions.len();
-            stage.activation = match activation {
-                ActivationFunction::Relu => Activation::Relu,
-                ActivationFunction::Relu6 => Activation::Relu6,
-                ActivationFunction::HardSwish => Activation::HardSwish,
-            };
+            stage.activation = activation;
             made.push(stage);
         }
         if let Some(last) = made.last_mut() {

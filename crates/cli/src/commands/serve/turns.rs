@@ -1,5 +1,4 @@
-//! One after another: work of which one piece is done at a time, and for which nobody waits
-//! forever.
+//! A lock that is waited for only so long.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
