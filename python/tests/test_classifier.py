@@ -128,7 +128,7 @@ def test_test_images_are_those_that_are_given(two):
         classifier().fit(images, labels, test=(images[:1], ["grey"]))
 
 
-def test_a_run_directory_is_kept_if_it_is_asked_for(two, tmp_path):
+def test_a_run_directory_is_kept_on_request(two, tmp_path):
     found = classifier(out=tmp_path / "run").fit(*two)
     assert found.run_.path == tmp_path / "run" and (tmp_path / "run" / "report.html").is_file()
     with pytest.raises(da2s.RunDirectoryError, match="already contains a run"):

@@ -530,7 +530,7 @@ mod tests {
 
     /// P-DARTS drops skip connections of other images in every step, also after the search.
     #[test]
-    fn every_step_of_a_tuning_draws_anew() {
+    fn every_step_of_a_tuning_draws_again() {
         let (search, finished) = tiny_by(Method::PDarts, 6);
         let tuning = Tuning::new(&search, &finished, 2);
         let mut state = tuning.start();
