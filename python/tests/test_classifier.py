@@ -93,7 +93,7 @@ def test_other_numbers_are_scaled_as_in_fit(two):
     images, labels = two
     found = classifier().fit(images.astype(np.float32) / 10 - 3, labels)
     assert found.pixel_range_ == pytest.approx((images.min() / 10 - 3, images.max() / 10 - 3))
-    # What lies outside is clipped.
+    # Values outside the range are clipped.
     low, high = found.pixel_range_
     ends, far = (np.stack([np.full((8, 8), end) for end in pair]) for pair in ((low, high), (-1e300, 1e300)))
     assert (found.predict_proba(far) == found.predict_proba(ends)).all()
@@ -128,7 +128,7 @@ def test_test_images_are_those_that_are_given(two):
         classifier().fit(images, labels, test=(images[:1], ["grey"]))
 
 
-def test_a_run_directory_is_kept_if_it_is_asked_for(two, tmp_path):
+def test_a_run_directory_is_kept_on_request(two, tmp_path):
     found = classifier(out=tmp_path / "run").fit(*two)
     assert found.run_.path == tmp_path / "run" and (tmp_path / "run" / "report.html").is_file()
     with pytest.raises(da2s.RunDirectoryError, match="already contains a run"):

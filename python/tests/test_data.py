@@ -89,7 +89,7 @@ def test_arrays_may_lie_in_memory_as_they_like():
             assert planes("training", view) == planes("training", images)
 
 
-def test_channels_may_come_first_where_nothing_else_can_be_meant():
+def test_channels_may_come_first_if_the_shape_is_unambiguous():
     images = coloured(height=6)
     assert planes("training", images.transpose(0, 3, 1, 2)) == planes("training", images)
     grey = images[..., 0]
@@ -145,7 +145,7 @@ def test_arrays_that_do_not_fit_are_named(digits, tmp_path, arrays, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_says_itself_what_it_holds(tmp_path):
+def test_a_folder_determines_its_data_set(tmp_path):
     generator = np.random.default_rng(1)
     for part in ("train", "test"):
         for name in ("ape", "bee"):
@@ -202,7 +202,7 @@ def test_a_forked_process_loads_images_after_its_parent():
     assert child.exitcode == 0
 
 
-def test_what_is_no_data_set_is_told(tmp_path):
+def test_what_is_not_a_data_set_is_reported(tmp_path):
     with pytest.raises(da2s.DataError, match="data = digit: expected one of digits, cifar10"):
         da2s.run("digit")
     with pytest.raises(da2s.DataError, match="images belong in train/CLASS/"):

@@ -28,7 +28,7 @@ def test_a_run_is_what_its_files_say(result):
     assert json.loads((made.path / "environment.json").read_text())["command"] == "da2s.run"
 
 
-def test_progress_is_told_in_order(result):
+def test_progress_is_reported_in_order(result):
     made, heard = result
     stages = [event.stage for event in heard if isinstance(event, da2s.Started)]
     assert stages == ["search", "discretize", "train", "evaluate"]
@@ -68,7 +68,7 @@ def test_a_genotype_takes_the_place_of_a_search(result, tmp_path):
     assert file.network_accuracy == given.network_accuracy
 
 
-def test_an_exception_of_the_listener_stops_the_run_and_it_goes_on(result, tmp_path):
+def test_an_exception_of_the_listener_stops_the_run_which_can_resume(result, tmp_path):
     made, _ = result
     heard = []
 
@@ -107,7 +107,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_ctrl_c_leaves_a_run_that_goes_on_with_the_same_bits(tmp_path):
+def test_ctrl_c_leaves_a_run_that_resumes_with_the_same_bits(tmp_path):
     out = tmp_path / "run"
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(out), repr(LONGER)], stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "step\n"
@@ -164,7 +164,7 @@ def test_runs_side_by_side_in_threads_come_to_the_same(result, tmp_path):
         assert same_bits(path, made.path) == []
 
 
-def test_what_is_asked_for_is_what_is_done(tmp_path):
+def test_what_is_requested_is_done(tmp_path):
     nested = {**TINY, "target": {"edges": [1, 2, 1, 3]}}
     run = da2s.search("digits", out=tmp_path / "run", settings=nested, method="darts", seed=7, train_epochs=3, threads=1)
     settings = run.settings

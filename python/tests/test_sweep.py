@@ -239,7 +239,7 @@ def test_folders_are_those_that_the_caller_sees(tmp_path, monkeypatch):
     assert not (tmp_path / "sweep").exists()
 
 
-def test_the_mean_of_fewer_seeds_is_told_to_nobody(tmp_path, monkeypatch):
+def test_the_mean_of_fewer_seeds_is_not_reported(tmp_path, monkeypatch):
     optuna = pytest.importorskip("optuna", reason="Optuna is skipped: it is not installed")
     studies = []
     create = optuna.create_study

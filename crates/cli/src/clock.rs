@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_counts_from_where_this_process_began() {
+    fn the_clock_counts_from_the_start_of_this_process() {
         let mut clock = Clock::new();
         assert_eq!(clock.left(), None);
         clock.start(Stage::Search, 10, 0);

@@ -180,7 +180,7 @@ mod tests {
     use da2s::resumable::StageError;
 
     #[test]
-    fn a_reason_is_told_once() {
+    fn a_reason_is_given_once() {
         let source = || io::Error::new(io::ErrorKind::StorageFull, "no space left");
         let own: Failure = Error::io("write", "runs/a/config.toml", source()).into();
         assert_eq!(own.sentence(), "cannot write runs/a/config.toml: no space left");

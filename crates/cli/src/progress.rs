@@ -447,7 +447,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_say_what_an_epoch_came_to() {
+    fn lines_have_the_results_of_an_epoch() {
         let metrics = SearchEpoch {
             epoch: 12,
             epochs: 30,

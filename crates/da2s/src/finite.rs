@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_that_is_none_is_told() {
+    fn the_first_value_that_is_not_finite_is_reported() {
         let check = |values: &[f32]| NotFinite::check(|| "x".to_owned(), values);
         assert_eq!(check(&[0.0, f32::MAX, f32::MIN_POSITIVE]), Ok(()));
         let found = check(&[1.0, f32::NEG_INFINITY, f32::NAN]).unwrap_err();

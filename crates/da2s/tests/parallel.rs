@@ -341,7 +341,7 @@ impl Observer for StopsAt {
 }
 
 #[test]
-fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
+fn a_search_of_two_is_equal_in_both_and_stops_if_one_requests_it() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
     let search = |group| {
         Search::in_group(

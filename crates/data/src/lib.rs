@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_folder_is_asked_for() {
+    fn a_missing_folder_is_requested() {
         for format in Format::ALL.into_iter().filter(|format| format.needs_folder()) {
             let options = DataOptions {
                 image_size: Some(8),

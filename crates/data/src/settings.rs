@@ -19,8 +19,8 @@ settings! {
         image_size: Option<usize> = None, in whole(1..=4096), named "image_size";
         /// Channels, 1 or 3, to which the images of a folder are decoded.
         ///
-        /// Unset, a new run takes 1 if all images of the folder are grey, and 3 otherwise. Every other
-        /// data set allows only its own number.
+        /// Unset, a new run takes 1 if all images of the folder are grey, and 3 otherwise. Every
+        /// other data set allows only its own number.
         channels: Option<usize> = None, in whole(1..=3);
         /// Use at most so many training images, each class in proportion.
         limit: Option<usize> = None, in FROM_1, named "limit";

@@ -49,7 +49,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn a_thumbnail_is_the_picture_and_at_most_as_large_as_asked() {
+    fn a_thumbnail_shows_the_image_and_is_at_most_as_large_as_requested() {
         for channels in [1, 3] {
             let shape = |height, width| ImageShape {
                 channels,

@@ -197,7 +197,7 @@ fn links_to_files_and_to_classes_are_followed_and_others_counted() {
 }
 
 #[test]
-fn what_is_not_read_is_counted_and_said() {
+fn skipped_files_are_counted_and_reported() {
     let dir = parts(&[("train", 2), ("test", 2), ("masks", 1)]);
     let write = |name: &str| fs::write(dir.path().join(name), "nothing").unwrap();
     for name in ["a/1.heic", "a/2.HEIC", "b/notes.txt", "b/.DS_Store", "b/Thumbs.db"] {
@@ -437,7 +437,7 @@ fn names_of_parts_in_use_elsewhere_are_read() {
 }
 
 #[test]
-fn classes_that_differ_only_in_case_are_told() {
+fn classes_that_differ_only_in_case_are_reported() {
     let dir = TempDir::new().unwrap();
     classes(dir.path(), &["Cat", "cat", "dog"], 4);
     let notes = opened(dir.path()).notes;

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_claims_more_than_its_file_holds_is_refused_at_once() {
+    fn a_header_that_claims_more_than_its_file_has_is_refused_at_once() {
         let mut bytes = Vec::new();
         let format = image::ImageFormat::Jpeg;
         image::GrayImage::new(8, 8)

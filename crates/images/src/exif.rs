@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn xmp_counts_where_exif_states_none() {
+    fn xmp_counts_if_exif_states_none() {
         let (attribute, element) = ("<a tiff:Orientation=\"3\"/>", "<tiff:Orientation>7</tiff:Orientation>");
         assert_eq!(orientation(b"", attribute), Some(3));
         assert_eq!(orientation(b"", element), Some(7));

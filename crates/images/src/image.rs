@@ -175,7 +175,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn resampling_gives_the_asked_for_shape_and_keeps_constants(
+        fn resampling_gives_the_requested_shape_and_keeps_constants(
             height in 1usize..20, width in 1usize..20, size in 1usize..24, value: u8,
         ) {
             let shape = ImageShape { channels: 3, height, width };

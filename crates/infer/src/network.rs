@@ -23,7 +23,7 @@ pub struct Deployed {
     pub plan: NetworkPlan,
     /// The preprocessing of images.
     pub preprocessing: Preprocessing,
-    /// The numbers of the network; float32 where a file does not say.
+    /// The numbers of the network; float32 if the file does not state them.
     #[serde(default)]
     pub precision: Precision,
 }

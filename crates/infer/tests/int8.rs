@@ -369,7 +369,7 @@ fn no_number_of_a_plan_makes_it_panic() {
 }
 
 #[test]
-fn a_long_prefix_is_refused_before_names_are_made_of_it() {
+fn a_long_prefix_is_refused_before_names_are_built_from_it() {
     let (description, tensors) = parts();
     let long = format!("\"prefix\":\"{}", "x".repeat(257));
     let changed = description.replacen("\"prefix\":\"", &long, 1);

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_name_is_told_where_the_page_is() {
+    fn a_request_for_another_host_is_told_the_address() {
         let said = |bound: &str| String::from_utf8(Refusal::Host.page(bound.parse().unwrap()).body).unwrap();
         assert_eq!(said("192.168.1.7:80"), "This page is at http://192.168.1.7:80/\n");
         let everywhere = said("0.0.0.0:8000");

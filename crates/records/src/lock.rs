@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_holds_it_until_it_is_dropped() {
+    fn only_one_process_has_it_until_it_is_dropped() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::open(temporary.path()).unwrap();
         let lock = Lock::take(&folder).unwrap();

@@ -136,7 +136,7 @@ mod tests {
     use da2s_bench::Phase;
 
     #[test]
-    fn every_case_can_be_asked_for_alone() {
+    fn every_case_can_be_requested_alone() {
         use clap::ValueEnum;
         for &case in Case::ALL {
             let asked = BenchCase::from_str(case.name(), false).unwrap();

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_paused_waits_until_it_goes_on() {
+    fn a_paused_run_waits_until_it_is_continued() {
         let (dashboard, mut keys) = dashboard();
         dashboard.wait();
         keys.press('p');
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_at_the_end_of_an_epoch_is_fulfilled_and_a_pause_goes_on() {
+    fn a_request_at_the_end_of_an_epoch_is_fulfilled_and_a_pause_continues() {
         let (dashboard, mut keys) = dashboard();
         keys.press('c');
         dashboard.wait_after_checkpoint("written");

@@ -190,7 +190,7 @@ fn before_the_first_epoch_and_after_the_last() {
 }
 
 #[test]
-fn colours_are_there_unless_unwanted() {
+fn colours_are_printed_unless_turned_off() {
     let (run, now, view) = (run(12, 30, 3), now(), View { panel: 4, scroll: 0 });
     for size in [(60, 15), (200, 50)] {
         for colour in [true, false] {
@@ -263,7 +263,7 @@ fn everything_at_once_is_whole_from_its_narrowest_on() {
 }
 
 #[test]
-fn the_moment_of_another_process_is_told_from_its_files() {
+fn the_state_of_another_process_follows_from_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let write = |name: &str, text: &str| {

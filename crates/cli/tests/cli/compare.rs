@@ -30,7 +30,7 @@ fn a_comparison_trains_each_network_once() {
 }
 
 #[test]
-fn a_comparison_goes_on_and_grows() {
+fn a_comparison_continues_and_grows() {
     let temporary = tempfile::tempdir().unwrap();
     let out = temporary.path().join("mine");
     let told = predicate::str::contains("da2s-s1: gap ").and(predicate::str::contains("darts-s1: gap "));
@@ -241,7 +241,7 @@ fn rules_that_do_not_tune_have_no_epochs_of_tuning() {
 
 /// What slows a measurement down is other runs at the same time, not their number in the plan.
 #[test]
-fn the_latency_is_measured_where_nothing_else_runs() {
+fn the_latency_is_measured_if_nothing_else_runs() {
     let temporary = tempfile::tempdir().unwrap();
     let out = temporary.path().join("alone");
     with("compare", &TINY)
@@ -386,7 +386,7 @@ fn a_run_that_failed_keeps_its_reason() {
 /// comparison.
 #[cfg(unix)]
 #[test]
-fn a_comparison_that_is_stopped_goes_on() {
+fn a_comparison_that_is_stopped_resumes() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 

@@ -132,7 +132,7 @@ fn what_is_generated_is_current() {
 }
 
 #[test]
-fn what_cannot_be_is_told_with_its_place() {
+fn what_is_invalid_is_reported_with_its_position() {
     let temporary = tempfile::tempdir().unwrap();
     for (text, expected) in [
         (

@@ -114,7 +114,7 @@ fn a_check_shows_no_control_characters() {
 }
 
 #[test]
-fn what_is_in_a_folder_is_found_or_asked_for() {
+fn what_is_in_a_folder_is_found_or_must_be_named() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     let check = |arguments: &[&str]| {

@@ -206,7 +206,7 @@ fn a_network_goes_out_and_comes_back() {
 }
 
 #[test]
-fn a_network_is_exported_where_its_kernels_cannot_run() {
+fn a_network_is_exported_even_if_its_kernels_cannot_run() {
     let temporary = tempfile::tempdir().unwrap();
     let run = temporary.path().join("run");
     fs::create_dir_all(run.join("network")).unwrap();

@@ -105,7 +105,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
 }
 
 #[test]
-fn a_divergence_is_named_and_rolled_back_if_asked() {
+fn a_divergence_is_named_and_rolled_back_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut settings = TINY.to_vec();
@@ -231,7 +231,7 @@ fn a_full_disk_ends_the_run_with_what_was_there_intact() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_read_only_disk_is_said_and_nothing_is_lost() {
+fn a_read_only_disk_is_reported_and_nothing_is_lost() {
     let script = r#"
         mount -o remount,size=64m "$DISK"
         "$DA2S" search -q $SETTINGS --out "$DISK/run" >/dev/null
@@ -244,7 +244,7 @@ fn a_read_only_disk_is_said_and_nothing_is_lost() {
         mount -o remount,rw "$DISK"
         "$DA2S" discretize -q "$DISK/run" >/dev/null
     "#;
-    let Some(output) = on_own_disk("a_read_only_disk_is_said_and_nothing_is_lost", script) else {
+    let Some(output) = on_own_disk("a_read_only_disk_is_reported_and_nothing_is_lost", script) else {
         return;
     };
     let said = String::from_utf8(output.stdout).unwrap();

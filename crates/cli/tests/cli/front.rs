@@ -242,7 +242,7 @@ fn limits_and_depths_of_a_chain() {
 }
 
 #[test]
-fn a_table_predicts_latencies_where_it_has_every_block() {
+fn a_table_predicts_latencies_if_it_has_every_block() {
     let temporary = tempfile::tempdir().unwrap();
     finished_copy(temporary.path());
     let run = temporary.path().join("run");

@@ -116,7 +116,7 @@ fn assert_same(ours: &Path, theirs: &Path, moments: &[f64]) {
 
 #[test]
 #[allow(clippy::print_stdout, reason = "what was survived is said")]
-fn runs_that_are_killed_go_on_with_the_same_bits() {
+fn killed_runs_resume_with_the_same_bits() {
     let kills = std::env::var("DA2S_KILLS").map_or(KILLS, |number| number.parse().expect("DA2S_KILLS is a number"));
     let folder = tempfile::tempdir().unwrap();
     let place = |name: String| -> PathBuf { folder.path().join(name) };

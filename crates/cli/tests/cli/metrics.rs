@@ -188,7 +188,7 @@ fn sorted(file: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_no_run_or_cannot_be_written_is_told() {
+fn a_missing_run_and_a_path_that_cannot_be_written_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     for format in ["csv", "parquet", "tensorboard"] {
         metrics(&folder.path().join("none"), format, folder.path())

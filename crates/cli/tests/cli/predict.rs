@@ -84,7 +84,7 @@ fn predictions_are_those_of_the_evaluation() {
 }
 
 #[test]
-fn what_cannot_be_predicted_is_told() {
+fn what_cannot_be_predicted_is_reported() {
     let temporary = tempfile::tempdir().unwrap();
     let out = trained(temporary.path());
     let (empty, broken) = (temporary.path().join("empty"), temporary.path().join("a.png"));

@@ -141,7 +141,7 @@ fn the_gap_edge_by_edge_can_be_left_out() {
 }
 
 #[test]
-fn several_runs_share_a_page_and_one_goes_where_it_is_wanted() {
+fn several_runs_share_a_page_and_out_names_its_path() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     let (first, second) = (run(&dir.join("first"), &[]), run(&dir.join("second"), &["run.seed=2"]));

@@ -169,7 +169,7 @@ fn a_genotype_from_elsewhere_is_trained() {
 /// Changing the number of epochs of a finished run gives the same result as starting with that
 /// number.
 #[test]
-fn another_number_of_epochs_is_trained_anew_or_continued() {
+fn another_number_of_epochs_restarts_or_continues() {
     let temporary = tempfile::tempdir().unwrap();
     let train = |run: &Path, arguments: &[&str]| {
         let mut command = da2s();
@@ -219,7 +219,7 @@ fn another_number_of_epochs_is_trained_anew_or_continued() {
 /// Ctrl-C after the first epoch, then `--resume`: bit-identical to an undisturbed run.
 #[cfg(unix)]
 #[test]
-fn a_run_that_is_stopped_goes_on() {
+fn a_run_that_is_stopped_resumes() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
@@ -278,7 +278,7 @@ fn help_has_the_exit_codes() {
 
 /// A run that is killed in the middle of an epoch resumes from its last checkpoint.
 #[test]
-fn a_killed_run_goes_on_with_the_same_bits() {
+fn a_killed_run_resumes_with_the_same_bits() {
     let temporary = tempfile::tempdir().unwrap();
     let (whole, killed) = (temporary.path().join("whole"), temporary.path().join("killed"));
     let settings = [&TINY[..], &["search.epochs=4", "network.epochs=4"]].concat();

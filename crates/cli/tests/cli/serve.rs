@@ -222,7 +222,7 @@ fn foreign_and_oversized_posts_are_refused() {
 
 /// What one address may have in memory.
 #[test]
-fn an_address_that_holds_too_much_is_refused_more() {
+fn an_address_with_too_much_in_memory_is_refused() {
     let server = Server::serve(finished());
     let body = vec![0; 31 << 20];
     let head = format!(
@@ -275,7 +275,7 @@ fn a_body_that_does_not_come_keeps_nobody_waiting() {
 
 /// A client that can send no more may have gone. It is answered, or told why not.
 #[test]
-fn a_client_that_has_closed_its_side_is_told_why_it_has_no_answer() {
+fn a_client_that_has_closed_its_side_is_told_why_it_gets_no_answer() {
     let folder = tempfile::tempdir().unwrap();
     let image = fs::read(&images(folder.path())[0]).unwrap();
     let server = Server::serve(finished());

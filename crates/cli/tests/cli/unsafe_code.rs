@@ -86,7 +86,7 @@ fn visit(dir: &Path, crates: &Path, found: &mut Vec<(String, usize)>) {
 }
 
 #[test]
-fn it_is_where_it_was_looked_at() {
+fn unsafe_code_is_only_where_it_was_reviewed() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut found = Vec::new();
     visit(crates, crates, &mut found);

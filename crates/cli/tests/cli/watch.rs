@@ -207,7 +207,7 @@ fn a_client_that_has_closed_its_side_is_answered() {
 /// keep them open.
 #[cfg(unix)]
 #[test]
-fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
+fn bodies_that_never_arrive_take_no_memory() {
     let server = Server::watch_with(finished(), 24);
     for length in [
         "5000",
@@ -293,7 +293,7 @@ fn a_server_without_descriptors_waits_for_them() {
 }
 
 #[test]
-fn requests_that_are_none_are_refused() {
+fn invalid_requests_are_refused() {
     let server = Server::watch(finished());
     let host = format!("Host: {}\r\n", server.host);
     for (request, status) in [
@@ -341,7 +341,7 @@ fn interrupted_the_server_ends_well() {
 }
 
 #[test]
-fn wrong_addresses_and_directories_are_told() {
+fn wrong_addresses_and_directories_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     da2s()
         .arg("watch")

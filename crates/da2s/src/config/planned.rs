@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_grow_with_what_makes_them() {
+    fn needs_grow_with_their_causes() {
         let plain = planned(&[]);
         let larger = planned(&["search.batch_size=128", "network.channels=64"]);
         assert!(larger.search.activations > plain.search.activations);

@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_told_in_units_of_their_size() {
+    fn bytes_are_shown_in_units_of_their_size() {
         let words = [3 << 20, 1500 << 20, 3 << 40].map(|bytes| Bytes(bytes).to_string());
         assert_eq!(words, ["3 MiB", "1.5 GiB", "3.0 TiB"]);
     }

@@ -275,7 +275,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_projection_is_as_decided_as_asked_and_keeps_ranks(
+        fn a_projection_is_as_decided_as_required_and_keeps_ranks(
             values in prop::collection::vec(-3.0f32..3.0, 2..9),
             kept in 1usize..4,
             bound in 0.001f64..0.9,
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_are_open_or_closed_by_what_is_asked() {
+    fn gates_are_open_or_closed_as_required() {
         let mut gates = [0.3, -0.2, 4.0, 0.1, -6.0];
         project_gates(&mut gates, &[true, true, false, true, true], 2, 0.1);
         let open = 9.0f32.ln();

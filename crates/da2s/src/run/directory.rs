@@ -399,7 +399,7 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn a_directory_is_made_once() {
+    fn a_directory_is_created_once() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("a/b");
         let directory = RunDirectory::create(&path).unwrap();

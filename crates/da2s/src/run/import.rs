@@ -294,7 +294,7 @@ mod tests {
     type Change = fn(&mut Preprocessing);
 
     #[test]
-    fn other_pictures_are_told_by_a_field() {
+    fn other_preprocessing_is_named_by_its_field() {
         let here = Preprocessing {
             rules: PreprocessingRules::default(),
             channels: 1,

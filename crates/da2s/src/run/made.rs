@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_made_is_unmade() {
+    fn what_was_created_is_removed() {
         let temporary = tempfile::tempdir().unwrap();
         let top = temporary.path().join("a");
         Made::make(&top.join("b/c")).unwrap().unmake();
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_or_holds_something_stays() {
+    fn existing_or_non_empty_folders_are_kept() {
         let temporary = tempfile::tempdir().unwrap();
         let (there, path) = (temporary.path().join("a"), temporary.path().join("a/b/c"));
         fs::create_dir(&there).unwrap();

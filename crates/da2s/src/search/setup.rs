@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watched_part_has_every_class_even_where_images_come_in_their_order() {
+    fn a_monitored_part_has_every_class_even_if_images_are_sorted_by_class() {
         let labels: Vec<u32> = (0..200).map(|index| index / 50).collect();
         let half: Vec<usize> = (0..200).step_by(2).collect();
         let some = watched(&half, &labels, 40, 1);

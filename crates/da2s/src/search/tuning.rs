@@ -7,8 +7,8 @@
 //! as the paper says, while the code also trains α; each decision has its own epochs, while the
 //! code decides one edge of each kind of cell before it tunes. Contract: a pure function of the
 //! finished search, the settings and the seed. Each decision is taken just before the first step of
-//! its tuning. If the genotype has too many skip connections, the weakest are excluded, as many as
-//! there are too many, and everything is decided again, beginning with the weights of the search.
+//! its tuning. If the genotype has n skip connections too many, the n weakest are excluded, and
+//! everything is decided again, beginning with the weights of the search.
 
 use da2s_records::schema::TuningEpoch;
 use serde::{Deserialize, Serialize};
@@ -530,7 +530,7 @@ mod tests {
 
     /// P-DARTS drops skip connections of other images in every step, also after the search.
     #[test]
-    fn every_step_of_a_tuning_draws_anew() {
+    fn every_step_of_a_tuning_draws_again() {
         let (search, finished) = tiny_by(Method::PDarts, 6);
         let tuning = Tuning::new(&search, &finished, 2);
         let mut state = tuning.start();

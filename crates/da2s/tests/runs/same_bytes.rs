@@ -128,7 +128,7 @@ impl Observer for CheckpointEveryStep<'_> {
 }
 
 #[test]
-fn a_checkpoint_asked_for_changes_nothing_and_can_be_gone_on_from() {
+fn a_requested_checkpoint_changes_nothing_and_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let (alone, asked) = (folder.path().join("a"), folder.path().join("b"));
     let config = tiny();

@@ -108,7 +108,7 @@ fn limits_keep_every_class() {
 }
 
 #[test]
-fn val_is_the_test_part_where_there_is_no_test() {
+fn val_is_the_test_part_if_there_is_no_test() {
     let dir = folder(&["ape", "zebra"]);
     fs::rename(dir.path().join("test"), dir.path().join("val")).unwrap();
     assert_eq!(open(dir.path(), &options()).unwrap().test.len(), 6);

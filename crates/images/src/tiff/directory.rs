@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn xmp_states_the_orientation_where_the_tag_does_not() {
+    fn xmp_states_the_orientation_if_the_tag_does_not() {
         let xmp = br#"<rdf:Description tiff:Orientation="6"/>"#;
         let orientation = |xmp: &[u8], tag| decode(&tiff(xmp, tag)).unwrap().1;
         assert_eq!(orientation(xmp, 0), Some(Orientation::Rotate90));

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_cannot_say_is_refused() {
+    fn what_a_form_cannot_express_is_refused() {
         let bench = Genotype::parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|").unwrap();
         let skip = "[('skip_connect', 0)]";
         let small = format!(
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_is_none_is_named() {
+    fn an_invalid_object_is_named() {
         for (text, say) in [
             ("{", "it begins like an object"),
             ("{\"a\": 1}", "none of the keys"),

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_is_told_with_its_surroundings() {
+    fn errors_give_the_position_and_the_text_around_it() {
         let told = |text: &str, at| Mistake::new(at, "bad").of(text).to_string();
         assert_eq!(told("", 0), "genotype, character 0: bad");
         assert_eq!(told("abc", 1), "genotype, character 1, near `abc`: bad");

@@ -36,7 +36,7 @@ const HEAD: &str = "from collections import namedtuple\n\n\
     PRIMITIVES = [\n    'none',\n    'max_pool_3x3',\n]\n\n";
 
 #[test]
-fn one_genotype_is_found_wherever_it_stands() {
+fn one_genotype_is_found_anywhere_in_a_text() {
     let wide = DARTS_V2
         .replace("reduce=", "\r\n                reduce=")
         .replace("normal_concat", "  # seen\r\n normal_concat");
@@ -227,7 +227,7 @@ fn of_several_one_is_picked_by_its_name_or_line() {
 }
 
 #[test]
-fn a_genotype_that_is_wrong_is_not_passed_over_beside_a_right_one() {
+fn an_invalid_genotype_is_not_skipped_beside_a_valid_one() {
     let broken = DARTS_V1.replace("('skip_connect', 2)]", "('skip_connect', 2]");
     assert!(
         Genotype::parse(&format!("A = {broken}\nB = {DARTS_V2}\n"))
@@ -350,7 +350,7 @@ proptest! {
 }
 
 #[test]
-fn several_in_one_line_are_not_told_apart_by_it() {
+fn several_in_one_line_are_not_distinguished_by_it() {
     let one = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
     let other = one.replace("none~2", "skip_connect~2");
     let said = |text: &str| Genotype::parse(text).unwrap_err();

@@ -78,7 +78,7 @@ fn ranks_ties_and_distances() {
 }
 
 #[test]
-fn damage_is_told_with_its_line() {
+fn damaged_lines_are_named() {
     let whole = table(&FOUR);
     let arch = uniform(Operation201::AvgPool3x3);
     for (text, line, said) in [
@@ -233,7 +233,7 @@ fn tables_with_other_separators_and_numbers() {
 }
 
 #[test]
-fn columns_that_hold_something_else_are_passed_over() {
+fn columns_with_other_contents_are_skipped() {
     let (skip, conv) = (uniform(Operation201::SkipConnect), uniform(Operation201::Conv3x3));
     // Ignored columns may contain fractions of a million parameters, text and empty cells.
     let text = format!(

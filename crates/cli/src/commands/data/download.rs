@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_stands_still_is_given_up_and_gone_on_with() {
+    fn a_stalled_server_is_given_up_and_the_download_resumes() {
         let out = TempDir::new().unwrap();
         let patience = Duration::from_millis(500);
         let failed = get_within(patience, &stand_still(cut_off(0)), out.path()).unwrap_err();
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_address_is_refused_where_it_is_the_published_one() {
+    fn a_plain_http_address_of_a_published_file_is_refused() {
         let refused = agent(Duration::from_secs(1), true).get("http://127.0.0.1:9/").call();
         assert!(matches!(refused, Err(ureq::Error::RequireHttpsOnly(_))), "{refused:?}");
     }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_ranges_begins_anew() {
+    fn a_server_without_ranges_starts_from_the_beginning() {
         let out = TempDir::new().unwrap();
         let part = out.path().join("set.bin.part");
         fs::write(&part, "something else that is longer than the file is").unwrap();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_none_are_told() {
+    fn invalid_answers_are_reported() {
         let out = TempDir::new().unwrap();
         let missing: fn(usize) -> Vec<u8> = |_| response("404 Not Found", b"");
         let told = get(&serve(vec![missing]), out.path()).unwrap_err().to_string();

@@ -153,7 +153,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[cfg(unix)]
 #[test]
-fn whatever_is_wrong_is_told_in_a_sentence_and_leaves_no_trace() {
+fn every_error_is_one_sentence_and_leaves_no_trace() {
     let cases: Vec<Case> = [
         data::cases(),
         folders::cases(),

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_accuracies_are_told_apart_by_the_loss() {
+    fn the_loss_breaks_ties_of_accuracy() {
         let space = Space::nas_bench_201();
         let spec: TargetSpec = toml::from_str("edges = \"all\"").unwrap();
         let target = spec.resolve(&space).unwrap();

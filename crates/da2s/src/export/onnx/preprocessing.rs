@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_channel_is_made_of_colours() {
+    fn only_one_channel_is_computed_from_colours() {
         let operators = |channels| {
             let (graph, _) = graph(channels);
             let operators = graph.nodes.into_iter().map(|node| node.op_type);
