@@ -77,7 +77,7 @@ words! {
         Fashion,
         /// Your own images: a folder with a folder for each class, or a table of labels.
         Images,
-        /// Images in memory, which a program hands over.
+        /// Images in memory, which a program passes.
         Arrays,
     }
 }

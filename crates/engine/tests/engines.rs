@@ -39,8 +39,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// One on every edge: where many of them, each of three convolutions, are summed on few pixels,
-    /// rounding decides which side of a ReLU a value falls on.
+    /// Only one per edge: if many of them, each with three convolutions, are summed on few pixels,
+    /// rounding decides on which side of a ReLU a value is.
     #[test]
     fn the_engines_agree_on_inverted_bottlenecks(
         channels in prop_oneof![Just(2usize), Just(3), Just(8), Just(17)],

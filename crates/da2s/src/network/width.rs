@@ -63,7 +63,7 @@ pub fn widest(
     if !allowed(least)? {
         return Ok(None);
     }
-    // Doubling first keeps the networks small that are built on the way.
+    // Doubling first, so that no network much larger than the answer is built.
     let mut within = least;
     let mut beyond = most + 1;
     while within < most {
@@ -126,7 +126,7 @@ pub enum WidthError {
         width: f64,
     },
     /// Too few channels, or too many.
-    #[error("a width of {width} makes {channels} of {own} channels: a network has from 2 to 4096")]
+    #[error("a width of {width} turns {own} channels into {channels}: a network has from 2 to 4096")]
     Channels {
         /// The width.
         width: f64,

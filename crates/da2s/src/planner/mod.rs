@@ -141,7 +141,7 @@ impl Plan {
     }
 }
 
-/// Share of the given time for which a run is planned: what disturbs a machine only makes it
+/// Share of the given time for which a run is planned: other work on the machine only makes it
 /// slower.
 pub const AIM: f64 = 0.97;
 

@@ -34,7 +34,7 @@ pub(super) fn of(
         )),
         (false, _) if !goal.freedom.is_any() => {}
         (false, _) => reasons.push(format!(
-            "the whole is planned for {:.0} % of the given {time}, since what disturbs a machine only makes it slower",
+            "the run is planned for {:.0} % of the given {time}, since other work on the machine can only slow it down",
             100.0 * AIM
         )),
     }

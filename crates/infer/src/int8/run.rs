@@ -2,7 +2,7 @@
 //!
 //! Contract: each tensor has a buffer of its own, inside a border of its zero point that is as wide
 //! as its readers need; only the image in it is written. Buffers are kept from call to call, one
-//! set for each image that is in work. A call with one image divides the rows of large
+//! set for each image that is being processed. A call with one image divides the rows of large
 //! convolutions among the threads, one with more divides the images; the bits are the same.
 
 use std::sync::{Mutex, PoisonError};
@@ -301,7 +301,7 @@ impl Int8Runner {
                     first += channels;
                 }
             }
-            // The buffer holds nothing else than its zero point.
+            // The buffer contains only its zero point.
             Layer::Zeros => {}
         }
     }
@@ -312,7 +312,7 @@ impl Int8Runner {
     }
 }
 
-/// The byte that an activation function makes of each byte.
+/// The byte that an activation function computes from each byte.
 fn table(function: ActivationFunction, from: Quantisation, (to, bounds): (Quantisation, Bounds)) -> Box<[u8; 256]> {
     let byte = |index: usize| {
         let value = from.scale * (index as f32 - f32::from(from.zero_point));
@@ -321,7 +321,7 @@ fn table(function: ActivationFunction, from: Quantisation, (to, bounds): (Quanti
     Box::new(std::array::from_fn(byte))
 }
 
-/// The sum of products, in eight sums that a vector holds.
+/// The sum of products, in eight sums kept in a vector.
 fn product(row: &[f32], features: &[f32]) -> f32 {
     let mut sums = [0.0f32; 8];
     let ((rows, row_rest), (parts, rest)) = (row.as_chunks::<8>(), features.as_chunks::<8>());

@@ -38,7 +38,7 @@ pub fn cases() -> Vec<Case> {
             "a width for no channel",
             &["--widths", "0.1"],
             2,
-            &["makes 0 of 2 channels"],
+            &["turns 2 channels into 0"],
         ),
         front("a width for a giant", &["--widths", "1e12"], 2, &["from 2 to 4096"]),
         front(

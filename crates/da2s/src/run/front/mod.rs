@@ -297,7 +297,7 @@ fn name(config: &Config, genotype: &Genotype) -> String {
 }
 
 /// The settings of a network of the front of the run of `config`. The limits of its search do not
-/// hold for it.
+/// apply to it.
 fn of_network(config: &Config, channels: usize, cells: usize) -> Config {
     let mut config = Config {
         target: config.target.without_limits(),
