@@ -7,7 +7,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use da2s::data::Format;
 
@@ -24,16 +25,10 @@ pub enum ImageSource {
 #[derive(Clone, Copy, Debug)]
 pub struct ImageSourceParser;
 
-impl ImageSourceParser {
-    fn names() -> PossibleValuesParser {
-        PossibleValuesParser::new(Format::readable().map(Format::name))
-    }
-}
-
 impl TypedValueParser for ImageSourceParser {
     type Value = ImageSource;
 
-    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<ImageSource, clap::Error> {
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<ImageSource, clap::Error> {
         let named = value.to_str().and_then(Format::from_name);
         if let Some(format) = named.filter(|format| *format != Format::Arrays) {
             return Ok(ImageSource::DataSet(format));
@@ -42,10 +37,13 @@ impl TypedValueParser for ImageSourceParser {
         if path.exists() || path.components().count() > 1 || path.extension().is_some() {
             return Ok(ImageSource::At(path.to_owned()));
         }
-        // Neither: the error lists the names.
-        Self::names()
-            .parse_ref(command, argument, value)
-            .map(|_| ImageSource::At(path.to_owned()))
+        let names: Vec<&str> = Format::readable().map(Format::name).collect();
+        let message = format!(
+            "{} is neither a file, a folder nor a data set ({})",
+            value.to_string_lossy().escape_debug(),
+            names.join(", ")
+        );
+        Err(command.clone().error(ErrorKind::InvalidValue, message))
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

@@ -168,7 +168,10 @@ fn what_is_invalid_is_reported_with_its_position() {
         .code(7)
         .stderr(predicate::str::contains("missing.toml"));
     for (arguments, expected) in [
-        (&["shapes"][..], "possible values: digits, cifar10, "),
+        (
+            &["shapes"][..],
+            "shapes is neither a file, a folder nor a data set (digits, cifar10, ",
+        ),
         (&["cifar10"], "data.dir is not set: expected its folder: "),
         (
             &["--search-epochs", "0"],

@@ -1,6 +1,6 @@
-//! Fits a recipe to the images: an auxiliary head for which they are too small is left out, the
-//! batch sizes of the recipe for folders are lowered for a small folder, and grey images keep one
-//! channel.
+//! Fits a recipe to the images and to the requested settings: an auxiliary head for which the images
+//! are too small is left out, the batch sizes of the recipe for folders are lowered for a small
+//! folder, grey images keep one channel, and a short search has a short warm-up.
 //!
 //! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
 //! requested setting stays, and is refused if it does not fit.
@@ -9,6 +9,7 @@ use super::error::ConfigError;
 use super::layers::Layer;
 use super::settings::Config;
 use crate::data::{Format, SearchSplit, are_grey, small_training_set};
+use crate::search::SearchSettings;
 
 /// Number of files at which a folder has enough images for every batch.
 const MANY_FILES: usize = 4096;
@@ -22,6 +23,10 @@ const LISTED_FILES: usize = 200_000;
 const CHANNELS: &str = "data.channels";
 /// The message for the user about [`grey`] images.
 pub(super) const ONE_CHANNEL: &str = "data.channels is 1, since the images are grey";
+
+/// The epochs of the search and of its warm-up.
+const EPOCHS: &str = "search.epochs";
+const WARM_UP: &str = "search.warmup_epochs";
 
 /// Whether the recipe sets an auxiliary head.
 const HEAD: &str = "network.auxiliary";
@@ -42,6 +47,32 @@ pub(super) fn is_head_of_recipe(layers: &[Layer], error: &ConfigError) -> bool {
 /// None, as the key exists.
 pub(super) fn no_head() -> Result<Layer, ConfigError> {
     Layer::flag("the size of the images", HEAD, false.into())
+}
+
+/// The layer with a shorter warm-up and the message about it, if the requested epochs of the search
+/// are no more than a warm-up that was not requested: it keeps its share of them.
+///
+/// # Errors
+/// None, as the key exists.
+pub(super) fn warm_up(layers: &[Layer]) -> Result<Option<(Layer, String)>, ConfigError> {
+    let recipe_and_requested: (Vec<&Layer>, Vec<&Layer>) = layers.iter().partition(|layer| layer.is_recipe());
+    let last = |layers: &[&Layer], key: &str| {
+        let value = layers.iter().rev().find_map(|layer| layer.get(key));
+        value.and_then(|value| usize::try_from(value.as_integer()?).ok())
+    };
+    let (recipe, requested) = recipe_and_requested;
+    let default = SearchSettings::default();
+    let all = last(&recipe, EPOCHS).unwrap_or(default.epochs);
+    let warm_up = last(&recipe, WARM_UP).unwrap_or(default.warmup_epochs);
+    let is_open = requested.iter().all(|layer| layer.get(WARM_UP).is_none());
+    let Some(epochs) = last(&requested, EPOCHS).filter(|&epochs| is_open && (1..=warm_up).contains(&epochs)) else {
+        return Ok(None);
+    };
+    let share = (warm_up as f64 / all as f64 * epochs as f64).round() as usize;
+    let shorter = share.max(1).min(epochs - 1);
+    let layer = Layer::flag("the epochs of the search", WARM_UP, (shorter as i64).into())?;
+    let note = format!("{WARM_UP} is {shorter} instead of {warm_up}, since the search has {epochs} epochs");
+    Ok(Some((layer, note)))
 }
 
 /// The batch sizes that `config`, resolved from these layers, takes from the recipe for folders and

@@ -478,3 +478,31 @@ fn the_settings_of_a_space_are_below_the_requested_ones() {
     let written = config.to_toml().unwrap();
     assert_eq!(request(&written).resolve().unwrap(), config);
 }
+
+/// The recipes of published experiments have long warm-ups, which a short search shortens unless
+/// they were requested.
+#[test]
+fn a_short_search_has_a_short_warm_up() {
+    let request = |text: &str| Request {
+        layers: vec![Layer::recipe("cifar10").unwrap(), layer(text).unwrap()],
+        names_recipe: true,
+        ..Request::default()
+    };
+    let folder = "[data]\ndir = \"cifar\"\n[search]\n";
+    for (epochs, expected) in [(1, 0), (2, 1), (8, 1), (9, 8)] {
+        let (config, notes) = request(&format!("{folder}epochs = {epochs}"))
+            .resolve_with_notes()
+            .unwrap();
+        assert_eq!(config.search.warmup_epochs, expected);
+        assert_eq!(notes.iter().any(|note| note.contains("warmup_epochs")), expected != 8);
+    }
+    let error = request(&format!("{folder}epochs = 4\nwarmup_epochs = 4"))
+        .resolve()
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("my.toml, line 5: search.warmup_epochs = 4"),
+        "{error}"
+    );
+}
