@@ -48,8 +48,8 @@ def prepare(program, out, name):
     if not (made / "summary.json").exists():
         network, settings = NETWORKS[name]
         sets = [word for setting in ["network.epochs=1", "network.auxiliary=false", *settings] for word in ("--set", setting)]
-        new = ["digits", "--network", network, "--image-size", SIDE, *sets]
-        da2s("run", *(["--resume"] if (made / "config.toml").exists() else new), "--quiet", "--out", made)
+        new = ["digits", "--image-size", SIDE, *sets]
+        da2s("run", *(["--resume"] if (made / "config.toml").exists() else new), "--network", network, "--quiet", "--out", made)
     files = {
         "da2s-infer float32": out / f"{name}.safetensors",
         "float32": out / f"{name}.onnx",

@@ -101,7 +101,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("expected images of two or more classes, found 1 class")
-        height, width = self.image_shape_[:2]
+        height, width = self._size()
         if height != width:
             side = min(height, width)
             warnings.warn(f"of images of {height}×{width} pixels, the centred square of {side}×{side} is used", stacklevel=2)
@@ -151,6 +151,13 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The run of the last fit."""
         check_is_fitted(self)
         return self.result_.run
+
+    def _size(self) -> "tuple[int, int]":
+        """Height and width of the images, which may have their channels first, as in PyTorch."""
+        shape = self.image_shape_
+        first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
+        height, width = shape[1:] if first else shape[:2]
+        return height, width
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):

@@ -128,8 +128,9 @@ def sweep(
         check_directories((setup, seed) for setup in each for seed in seed_list)
     # Invalid arguments are detected here, before any process starts; arrays are checked once.
     named, _ = images_of(data, test, class_names)
-    asked = Asked(recipe, config, [*named, *of_options(options), *of_settings(flat(settings or {}))])
-    if "network.seeds" in varied or _trainings(asked) > 1:
+    asked = [*named, *of_options(options), *of_settings(flat(settings or {}))]
+    with_methods = [Asked(recipe, config, [*asked, ("methods", "search.method", method)]) for method in methods]
+    if "network.seeds" in varied or any(_trainings(asked) > 1 for asked in with_methods):
         raise ConfigError("network.seeds: a sweep trains each network once; leave it out, and give seeds for the number of searches")
 
     shared = {
@@ -159,7 +160,7 @@ def _trainings(asked: Asked) -> int:
     try:
         return _native.trainings(asked.native())
     except Da2sError:
-        # They may be valid with one of the methods; each run reports what is not.
+        # They may be valid with another method or varied setting; each run reports what is not.
         return 1
 
 

@@ -4,6 +4,7 @@ import copy
 import gc
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -118,6 +119,9 @@ def test_of_images_that_are_not_square_the_centre_is_used(two):
         wide = classifier().fit(images[:, :, 1:7], labels)
     square = classifier().fit(images[:, 1:7, 1:7], labels)
     assert (wide.predict_proba(images[:, :, 1:7]) == square.predict_proba(images[:, 1:7, 1:7])).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier().fit(images[:, None], labels)
 
 
 def test_test_images_are_those_that_are_given(two):

@@ -7,8 +7,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValue, TypedValueParser};
-use clap::error::ErrorKind;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, Command};
 use da2s::data::Format;
 
@@ -28,7 +28,7 @@ pub struct ImageSourceParser;
 impl TypedValueParser for ImageSourceParser {
     type Value = ImageSource;
 
-    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<ImageSource, clap::Error> {
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<ImageSource, clap::Error> {
         let named = value.to_str().and_then(Format::from_name);
         if let Some(format) = named.filter(|format| *format != Format::Arrays) {
             return Ok(ImageSource::DataSet(format));
@@ -38,8 +38,19 @@ impl TypedValueParser for ImageSourceParser {
             return Ok(ImageSource::At(path.to_owned()));
         }
         let names: Vec<&str> = Format::readable().map(Format::name).collect();
+        // clap knows which name is meant.
+        let similar = PossibleValuesParser::new(&names)
+            .parse_ref(command, argument, value)
+            .err();
+        let similar = match similar
+            .as_ref()
+            .and_then(|error| error.get(ContextKind::SuggestedValue))
+        {
+            Some(name) => format!("; did you mean {name}?"),
+            None => String::new(),
+        };
         let message = format!(
-            "{} is neither a file, a folder nor a data set ({})",
+            "{} is neither a file, a folder nor a data set ({}){similar}",
             value.to_string_lossy().escape_debug(),
             names.join(", ")
         );

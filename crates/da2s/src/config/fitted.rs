@@ -6,10 +6,9 @@
 //! requested setting stays, and is refused if it does not fit.
 
 use super::error::ConfigError;
-use super::layers::Layer;
+use super::layers::{Layer, merged};
 use super::settings::Config;
 use crate::data::{Format, SearchSplit, are_grey, small_training_set};
-use crate::search::SearchSettings;
 
 /// Number of files at which a folder has enough images for every batch.
 const MANY_FILES: usize = 4096;
@@ -50,27 +49,29 @@ pub(super) fn no_head() -> Result<Layer, ConfigError> {
 }
 
 /// The layer with a shorter warm-up and the message about it, if the requested epochs of the search
-/// are no more than a warm-up that was not requested: it keeps its share of them.
+/// are too few for a warm-up that was not requested: it keeps its share of them. In a search with
+/// several stages each has the warm-up.
 ///
 /// # Errors
-/// None, as the key exists.
+/// If a value does not have the type of its setting.
 pub(super) fn warm_up(layers: &[Layer]) -> Result<Option<(Layer, String)>, ConfigError> {
-    let recipe_and_requested: (Vec<&Layer>, Vec<&Layer>) = layers.iter().partition(|layer| layer.is_recipe());
-    let last = |layers: &[&Layer], key: &str| {
-        let value = layers.iter().rev().find_map(|layer| layer.get(key));
-        value.and_then(|value| usize::try_from(value.as_integer()?).ok())
-    };
-    let (recipe, requested) = recipe_and_requested;
-    let default = SearchSettings::default();
-    let all = last(&recipe, EPOCHS).unwrap_or(default.epochs);
-    let warm_up = last(&recipe, WARM_UP).unwrap_or(default.warmup_epochs);
-    let is_open = requested.iter().all(|layer| layer.get(WARM_UP).is_none());
-    let Some(epochs) = last(&requested, EPOCHS).filter(|&epochs| is_open && (1..=warm_up).contains(&epochs)) else {
+    let sets = |layers: &mut dyn Iterator<Item = &Layer>, key: &str| layers.any(|layer| layer.get(key).is_some());
+    let (recipe, requested): (Vec<&Layer>, Vec<&Layer>) = layers.iter().partition(|layer| layer.is_recipe());
+    if !sets(&mut requested.iter().copied(), EPOCHS) || sets(&mut requested.iter().copied(), WARM_UP) {
         return Ok(None);
-    };
-    let share = (warm_up as f64 / all as f64 * epochs as f64).round() as usize;
-    let shorter = share.max(1).min(epochs - 1);
+    }
+    let config = merged(layers)?;
+    let (search, space) = (&config.search, config.space.build());
+    let (stages, warm_up) = (search.stage_plans(space.operations.len()).len(), search.warmup_epochs);
+    let most = (search.epochs / stages).saturating_sub(1);
+    if warm_up <= most || search.epochs < stages {
+        return Ok(None);
+    }
+    let recipe: Vec<Layer> = recipe.into_iter().cloned().collect();
+    let share = warm_up as f64 / merged(&recipe)?.search.epochs as f64;
+    let shorter = ((share * search.epochs as f64).round() as usize).max(1).min(most);
     let layer = Layer::flag("the epochs of the search", WARM_UP, (shorter as i64).into())?;
+    let epochs = search.epochs;
     let note = format!("{WARM_UP} is {shorter} instead of {warm_up}, since the search has {epochs} epochs");
     Ok(Some((layer, note)))
 }

@@ -237,6 +237,16 @@ pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
 /// # Errors
 /// Like [`resolve`].
 pub fn resolve_stored(layers: &[Layer]) -> Result<Config, ConfigError> {
+    let config = merged(layers)?;
+    check::check(&config, &|key| place_of(layers, key))?;
+    Ok(config)
+}
+
+/// The configuration of `layers`, unchecked.
+///
+/// # Errors
+/// If a value does not have the type of its setting.
+pub(super) fn merged(layers: &[Layer]) -> Result<Config, ConfigError> {
     let broken = |problem: String| ConfigError::Syntax {
         place: Box::new(Origin::Settings.into()),
         problem,
@@ -246,8 +256,11 @@ pub fn resolve_stored(layers: &[Layer]) -> Result<Config, ConfigError> {
         widen_target(&mut merged, layer);
         overlay(&mut merged, &layer.table);
     }
-    let config: Config = merged.try_into().map_err(|error| broken(error.to_string()))?;
-    check::check(&config, &|key| place_of(layers, key))?;
+    let mut config: Config = merged.try_into().map_err(|error| broken(error.to_string()))?;
+    // Earlier versions wrote this default into the file of every run.
+    if config.search.stages.skip_dropout.as_deref() == Some(&SKIP_DROPOUT) {
+        config.search.stages.skip_dropout = None;
+    }
     Ok(config)
 }
 

@@ -307,7 +307,7 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
     }
 }
 
-/// Refuses a genotype that has no int8 network if limits are for one: they would not hold.
+/// Refuses a genotype that has no int8 network if the network is to be deployed in int8.
 fn quantisable(genotype: &Genotype, target: &TargetSpec) -> Result<(), Error> {
     let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
     let mut operations = edges.flat_map(|edge| &edge.operations);

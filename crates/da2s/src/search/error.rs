@@ -33,6 +33,11 @@ pub enum SearchError {
         /// The limit.
         limit: f64,
     },
+    /// A limit in int8 for networks with squeeze-and-excitation.
+    #[error(
+        "target.precision = \"int8\": expected \"float32\", as there are no int8 kernels for squeeze-and-excitation"
+    )]
+    NoInt8,
     /// A network without a latency.
     #[error(transparent)]
     Latency(#[from] LatencyError),
@@ -63,6 +68,7 @@ impl SearchError {
             | Self::NotSearched(_)
             | Self::Auxiliary(_)
             | Self::LimitTooLow { .. }
+            | Self::NoInt8
             | Self::Stages(_)
             | Self::NeverMoves { .. } => Kind::Usage,
             Self::Latency(error) => error.kind(),

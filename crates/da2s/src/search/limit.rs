@@ -47,7 +47,12 @@ pub(super) fn of(
     let mut limits = Vec::new();
     for resource in Resource::ALL {
         let Some(limit) = resource.limit(spec) else { continue };
-        let total = resource.of(&all, spec.precision).unwrap_or(0.0);
+        let total = match resource.of(&all, spec.precision) {
+            Some(total) => total,
+            // That of the table of latencies is added above.
+            None if resource == Resource::Latency => 0.0,
+            None => return Err(SearchError::NoInt8),
+        };
         let table = match (resource, spec.precision) {
             (Resource::MultiplyAdds, _) => LimitTable::Sum(sum(total, &|one| Ok(one.multiply_adds()))?),
             (Resource::Parameters, _) => LimitTable::Sum(sum(total, &|one| Ok(one.parameters()))?),

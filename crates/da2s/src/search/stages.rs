@@ -52,7 +52,7 @@ settings! {
 }
 
 /// The published probabilities of `p-darts` to drop a skip connection.
-pub(super) const SKIP_DROPOUT: [f64; 3] = [0.0, 0.4, 0.7];
+pub(crate) const SKIP_DROPOUT: [f64; 3] = [0.0, 0.4, 0.7];
 
 /// K of each stage.
 const GROUPS: Allowed = Allowed::List {

@@ -118,14 +118,15 @@ impl<'a> Tuning<'a> {
         strengths
     }
 
-    /// The moment of the next step, as if the search continued with it.
-    fn moment(&self, state: &TuningState) -> Moment {
+    /// What is random in the next step, as if the search continued with it.
+    fn draw(&self, state: &TuningState) -> Draw {
         let moment = self.search.moment(&state.supernet);
-        Moment {
+        let moment = Moment {
             epoch: moment.epoch + state.progress.epochs_done,
             step: state.progress.steps_done,
             ..moment
-        }
+        };
+        Draw::new(self.search.seed, moment)
     }
 
     /// The decisions of `progress`.
@@ -252,7 +253,7 @@ impl Resumable for Tuning<'_> {
 
     fn step(&self, state: &mut TuningState, images: TuningImages) -> Result<(), NotFinite> {
         state.progress.kept.extend(images.decided);
-        let draw = Draw::new(self.search.seed, self.moment(state));
+        let draw = self.draw(state);
         let (search, supernet) = (self.search, &mut state.supernet);
         let decisions = self.decisions(&state.progress);
         let undecided = search.space.cell(Vec::new());
@@ -537,8 +538,8 @@ mod tests {
         let mut seen: Vec<Vec<f32>> = Vec::new();
         for (epochs_done, steps_done) in [(0, 0), (0, 1), (1, 0)] {
             (state.progress.epochs_done, state.progress.steps_done) = (epochs_done, steps_done);
-            let draw = Draw::new(search.seed, tuning.moment(&state));
-            let factors = search.stepper(&state.supernet).skip_factors(100, draw).unwrap();
+            let factors = search.stepper(&state.supernet).skip_factors(100, tuning.draw(&state));
+            let factors = factors.unwrap();
             seen.push(factors.iter().flatten().flat_map(host).collect());
         }
         assert!(seen[0] != seen[1] && seen[0] != seen[2] && seen[1] != seen[2]);

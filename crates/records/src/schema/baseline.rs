@@ -90,8 +90,7 @@ impl Baseline {
         let difference = accuracy - other;
         let better = if difference > 0.0 { "better" } else { "worse" };
         let measured = format!("{subject} is {better} than {name} by {points:.2} points ({test})");
-        let seeds = summary.seeds.as_ref();
-        let by_chance = seeds.and_then(|seeds| Some((seeds.by_chance()?, seeds.trainings.len())));
+        let by_chance = summary.seeds.as_ref().and_then(|seeds| seeds.by_chance());
         let (found, conclusion) = match (p < SIGNIFICANT, by_chance) {
             (true, Some((most, trainings))) if points < most => (
                 format!(

@@ -45,10 +45,11 @@ impl Seeds {
     }
 
     /// The points below which the difference of two trainings stays in 95 % of all cases, if they
-    /// differ in their seeds alone; `None` for fewer than two accuracies.
-    pub fn by_chance(&self) -> Option<f64> {
+    /// differ in their seeds alone, and from how many trainings that is estimated; `None` for fewer
+    /// than two accuracies.
+    pub fn by_chance(&self) -> Option<(f64, usize)> {
         let accuracies: Vec<f64> = self.trainings.iter().filter_map(|training| training.accuracy).collect();
-        Spread::of(&accuracies)?.difference()
+        Some((Spread::of(&accuracies)?.difference()?, accuracies.len()))
     }
 }
 

@@ -31,13 +31,21 @@ def genotype(operation, depth):
     return f"Genotype(stages={stages})"
 
 
+# The exit code of a search that ends above a limit.
+OVER_LIMIT = 4
+
+
 def run(program, out, *more):
-    """The summary of a run, which is resumed if it was interrupted."""
+    """The summary of a run, or the genotype with its costs if they are above a limit; an interrupted run is resumed."""
     if not (out / "summary.json").exists():
-        begun = (out / "config.toml").exists()
+        given = [*more[more.index("--genotype"):][:2]] if "--genotype" in more else []
         command = [program, "run", "--quiet", "--threads", "1", "--out", out]
-        command += ["--resume"] if begun else ["--config", HERE / "limits.toml", "--space", "mobile", *more]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command += ["--resume", *given] if (out / "config.toml").exists() else ["--config", HERE / "limits.toml", *more]
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+        if ended == OVER_LIMIT and (out / "genotype.json").exists():
+            return json.loads((out / "genotype.json").read_text())
+        if ended:
+            raise SystemExit(f"{out}: da2s ended with {ended}")
     return json.loads((out / "summary.json").read_text())
 
 
@@ -52,8 +60,7 @@ def searches(program, out, count):
     out.mkdir(parents=True, exist_ok=True)
     table = out / "latency.csv"
     if not table.exists():
-        subprocess.run([program, "profile", "--config", HERE / "limits.toml", "--space", "mobile", "--threads", "1",
-                        "--out", table], check=True)
+        subprocess.run([program, "profile", "--config", HERE / "limits.toml", "--threads", "1", "--out", table], check=True)
     with_table = ["--latency-table", table]
     least = run(program, out / "cheapest", *with_table, "--genotype", genotype("mbconv_k3_e1", 2), "--set", "network.epochs=1")
     most = run(program, out / "most_expensive", *with_table, "--genotype", genotype("mbconv_k7_e6", 2), "--set", "network.epochs=1")
@@ -72,7 +79,7 @@ def searches(program, out, count):
 def print_table(path):
     rows = list(csv.DictReader(open(path, newline="")))
     print("| seed | limits: cost of the limit | gap | test |\n|---|---|---|---|")
-    broken, shares, gaps = 0, [], [float(row["gap"]) for row in rows]
+    broken, shares, gaps = 0, [], [float(row["gap"]) for row in rows if row["gap"]]
     for row in rows:
         texts = []
         for name, limit in json.loads(row["limits"]).items():
@@ -80,10 +87,11 @@ def print_table(path):
             broken += share > 1
             shares.append(share)
             texts.append(f"{name} {100 * share:.0f} % of {limit:,.3f}" if name == "latency_ms" else f"{name} {100 * share:.0f} % of {limit:,}")
-        print(f"| {row['seed']} | {'; '.join(texts)} | {float(row['gap']):.2f} | {float(row['network_accuracy']):.2f} % |")
+        gap, accuracy = (f"{float(row[key]):.2f}" if row[key] else "–" for key in ("gap", "network_accuracy"))
+        print(f"| {row['seed']} | {'; '.join(texts)} | {gap} | {accuracy} % |")
     print(f"\n{len(rows)} searches, {len(shares)} limits, {broken} broken; costs are {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the limit, "
           f"median {100 * statistics.median(shares):.0f} %; gaps {min(gaps):.2f} to {max(gaps):.2f} points, {sum(gap > 1 for gap in gaps)} above 1")
-    timed = [row for row in rows if "latency_ms" in json.loads(row["limits"])]
+    timed = [row for row in rows if "latency_ms" in json.loads(row["limits"]) and row["measured_latency_ms"]]
     over = [float(row["measured_latency_ms"]) / json.loads(row["limits"])["latency_ms"] for row in timed]
     print(f"measured latency: {', '.join(f'{100 * one:.0f}' for one in sorted(over))} % of the limit")
 

@@ -49,7 +49,7 @@ def searches(program, out, seeds):
         run(program, "compare", "digits", "--methods", ",".join(METHODS), "--drives", "none,path", "--search-only", "--threads", 1,
             "--seeds", count, "--out", out / "searches", "--quiet")
         for folder in sorted((out / "searches").glob("*-s*/")):
-            for rule in RULES:
+            for rule in RULES if folder.is_dir() else []:
                 method, rest = folder.name.split("-search.drive=")
                 drive, seed = rest.rsplit("-s", 1)
                 if (method, drive, int(seed), rule) in known:
@@ -105,7 +105,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="target/release/da2s")
     parser.add_argument("--out", type=Path, default=Path("runs/rivals"))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, choices=range(1, 6))
     parser.add_argument("--table", type=Path, help="print the tables of this file, and run nothing")
     asked = parser.parse_args()
     if asked.table:

@@ -21,7 +21,7 @@ use crate::lifeline;
 /// How often to check whether a process has ended.
 const POLL: Duration = Duration::from_millis(50);
 /// The setting for the measurement of the trained network's latency.
-const LATENCY: &str = "run.measure_latency";
+pub const LATENCY: &str = "run.measure_latency";
 /// Exit code of a run that was asked to stop.
 const STOPPED: i32 = 130;
 
@@ -40,6 +40,8 @@ pub struct Children<'a> {
     pub threads: usize,
     /// Number of processes at a time, which is at most that of the runs.
     pub jobs: usize,
+    /// Whether every run times its network, even beside others.
+    pub measures_latency: bool,
     /// Raised to stop all processes.
     pub stop: &'a StopFlag,
 }
@@ -156,7 +158,8 @@ impl Children<'_> {
             Verb::Search => create(command.arg("search"), run, (settings, None), &directory),
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
-        if matches!(verb, Verb::Run) && self.jobs > 1 && run.varied(LATENCY).is_none() {
+        let is_requested = self.measures_latency || run.varied(LATENCY).is_some();
+        if matches!(verb, Verb::Run) && self.jobs > 1 && !is_requested {
             // Other runs at the same time would distort it.
             command.args(["--set", &format!("{LATENCY}=false")]);
         }

@@ -30,7 +30,7 @@ use crate::failure::Failure;
 use crate::interrupt::StopFlag;
 use crate::table;
 use crate::terminal;
-use children::{Children, Ended, threads_each};
+use children::{Children, Ended, LATENCY, threads_each};
 use plan::{Asked, Plan};
 use planned::{Given, Planned};
 
@@ -94,7 +94,7 @@ impl Comparing {
         let (shared, plan) = if stored {
             taken_up(arguments, &Folder::open(&out)?)?
         } else {
-            let mut shared = arguments.settings.resolve()?;
+            let mut shared = arguments.shared()?;
             let plan = arguments.plan(&mut shared, None).map_err(Failure::usage)?;
             (shared, plan)
         };
@@ -141,6 +141,7 @@ impl Comparing {
         let missing: Vec<&Planned> = self.runs.iter().filter(is_missing).collect();
         let jobs = usize::from(arguments.jobs);
         let settings = self.out.join(SETTINGS);
+        let measures_latency = arguments.settings.request().is_ok_and(|request| request.sets(LATENCY));
         let children = |count: usize| Children {
             folder: &self.folder,
             settings: &settings,
@@ -148,6 +149,7 @@ impl Comparing {
             search_only: self.plan.search_only,
             threads: threads_each(self.shared.run.threads, jobs.min(count).max(1)),
             jobs: jobs.min(count),
+            measures_latency,
             stop,
         };
         let done = self.runs.len() - missing.len();
@@ -286,7 +288,7 @@ fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
     match &arguments.out {
         Some(out) => Ok(out.clone()),
         None => {
-            let dataset = arguments.settings.resolve()?.data.dataset;
+            let dataset = arguments.shared()?.data.dataset;
             Ok(Path::new("runs").join(format!("compare-{}", dataset.name())))
         }
     }
@@ -379,6 +381,16 @@ fn read_plan(folder: &Folder) -> Result<Plan, Failure> {
 }
 
 impl CompareArguments {
+    /// The settings that all runs share, with the first method, for which they must be valid.
+    fn shared(&self) -> Result<Config, ConfigError> {
+        let mut request = self.settings.request()?;
+        if let Some(method) = self.methods.first() {
+            let method = method.as_str().into();
+            request.layers.push(Layer::flag("--methods", "search.method", method)?);
+        }
+        request.resolve()
+    }
+
     /// `--vary`, and the settings varied by `--drives` and `--rules`.
     fn varied(&self) -> Vec<String> {
         let axes = [("search.drive", &self.drives), ("discretize.rule", &self.rules)];

@@ -496,6 +496,13 @@ fn a_short_search_has_a_short_warm_up() {
         assert_eq!(config.search.warmup_epochs, expected);
         assert_eq!(notes.iter().any(|note| note.contains("warmup_epochs")), expected != 8);
     }
+    // In a search with stages, each has the warm-up.
+    for (epochs, expected) in [(3, 0), (6, 1), (17, 3), (26, 4), (27, 8)] {
+        let (config, _) = request(&format!("{folder}epochs = {epochs}\nmethod = \"p-darts\""))
+            .resolve_with_notes()
+            .unwrap();
+        assert_eq!(config.search.warmup_epochs, expected, "{epochs} epochs");
+    }
     let error = request(&format!("{folder}epochs = 4\nwarmup_epochs = 4"))
         .resolve()
         .unwrap_err();
@@ -505,4 +512,13 @@ fn a_short_search_has_a_short_warm_up() {
             .starts_with("my.toml, line 5: search.warmup_epochs = 4"),
         "{error}"
     );
+}
+
+/// Configurations of earlier versions have the published probabilities, whatever the method.
+#[test]
+fn published_probabilities_of_dropping_skip_connections_count_as_unset() {
+    let written = "[search.stages]\nskip_dropout = [0.0, 0.4, 0.7]";
+    assert_eq!(resolve(&[layer(written).unwrap()]).unwrap(), Config::default());
+    let other = complaint("[search.stages]\nskip_dropout = [0.0, 0.4, 0.6]");
+    assert!(other.contains("search.stages.skip_dropout has no use"), "{other}");
 }
