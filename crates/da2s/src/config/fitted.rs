@@ -55,9 +55,9 @@ pub(super) fn no_head() -> Result<Layer, ConfigError> {
 /// # Errors
 /// If a value does not have the type of its setting.
 pub(super) fn warm_up(layers: &[Layer]) -> Result<Option<(Layer, String)>, ConfigError> {
-    let sets = |layers: &mut dyn Iterator<Item = &Layer>, key: &str| layers.any(|layer| layer.get(key).is_some());
     let (recipe, requested): (Vec<&Layer>, Vec<&Layer>) = layers.iter().partition(|layer| layer.is_recipe());
-    if !sets(&mut requested.iter().copied(), EPOCHS) || sets(&mut requested.iter().copied(), WARM_UP) {
+    let is_requested = |key: &str| requested.iter().any(|layer| layer.get(key).is_some());
+    if !is_requested(EPOCHS) || is_requested(WARM_UP) {
         return Ok(None);
     }
     let config = merged(layers)?;

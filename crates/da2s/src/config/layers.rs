@@ -19,6 +19,7 @@ use da2s_settings::Problem;
 use super::check;
 use super::error::{ConfigError, Location, Origin};
 use super::settings::Config;
+use crate::search::SKIP_DROPOUT;
 
 /// Maximum number of parts of a key such as `search.regulariser.lambda`: more than any key has.
 const MOST_PARTS: usize = 16;

@@ -43,6 +43,7 @@ pub use outcome::Outcome;
 pub use perturbation::Perturbation;
 pub use settings::{ArchOptimizerName, Auto, Rate, ScheduleName, SearchSettings};
 pub use setup::SearchSetup;
+pub(crate) use stages::SKIP_DROPOUT;
 pub use stages::{StagePlan, StageSettings};
 use stages::{Stages, plans};
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};

@@ -463,8 +463,8 @@ fn the_settings_of_a_space_are_below_the_requested_ones() {
     };
     let config = request("[space]\nname = \"mobile\"").resolve().unwrap();
     assert_eq!(
-        (config.search.cells, config.target.edges),
-        (1, EdgeCount::All(All::All))
+        (config.search.cells, &config.target.edges),
+        (1, &EdgeCount::All(All::All))
     );
     let error = request("[space]\nname = \"mobile\"\n[search]\ncells = 2")
         .resolve()
