@@ -21,7 +21,7 @@ pub struct KindStrengths {
 
 impl KindStrengths {
     /// The candidates that `edge` may keep, by index.
-    pub(super) fn may_stay(&self, edge: usize, space: &Space) -> Vec<usize> {
+    pub(crate) fn may_stay(&self, edge: usize, space: &Space) -> Vec<usize> {
         let stay = |&candidate: &usize| {
             space.may_keep(space.operations[candidate]) && self.operation_rank[edge][candidate] != f32::NEG_INFINITY
         };

@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::peak::{PeakTable, smooth_maximum};
 use crate::arch::{Mixture, Mixtures};
-use crate::space::{KindTarget, PerKind, Space, Target};
+use crate::space::{CellKind, Genotype, KindTarget, PerKind, Space, Target};
 
 /// The cost of one resource: a fixed part, and the cost of each operation on each edge, summed over
 /// all cells of its kind.
@@ -43,14 +43,25 @@ pub struct CostLimit {
     limited: Vec<Limited>,
 }
 
-/// A resource, as a fraction of its limit.
+/// What networks need of a resource, as a fraction of its limit.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Needs {
+    fixed: f64,
+    /// Number of candidates.
+    width: usize,
+    /// The cost of each choice that is kept, `[edges · operations]`.
+    choices: PerKind<Vec<f64>>,
+    /// What is in memory beside each choice, if the resource is a maximum.
+    pub beside: Option<f64>,
+}
+
+/// A limited resource.
 #[derive(Clone, Debug, PartialEq)]
 struct Limited {
-    fixed: f64,
-    /// The cost of each choice on an edge of weight 1 without other operations.
-    choices: PerKind<Vec<f32>>,
-    /// What is in memory beside each choice, if the resource is a maximum.
-    beside: Option<f64>,
+    needs: Needs,
+    /// The cost of each choice on an edge of weight 1 without other operations, as a fraction of
+    /// the limit.
+    expected: PerKind<Vec<f32>>,
 }
 
 /// Smallest sum of an edge's weights by which to divide: below it the edge is not part of the
@@ -108,7 +119,13 @@ impl LimitTable {
             Self::Sum(CostTable { fixed, choices }) => (*fixed, choices, None),
             Self::Peak(table) => (table.fixed, &table.choices, Some(table.beside / limit)),
         };
-        let choices = choices.map(|kind, costs| {
+        let needs = Needs {
+            fixed: fixed / limit,
+            width: space.operations.len(),
+            choices: choices.map(|_, costs| costs.iter().map(|cost| cost / limit).collect()),
+            beside,
+        };
+        let expected = choices.map(|kind, costs| {
             let target = target.kind(kind);
             // An edge has the weight d q; the expected number of kept edges is n q, with k
             // operations, one of which is computed at a time.
@@ -121,10 +138,34 @@ impl LimitTable {
             let costs = costs.iter().zip(shares);
             costs.map(|(cost, share)| (cost * share / limit) as f32).collect()
         });
-        Limited {
-            fixed: fixed / limit,
-            choices,
-            beside,
+        Limited { needs, expected }
+    }
+}
+
+impl Needs {
+    /// What the operation `candidate` of `edge` needs if it is kept.
+    pub fn choice(&self, kind: CellKind, edge: usize, candidate: usize) -> f64 {
+        self.choices.kind(kind)[edge * self.width + candidate]
+    }
+
+    /// What the network of `genotype` needs.
+    pub fn of(&self, genotype: &Genotype, space: &Space) -> f64 {
+        let ends: Vec<(usize, usize)> = space.graph.edges().collect();
+        let position = |operation| space.operations.iter().position(|&one| one == operation);
+        let kept = genotype.cells.iter().flat_map(|(kind, cell)| {
+            let edges = cell.edges.iter().filter_map(|kept| {
+                let edge = ends.iter().position(|&ends| ends == (kept.from, kept.to))?;
+                let candidates = kept.operations.iter().filter_map(|&operation| position(operation));
+                Some(candidates.map(move |candidate| (edge, candidate)).collect::<Vec<_>>())
+            });
+            let needs = edges
+                .flatten()
+                .map(|(edge, candidate)| self.choice(kind, edge, candidate));
+            needs.collect::<Vec<_>>()
+        });
+        match self.beside {
+            None => self.fixed + kept.sum::<f64>(),
+            Some(beside) => kept.map(|need| beside + need).fold(self.fixed, f64::max),
         }
     }
 }
@@ -137,7 +178,7 @@ impl Limited {
             let rows = values.len() / width;
             Tensor::<2>::from_data(TensorData::new(values.to_vec(), [rows, width]), device)
         };
-        let edges = self.choices.iter().map(|(kind, costs)| {
+        let edges = self.expected.iter().map(|(kind, costs)| {
             let Mixture { weights, edges, .. } = mixtures.kind(kind).clone();
             let count = costs.len() / width;
             let weights = weights.reshape([count, width]) * table(may_stay);
@@ -145,8 +186,8 @@ impl Limited {
             let own = (weights * table(costs)).sum_dim(1) / whole;
             own.reshape([count]) * edges
         });
-        let fixed = Tensor::<1>::full([1], self.fixed, device);
-        match self.beside {
+        let fixed = Tensor::<1>::full([1], self.needs.fixed, device);
+        match self.needs.beside {
             None => edges.fold(fixed, |sum, edges| sum + edges.sum()),
             Some(beside) => {
                 let edges = edges.map(|edges| edges + beside);
@@ -166,6 +207,11 @@ impl CostLimit {
             may_stay: space.operations.iter().map(may_stay).collect(),
             limited: limited.collect(),
         })
+    }
+
+    /// What networks need of each limited resource.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &Needs> {
+        self.limited.iter().map(|limited| &limited.needs)
     }
 
     /// The term added to the loss, one element.
@@ -198,9 +244,7 @@ mod tests {
     use crate::discretize::mixture::discrete_mixture;
     use crate::discretize::{KindStrengths, strongest};
     use crate::network::{Candidate, candidates, cost, cost_table, network, peak_table};
-    use crate::space::{
-        All, ChainPreset, ChainShape, EdgeCount, Genotype, KindTarget, Operation, Reductions, TargetSpec,
-    };
+    use crate::space::{All, ChainPreset, ChainShape, EdgeCount, KindTarget, Operation, Reductions, TargetSpec};
     use burn::tensor::Device;
     use da2s_engine::Engine;
     use proptest::prelude::*;
@@ -332,6 +376,13 @@ mod tests {
         let limit = CostLimit::new(space, target, 1.0, &limits).unwrap();
         for share in limit.expected(&mixtures) {
             assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
+        }
+        for needs in limit.needs() {
+            assert!(
+                (needs.of(&found, space) - 1.0).abs() < 1e-6,
+                "{}",
+                needs.of(&found, space)
+            );
         }
         if space.graph.is_chain() && target.normal.operations == 1 {
             // The peak is that of the widest layer, and the smooth maximum a little above it; gaps

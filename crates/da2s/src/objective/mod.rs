@@ -14,6 +14,7 @@ mod regulariser;
 mod schedule;
 mod zero_one;
 
+pub(crate) use cost_limit::Needs;
 pub use cost_limit::{CostLimit, CostTable, LimitTable};
 pub use cross_entropy::{SecondLabels, Weighting, cross_entropy, mixed_cross_entropy, weighted_cross_entropy};
 pub use hardening::{Halves, Hardening, HardeningState};

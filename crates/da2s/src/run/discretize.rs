@@ -118,6 +118,11 @@ pub fn discretize(
                     (search.discretized(&state, &*rule, &|| observer.stop())?, None)
                 }
             };
+            if search.gives_way(&state) {
+                let text = "the strongest network is above the limits of the target: its most expensive operations \
+                    give way to cheaper ones, which the gap includes";
+                observer.on(Event::Warning(text.to_owned().into()));
+            }
             let decision = Decision::join(outcome.decisions.values().cloned());
             (
                 outcome.genotype.clone(),

@@ -152,13 +152,13 @@ impl DrivenMethod {
     }
 
     /// α and β of one kind of cell, projected onto the constraint of the path at `position`; the
-    /// edges `without_skip` may not keep a skip connection.
+    /// operations of edges in `excluded` may not be kept.
     pub(super) fn project(
         &self,
         arch: &mut KindParams,
         path: &Hardening,
         (space, target): (&Space, &KindTarget),
-        without_skip: &[usize],
+        excluded: &[(usize, Operation)],
         position: f64,
     ) {
         let Some(halves) = self.follows_path() else {
@@ -166,10 +166,7 @@ impl DrivenMethod {
         };
         if halves.operations {
             let link = self.method.link(target);
-            let may_stay = |edge, operation| {
-                let excluded = operation == Operation::SkipConnect && without_skip.contains(&edge);
-                space.may_keep(operation) && !excluded
-            };
+            let may_stay = |edge, operation| space.may_keep(operation) && !excluded.contains(&(edge, operation));
             arch.move_alpha(path.operations(arch, link, may_stay, (space, target), position));
         }
         if halves.edges {

@@ -29,6 +29,7 @@ mod skip_dropout;
 mod stages;
 mod state;
 mod tuning;
+mod within;
 
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use drive::{Drive, DrivenMethod};
@@ -342,16 +343,11 @@ impl Search {
         let all = moment.epochs * moment.steps;
         state.progress.hardening.advance(hardening.left(step, all));
         let position = state.progress.hardening.position;
-        let without_skip = self.without_skip(state);
+        let excluded = self.excluded(state);
         for &kind in self.space.kinds() {
             let ends = (&self.space, self.target.kind(kind));
-            let without_skip = if kind == CellKind::Normal {
-                &without_skip[..]
-            } else {
-                &[]
-            };
-            self.method
-                .project(state.arch.kind_mut(kind), hardening, ends, without_skip, position);
+            let (arch, excluded) = (state.arch.kind_mut(kind), excluded.kind(kind));
+            self.method.project(arch, hardening, ends, excluded, position);
         }
     }
 

@@ -7,6 +7,7 @@
 
 use burn::tensor::Tensor;
 
+use super::within::exclude_expensive;
 use super::{Choices, Rates, Search, SearchState, When};
 use crate::device::host;
 use crate::discretize::{
@@ -14,7 +15,7 @@ use crate::discretize::{
     strongest_excluding,
 };
 use crate::evaluate::EvaluateError;
-use crate::space::{CellKind, Genotype, PerKind};
+use crate::space::{CellKind, Genotype, Operation, PerKind};
 use da2s_records::schema::SearchEpoch;
 
 /// The outcome for the mixture of a state.
@@ -48,19 +49,43 @@ impl Search {
     /// The outcome for the mixture of `state` by its strongest operations and edges: monitored
     /// while the search runs, whatever rule discretizes it in the end.
     pub fn outcome(&self, state: &SearchState) -> Outcome {
-        let strengths = self.host_strengths(state);
+        let (strengths, _) = self.allowed_strengths(state);
         let genotype = strongest(&strengths, &self.space, &self.target);
         self.outcome_of(strengths, genotype)
     }
 
-    /// The edges of the normal cell that may not keep a skip connection, because there are more
-    /// than the target allows. Only a path of the operations needs to know.
-    pub(super) fn without_skip(&self, state: &SearchState) -> Vec<usize> {
+    /// Whether the strongest network of `state` is above a limit on its cost, so that it gives way
+    /// to another one.
+    pub(crate) fn gives_way(&self, state: &SearchState) -> bool {
+        self.limit.is_some()
+            && strongest(&self.host_strengths(state), &self.space, &self.target) != self.outcome(state).genotype
+    }
+
+    /// The operations that an edge may not keep, because there are more skip connections in normal
+    /// cells than the target allows, or because they are too expensive. Only a path of the
+    /// operations needs to know.
+    pub(super) fn excluded(&self, state: &SearchState) -> PerKind<Vec<(usize, Operation)>> {
+        let none = || PerKind::new(self.space.kinds(), |_| Vec::new());
         let of_operations = self.method.follows_path().is_some_and(|halves| halves.operations);
-        if self.target.normal.most_skips.is_none() || !of_operations {
-            return Vec::new();
+        if self.target.normal.most_skips.is_none() && self.limit.is_none() || !of_operations {
+            return none();
         }
-        strongest_excluding(&self.host_strengths(state), &self.space, &self.target).1
+        let (strengths, mut excluded) = self.allowed_strengths(state);
+        let (_, without_skip) = strongest_excluding(&strengths, &self.space, &self.target);
+        excluded
+            .normal
+            .extend(without_skip.into_iter().map(|edge| (edge, Operation::SkipConnect)));
+        excluded
+    }
+
+    /// The strengths without what is too expensive for the limits on the cost, and that.
+    fn allowed_strengths(&self, state: &SearchState) -> (PerKind<KindStrengths>, PerKind<Vec<(usize, Operation)>>) {
+        let mut strengths = self.host_strengths(state);
+        let excluded = match &self.limit {
+            Some(limit) => exclude_expensive(limit, &mut strengths, (&self.space, &self.target)),
+            None => PerKind::new(self.space.kinds(), |_| Vec::new()),
+        };
+        (strengths, excluded)
     }
 
     /// The genotype that `rule` derives from `state`. `stop` is called before each batch that it
@@ -74,7 +99,7 @@ impl Search {
         rule: &dyn DiscretizationRule,
         stop: &dyn Fn() -> bool,
     ) -> Result<Outcome, EvaluateError> {
-        let strengths = self.host_strengths(state);
+        let (strengths, _) = self.allowed_strengths(state);
         let images = Images {
             held_out: &self.by_rule,
             device: &self.device,

@@ -173,7 +173,7 @@ mod tests {
         for width in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(refused(widths(&[1.0, width])).contains("expected a number above 0"));
         }
-        assert!(refused(widths(&[0.01])).contains("makes 0 of 16 channels"));
+        assert!(refused(widths(&[0.01])).contains("turns 16 channels into 0"));
         assert!(refused(widths(&[1e9])).contains("a network has from 2 to 4096"));
         assert_eq!(refused(widths(&[1.0, 0.5, 1.0])), "a width of 1 is requested twice");
         let cells = FrontRequest {
