@@ -114,7 +114,7 @@ fn networks_are_trained_once_and_those_that_nothing_beats_are_marked() {
     front(run, &["--widths", "0.5,1", "--quiet"])
         .assert()
         .code(2)
-        .stderr(contains("makes 1 of 2 channels"));
+        .stderr(contains("turns 2 channels into 1"));
     let wider = ["--widths", "1.5,1", "--quiet"];
     front(run, &wider).assert().success();
     front(run, &["--widths", "2", "--quiet"]).assert().success();
