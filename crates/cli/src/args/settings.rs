@@ -150,6 +150,14 @@ impl SettingArguments {
         }
     }
 
+    /// The name of the requested data set, if there is a folder of the same name here.
+    pub fn shadowed_folder(&self) -> Option<&'static str> {
+        match self.dataset {
+            Some(ImageSource::DataSet(format)) => Some(format.name()).filter(|name| Path::new(name).is_dir()),
+            _ => None,
+        }
+    }
+
     /// Whether `--method` was given.
     pub fn names_method(&self) -> bool {
         self.flags.get("search.method").is_some()

@@ -119,6 +119,10 @@ impl Session {
             if let Some(message) = job.run.widen()?.filter(|_| !arguments.quiet) {
                 job.progress.on(Event::Warning(message.into()));
             }
+            if let Some(name) = arguments.settings.shadowed_folder() {
+                let text = format!("{name} is the data set of this name; the folder here is ./{name}");
+                job.progress.on(Event::Warning(text.into()));
+            }
             if let Some(planned) = planned {
                 job.plan(planned)?;
             }

@@ -1,6 +1,7 @@
 //! Fits a recipe to the images and to the requested settings: an auxiliary head for which the images
 //! are too small is left out, the batch sizes of the recipe for folders are lowered for a small
-//! folder, grey images keep one channel, and a short search has a short warm-up.
+//! folder, cutout leaves half of small images, grey images keep one channel, and a short search has
+//! a short warm-up.
 //!
 //! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
 //! requested setting stays, and is refused if it does not fit.
@@ -74,6 +75,41 @@ pub(super) fn warm_up(layers: &[Layer]) -> Result<Option<(Layer, String)>, Confi
     let epochs = search.epochs;
     let note = format!("{WARM_UP} is {shorter} instead of {warm_up}, since the search has {epochs} epochs");
     Ok(Some((layer, note)))
+}
+
+/// The layers with smaller holes of cutout and the messages about them, if a recipe cuts out more
+/// than half the side of the images.
+///
+/// # Errors
+/// If a value does not have the type of its setting.
+pub(super) fn cutout(layers: &[Layer]) -> Result<Vec<(Layer, String)>, ConfigError> {
+    let config = merged(layers)?;
+    let Some(shape) = config.data.shape() else {
+        return Ok(Vec::new());
+    };
+    let half = shape.height / 2;
+    let rows = [
+        ("search.augmentation.cutout", config.search.augmentation.cutout),
+        (
+            "network.augmentation.cutout",
+            config.network.training.augmentation.cutout,
+        ),
+    ];
+    let is_of_recipe = |key: &str| {
+        let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
+        last.is_some_and(Layer::is_recipe)
+    };
+    let too_large = rows
+        .into_iter()
+        .filter(|&(key, cutout)| cutout > half && is_of_recipe(key));
+    let smaller = too_large.map(|(key, cutout)| {
+        let layer = Layer::flag("the size of the images", key, (half as i64).into())?;
+        Ok((
+            layer,
+            format!("{key} is {half} instead of {cutout}, half the side of the images"),
+        ))
+    });
+    smaller.collect()
 }
 
 /// The batch sizes that `config`, resolved from these layers, takes from the recipe for folders and

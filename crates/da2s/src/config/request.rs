@@ -80,8 +80,9 @@ impl Request {
             above_recipe = with(trial.data.shape().map_or(0, |shape| shape.height))?;
         }
         layers.splice(1..1, above_recipe);
-        let warm_up = fitted::warm_up(&layers)?;
-        layers.extend(warm_up.iter().map(|(layer, _)| layer.clone()));
+        let mut smaller: Vec<(Layer, String)> = fitted::warm_up(&layers)?.into_iter().collect();
+        smaller.extend(fitted::cutout(&layers)?);
+        layers.extend(smaller.iter().map(|(layer, _)| layer.clone()));
         let (mut config, headless) = match resolve(&layers) {
             Err(error) if fitted::is_head_of_recipe(&layers, &error) => {
                 layers.push(fitted::no_head()?);
@@ -95,7 +96,7 @@ impl Request {
             config = resolve(&layers)?;
         }
         let config = self.used(config)?;
-        let mut notes: Vec<String> = warm_up.into_iter().map(|(_, note)| note).collect();
+        let mut notes: Vec<String> = smaller.into_iter().map(|(_, note)| note).collect();
         notes.extend(headless);
         notes.extend(grey.map(|_| fitted::ONE_CHANNEL.to_owned()));
         notes.extend(self.idle(&config));

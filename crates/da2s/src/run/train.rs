@@ -5,7 +5,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use da2s_engine::Engine;
 use da2s_records::files::{
-    BEST, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, SUMMARY, SUSPECTS, previous,
+    BEST, EXPORT, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, REPORT, SUMMARY,
+    SUSPECTS, previous,
 };
 
 use super::checkpoint::Checkpoint;
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::data::{Dataset, Loader};
 use crate::memory::Needs;
 use crate::network::network;
-use crate::observer::Observer;
+use crate::observer::{Event, Observer};
 use crate::probe::Probe;
 use crate::resumable::Resumable;
 use crate::retrain::{self, Retraining, TrainRecord, TrainState};
@@ -82,8 +83,13 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         dataset: &dataset,
         genotype: &genotype,
     };
+    let exported = group.leads() && context.directory.file(EXPORT).exists();
     let last = drive(context, &files, observer)?;
     if last.is_some() {
+        if exported {
+            let text = "the exports of the network as it was trained before are removed";
+            observer.on(Event::Warning(text.to_owned().into()));
+        }
         super::tell_damaged(&dataset, observer);
     }
     Ok(TrainSummary {
@@ -153,6 +159,10 @@ impl<'a> StageFiles for TrainFiles<'a> {
     }
 
     fn prepare(&self, _: usize) -> Result<(), Error> {
+        // They belong to the network as it was trained before.
+        for name in [REPORT, EXPORT] {
+            self.context.directory.remove(name)?;
+        }
         length::record(self.context)?;
         let preprocessing = preprocessing(self.context, self.dataset);
         self.context.directory.write_json(PREPROCESSING, &preprocessing)

@@ -60,7 +60,7 @@ use crate::observer::Event;
 use crate::parallel::Group;
 use crate::probe::Probe;
 use crate::resumable::{Position, Resumable, StageError};
-use crate::space::{CellKind, Space, Target};
+use crate::space::{Space, Target};
 use crate::stage::Stage;
 use da2s_records::schema::{ArchEpoch, SearchEpoch};
 
