@@ -1,7 +1,7 @@
-//! Fits a recipe to the images and to the requested settings: an auxiliary head for which the images
-//! are too small is left out, the batch sizes of the recipe for folders are lowered for a small
-//! folder, cutout leaves half of small images, grey images keep one channel, and a short search has
-//! a short warm-up.
+//! Fits a recipe to the images and to the requested settings: an auxiliary head for which the
+//! images are too small is left out, the batch sizes of the recipe for folders are lowered for a
+//! small folder, cutout leaves half of small images, grey images keep one channel, and a short
+//! search has a short warm-up.
 //!
 //! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
 //! requested setting stays, and is refused if it does not fit.

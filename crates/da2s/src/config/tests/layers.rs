@@ -522,3 +522,23 @@ fn published_probabilities_of_dropping_skip_connections_count_as_unset() {
     let other = complaint("[search.stages]\nskip_dropout = [0.0, 0.4, 0.6]");
     assert!(other.contains("search.stages.skip_dropout has no use"), "{other}");
 }
+
+/// Cutout of a recipe is at most half the side of the images; a requested one stays.
+#[test]
+fn cutout_of_a_recipe_fits_small_images() {
+    let cutout = |text: &str| {
+        let request = Request {
+            layers: vec![Layer::recipe("cifar10").unwrap(), layer(text).unwrap()],
+            names_recipe: true,
+            ..Request::default()
+        };
+        let (config, notes) = request.resolve_with_notes().unwrap();
+        let is_noted = notes.iter().any(|note| note.contains("cutout"));
+        (config.network.training.augmentation.cutout, is_noted)
+    };
+    let folder = "[data]\ndir = \"cifar\"\n";
+    assert_eq!(cutout(folder), (16, false));
+    assert_eq!(cutout(&format!("{folder}image_size = 16\n")), (8, true));
+    let requested = "image_size = 16\n[network.augmentation]\ncutout = 12\n";
+    assert_eq!(cutout(&format!("{folder}{requested}")), (12, false));
+}
