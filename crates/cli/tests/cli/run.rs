@@ -193,6 +193,7 @@ fn another_number_of_epochs_restarts_or_continues() {
         train(&run, &["--epochs", "3", "--threads", "2"]).stderr(told);
         for name in [
             "summary.json",
+            "report.html",
             "network/evaluation.json",
             "network/mistakes.csv",
             "network/mistakes",
@@ -209,7 +210,10 @@ fn another_number_of_epochs_restarts_or_continues() {
             assert!(network(&run) == network(&whole), "{name}");
         }
         let fewer = "the training starts from scratch for 2 epochs instead of 3";
-        train(&run, &["--epochs", "2"]).stderr(predicate::str::contains(fewer));
+        fs::create_dir(run.join("export")).unwrap();
+        let removed = predicate::str::contains("exports of the network as it was trained before are removed");
+        train(&run, &["--epochs", "2"]).stderr(predicate::str::contains(fewer).and(removed));
+        assert!(!run.join("export").exists());
         for out in [run, whole] {
             fs::remove_dir_all(out).unwrap();
         }
