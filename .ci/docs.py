@@ -5,6 +5,7 @@
 - every page of the book is in SUMMARY.md;
 - every path in the repository that is named in `code` is there;
 - every `da2s …` command has a verb, flags and words that reference/commands.md lists;
+- every method, rule, space, data set and format that reference/commands.md lists is on the page about its kind;
 - every Python snippet compiles.
 
     .ci/docs.py                                 # all of these
@@ -30,6 +31,15 @@ INCLUDE = re.compile(r"\{\{#include ([^}:]+)\}\}")
 LINK = re.compile(r"(?<!\\)\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]*(?:\([^()]*\)[^()\s]*)?)\)")
 #: Flags of worked examples, which do not exist in the program.
 EXAMPLES = {"--small-alpha-weight"}
+#: The pages of the book about kinds of words, each with the command and the flag that takes them.
+KINDS = {
+    "reference/methods.md": ("run", "--method"),
+    "guide/target_and_drive.md": ("run", "--rule"),
+    "explanation/spaces.md": ("run", "--space"),
+    "guide/your_images.md": ("data check", "--dataset"),
+    "guide/deploying.md": ("export", "--format"),
+    "reference/genotypes.md": ("genotype", "--form"),
+}
 PATH = re.compile(r"^(?:crates|fixtures|benches|docs|python|\.ci|\.github)/[\w./*-]*$")
 
 
@@ -153,6 +163,15 @@ def commands(page: Path, verbs: dict) -> list:
     return wrong
 
 
+def unnamed(verbs: dict) -> list:
+    """Words that the page about their kind does not have in `code`."""
+    wrong = []
+    for page, (verb, flag) in KINDS.items():
+        named = {word for code in re.findall(r"`([^`\n]+)`", (BOOK / page).read_text(encoding="utf-8")) for word in code.split()}
+        wrong += [(page, f"`{word}`, which {flag} takes, is not on this page") for word in verbs[verb][flag] if word not in named]
+    return wrong
+
+
 def python(page: Path) -> list:
     """The Python snippets of a page."""
     return [body for kind, body in FENCE.findall(page.read_text(encoding="utf-8")) if kind.strip() == "python"]
@@ -189,7 +208,7 @@ def main() -> int:
         return 0
     program = Path(sys.argv[2]).resolve() if sys.argv[1:2] == ["--run"] else None
     verbs = known()
-    wrong = [("SUMMARY.md", what) for what in summary()]
+    wrong = [("SUMMARY.md", what) for what in summary()] + unnamed(verbs)
     for page in PAGES:
         found = [*links(page), *included(page), *paths(page), *commands(page, verbs), *compiled(page)]
         if program is not None:
