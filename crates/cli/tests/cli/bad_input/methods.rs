@@ -20,7 +20,7 @@ pub fn cases() -> Vec<Case> {
             &["search.drop_below = 0.01", "0 with target.most_skips = 2"],
         ),
         run(
-            "--method p-darts --search-epochs 17",
+            "--method p-darts --search-epochs 17 --set search.warmup_epochs=5",
             &[
                 "search.epochs = 17",
                 "at least 18 for search.method = p-darts",
