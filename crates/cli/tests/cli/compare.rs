@@ -260,16 +260,18 @@ fn a_network_above_the_limit_is_refused_every_time() {
     for _ in 0..2 {
         with("compare", &TINY)
             .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
-            // The minimum is 724. Without a penalty for exceeding the limit, a search of two epochs
-            // does not find it.
-            .args(["--max-parameters", "800", "--set", "search.limit_weight=0", "--out"])
+            // More is in memory beside every choice of a cell.
+            .args(["--max-ram", "4000", "--out"])
             .arg(&out)
             .assert()
             .code(9)
             .stdout(predicate::str::contains("da2s-s1 failed: the network needs"))
             .stderr(predicate::str::contains("1 of 1 runs failed").and(predicate::str::contains("done already").not()));
         let log = fs::read_to_string(out.join("da2s-s1.log")).unwrap();
-        assert!(log.contains("more than the 800 of target.max_parameters"), "{log}");
+        assert!(
+            log.contains("more than the 4000 bytes of target.max_ram_bytes"),
+            "{log}"
+        );
     }
 }
 

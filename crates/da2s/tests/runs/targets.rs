@@ -62,14 +62,17 @@ fn a_limit_is_kept_or_refused() {
     let Error::Search(SearchError::LimitTooLow { least, .. }) = too_low else {
         panic!("{too_low}")
     };
-    // Without a penalty for exceeding the limit, a search of two epochs does not find the smallest
-    // network.
+    // Without a penalty for exceeding the limit, a search of two epochs does not prefer the
+    // smallest network, but all others give way to it.
     let least = least as u64;
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
+    assert_eq!(run("smallest", &config).unwrap(), least);
+    // More memory than that is beside every choice of a cell, so there is nothing to give way to.
+    (config.target.max_parameters, config.target.max_ram_bytes) = (None, Some(4000));
     let above = run("b", &config).unwrap_err().to_string();
     assert!(
-        above.contains(&format!("more than the {least} of target.max_parameters")),
+        above.contains("more than the 4000 bytes of target.max_ram_bytes"),
         "{above}"
     );
     // The result can be inspected. It has no gap, which would mean that it was accepted, and is
@@ -93,7 +96,7 @@ fn a_limit_is_kept_or_refused() {
         .map(drop);
     assert!(matches!(given, Err(Error::OverLimit { .. })), "{given:?}");
     assert!(fs::read(refused.join("genotype.json")).unwrap() == found);
-    config.target.max_parameters = Some(10_000_000);
+    (config.target.max_parameters, config.target.max_ram_bytes) = (Some(10_000_000), None);
     assert!(run("c", &config).unwrap() > least);
 }
 
