@@ -69,7 +69,7 @@ fn a_limit_is_kept_or_refused() {
     config.search.limit_weight = 0.0;
     assert_eq!(run("smallest", &config).unwrap(), least);
     // More memory than that is beside every choice of a cell, so there is nothing to give way to.
-    (config.target.max_parameters, config.target.max_ram_bytes) = (None, Some(4000));
+    config.target = toml::from_str("max_ram_bytes = 4000").unwrap();
     let above = run("b", &config).unwrap_err().to_string();
     assert!(
         above.contains("more than the 4000 bytes of target.max_ram_bytes"),
@@ -96,7 +96,7 @@ fn a_limit_is_kept_or_refused() {
         .map(drop);
     assert!(matches!(given, Err(Error::OverLimit { .. })), "{given:?}");
     assert!(fs::read(refused.join("genotype.json")).unwrap() == found);
-    (config.target.max_parameters, config.target.max_ram_bytes) = (Some(10_000_000), None);
+    config.target = toml::from_str("max_parameters = 10_000_000").unwrap();
     assert!(run("c", &config).unwrap() > least);
 }
 
