@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The tables of docs/book/src/experiments/rivals.md: what pruning costs, for every method, drive and rule.
+"""Tables of what pruning costs, for every method, drive and rule; no page has them yet.
 
     cargo build --release
     python3 docs/book/src/experiments/rivals.py --out runs/rivals            # resumes; OUT/rivals.csv grows
