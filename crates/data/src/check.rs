@@ -87,8 +87,8 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
 
 /// Reads every file of a folder of images.
 fn folder(dir: &Path) -> Result<Check, DataError> {
-    // The files' own pixels are used, so the size does not matter.
-    // The seed of a run that sets none.
+    // The files' own pixels are used, so the size does not matter. The seed is that of a run that
+    // sets none.
     let options = DataOptions {
         image_size: Some(1),
         seed: 1,

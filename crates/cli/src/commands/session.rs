@@ -119,7 +119,11 @@ impl Session {
             if let Some(message) = job.run.widen()?.filter(|_| !arguments.quiet) {
                 job.progress.on(Event::Warning(message.into()));
             }
-            if let Some(name) = arguments.settings.shadowed_folder() {
+            if let Some(name) = arguments
+                .settings
+                .shadowed_folder()
+                .filter(|_| !request.sets("data.dir"))
+            {
                 let text = format!("{name} is the data set of this name; the folder here is ./{name}");
                 job.progress.on(Event::Warning(text.into()));
             }

@@ -118,9 +118,10 @@ pub fn discretize(
                     (search.discretized(&state, &*rule, &|| observer.stop())?, None)
                 }
             };
-            if search.gives_way(&state) {
+            if context.config.discretize.rule == Rule::Strongest && search.gives_way(&state) {
                 let text = "the strongest network is above the limits of the target: its most expensive operations \
-                    give way to cheaper ones, which the gap includes";
+                    give way to cheaper ones, which the gap includes; with search.drive = \"path\" or a larger \
+                    search.limit_weight the search itself adapts";
                 observer.on(Event::Warning(text.to_owned().into()));
             }
             let decision = Decision::join(outcome.decisions.values().cloned());

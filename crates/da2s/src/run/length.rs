@@ -6,7 +6,8 @@
 //! the new length before the first step.
 
 use da2s_records::files::{
-    BEST, CONFIG, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE, NETWORK_CHECKPOINT, SUMMARY, SUSPECTS, previous,
+    BEST, CONFIG, EVALUATION, EXPORT, INT8, MISTAKES, MISTAKES_TABLE, NETWORK_CHECKPOINT, REPORT, SUMMARY, SUSPECTS,
+    previous,
 };
 
 use super::{Context, Error};
@@ -73,7 +74,16 @@ pub(super) fn record(context: &Context<'_>) -> Result<(), Error> {
         return Ok(());
     }
     // They belong to the shorter training.
-    for name in [SUMMARY, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE, SUSPECTS] {
+    for name in [
+        SUMMARY,
+        EVALUATION,
+        INT8,
+        MISTAKES,
+        MISTAKES_TABLE,
+        SUSPECTS,
+        REPORT,
+        EXPORT,
+    ] {
         directory.remove(name)?;
     }
     config.network.training.epochs = epochs;

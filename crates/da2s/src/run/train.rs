@@ -84,12 +84,14 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         genotype: &genotype,
     };
     let exported = group.leads() && context.directory.file(EXPORT).exists();
-    let last = drive(context, &files, observer)?;
+    let last = drive(context, &files, observer);
+    // Also if the training was stopped.
+    if exported && !context.directory.file(EXPORT).exists() {
+        let text = "the exports of the network as it was trained before are removed";
+        observer.on(Event::Warning(text.to_owned().into()));
+    }
+    let last = last?;
     if last.is_some() {
-        if exported {
-            let text = "the exports of the network as it was trained before are removed";
-            observer.on(Event::Warning(text.to_owned().into()));
-        }
         super::tell_damaged(&dataset, observer);
     }
     Ok(TrainSummary {
@@ -150,19 +152,16 @@ impl<'a> StageFiles for TrainFiles<'a> {
     }
 
     fn start_anew(&self, _: &TrainState) -> Result<(), Error> {
-        // The summary belongs to the previous network. The newest checkpoint is removed last: while
-        // it exists, nothing else of the stage is missing.
-        for name in [SUMMARY, SUSPECTS, &previous(NETWORK_CHECKPOINT), NETWORK] {
+        // They belong to the previous network. The newest checkpoint is removed last: while it
+        // exists, nothing else of the stage is missing.
+        let stale = [SUMMARY, SUSPECTS, REPORT, EXPORT];
+        for name in stale.into_iter().chain([&*previous(NETWORK_CHECKPOINT), NETWORK]) {
             self.context.directory.remove(name)?;
         }
         Ok(())
     }
 
     fn prepare(&self, _: usize) -> Result<(), Error> {
-        // They belong to the network as it was trained before.
-        for name in [REPORT, EXPORT] {
-            self.context.directory.remove(name)?;
-        }
         length::record(self.context)?;
         let preprocessing = preprocessing(self.context, self.dataset);
         self.context.directory.write_json(PREPROCESSING, &preprocessing)

@@ -206,7 +206,7 @@ impl Resumable for Search {
         let mut metrics = self.look(state, &outcome, self.rates(moment, state))?;
         let next = self.next_stage(moment);
         let removed = match next {
-            Some(next) => Some(self.end_stage(state, &outcome, next, &mut metrics)?),
+            Some(next) => Some(self.end_stage(state, next, &mut metrics)?),
             None => self.drop_lost(state, &outcome, &mut metrics)?,
         };
         let outcome = removed.unwrap_or(outcome);

@@ -38,12 +38,14 @@ impl Search {
 
     /// Whether a search is undecided after its planned epochs and may continue.
     pub fn goes_on(&self, state: &SearchState) -> bool {
-        state.progress.epochs_done < self.most_epochs()
-            && self
-                .outcome(state)
-                .decisions
-                .values()
-                .any(|decision| !decision.undecided.is_empty())
+        if state.progress.epochs_done >= self.most_epochs() {
+            return false;
+        }
+        // More epochs would not make up for operations that are too expensive.
+        let strengths = self.host_strengths(state);
+        let genotype = strongest(&strengths, &self.space, &self.target);
+        let decisions = self.outcome_of(strengths, genotype).decisions;
+        decisions.values().any(|decision| !decision.undecided.is_empty())
     }
 
     /// The outcome for the mixture of `state` by its strongest operations and edges: monitored
@@ -149,7 +151,7 @@ impl Search {
     }
 
     /// p and q on the host, and the ranks of operations and edges.
-    fn host_strengths(&self, state: &SearchState) -> PerKind<KindStrengths> {
+    pub(super) fn host_strengths(&self, state: &SearchState) -> PerKind<KindStrengths> {
         let when = When::Reading(self.moment(state));
         let rows = |p: &Tensor<2>| -> Vec<Vec<f32>> {
             let candidates = self.space.operations.len();

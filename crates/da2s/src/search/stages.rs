@@ -180,7 +180,7 @@ impl Search {
     pub(crate) fn state_in(&self, stage: usize) -> SearchState {
         let mut state = self.fresh(self.backbone_after(0));
         for next in self.stages.plans.iter().take(stage + 1).skip(1) {
-            let strengths = self.outcome(&state).strengths;
+            let strengths = self.host_strengths(&state);
             let removed = strengths.map(|kind, strengths| {
                 let choices = (&self.space, self.target.kind(kind));
                 weakest(&self.removed_so_far(&state, kind), strengths, choices, next.candidates)
@@ -199,19 +199,18 @@ impl Search {
     }
 
     /// Removes all but the strongest candidates, as many as `next` has, at the end of the epoch
-    /// that `state` ends, whose outcome is `before`, and adds what this costs to `metrics`. Returns
-    /// the outcome without them.
+    /// that `state` ends, and adds what this costs to `metrics`. Returns the outcome without them.
+    /// Limits on the cost act in the last stage.
     ///
     /// # Errors
     /// If an image cannot be read.
     pub(super) fn end_stage(
         &self,
         state: &mut SearchState,
-        before: &Outcome,
         next: StagePlan,
         metrics: &mut SearchEpoch,
     ) -> Result<Outcome, EvaluateError> {
-        let removed = before.strengths.map(|kind, strengths| {
+        let removed = self.host_strengths(state).map(|kind, strengths| {
             let choices = (&self.space, self.target.kind(kind));
             weakest(&self.removed_so_far(state, kind), strengths, choices, next.candidates)
         });

@@ -68,7 +68,7 @@ fn a_limit_is_kept_or_refused() {
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
     assert_eq!(run("smallest", &config).unwrap(), least);
-    // More memory than that is beside every choice of a cell, so there is nothing to give way to.
+    // More memory than that is beside every choice of a cell, so that nothing gives way.
     config.target = toml::from_str("max_ram_bytes = 4000").unwrap();
     let above = run("b", &config).unwrap_err().to_string();
     assert!(
