@@ -453,3 +453,19 @@ fn the_reference_agrees_with_central_differences() {
         compare(|call| &mut call.inputs[0], &outcome.d_inputs[0], "input");
     }
 }
+
+/// Weights that are packed once give the same bits as weights that are packed in every run.
+#[test]
+fn frozen_weights_change_no_bit() {
+    for mut case in all() {
+        let norms = case.plan.norm_channels;
+        case.call.running = Some((vec![0.1; norms], vec![0.8; norms]));
+        let mut kernel = kernel(&case);
+        let (packed_now, ..) = forward(&mut kernel, &case, false);
+        kernel.freeze(&narrow(&case.call.weights));
+        for _ in 0..2 {
+            let (frozen, ..) = forward(&mut kernel, &case, false);
+            assert!(frozen == packed_now, "{}", case.name);
+        }
+    }
+}

@@ -91,7 +91,11 @@ impl Stages {
         let mut kernels = match kept.take() {
             Some((size, kernels)) if size == batch => kernels,
             _ => {
-                let kernel = |stage: &LoadedStage| CellKernel::new(&stage.cell, &stage.sizes, batch, &self.workspace);
+                let kernel = |stage: &LoadedStage| {
+                    let mut kernel = CellKernel::new(&stage.cell, &stage.sizes, batch, &self.workspace);
+                    kernel.freeze(&stage.weights);
+                    kernel
+                };
                 self.stages.iter().map(kernel).collect()
             }
         };

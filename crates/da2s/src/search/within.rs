@@ -4,10 +4,10 @@
 //! The strongest network within limits is a multiple-choice knapsack (Sinha, Zoltners, Operations
 //! Research 1979), solved greedily: while the strongest network is above a limit on a sum, the kept
 //! operation that loses the least rank per unit of cost gives way to a cheaper one of its edge.
-//! Memory is a maximum: a choice that alone needs more than allowed is never kept. Contract: choices
-//! are only excluded, so it ends; every edge keeps as many operations as the target needs, without
-//! counting skip connections where their number is limited. If the greedy choices do not lead below
-//! all limits, the result is above one. Costs are those of the tables that the loss has.
+//! Memory is a maximum: a choice that alone needs more than allowed is never kept. Contract:
+//! choices are only excluded, so it ends; every edge keeps as many operations as the target needs,
+//! without counting skip connections if their number is limited. If the greedy choices do not lead
+//! below all limits, the result is above one. Costs are those of the tables that the loss has.
 
 use crate::discretize::{KindStrengths, strongest};
 use crate::objective::{CostLimit, Needs};

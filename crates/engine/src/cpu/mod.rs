@@ -102,6 +102,8 @@ pub struct CellKernel {
     level: Level,
     workspace: Workspace,
     saved: Saved,
+    /// The packed weights of all inference, if they never change.
+    frozen: Option<Vec<f32>>,
 }
 
 impl CellKernel {
@@ -130,7 +132,22 @@ impl CellKernel {
             level,
             workspace: workspace.clone(),
             saved: Saved::default(),
+            frozen: None,
         }
+    }
+
+    /// Packs `weights` once for all inference by this kernel: later runs with running statistics
+    /// that keep nothing have these weights, whatever they are given. For one small image, packing
+    /// takes longer than computing.
+    ///
+    /// # Panics
+    /// If there are not as many as the plan has.
+    pub fn freeze(&mut self, weights: &[f32]) {
+        assert_eq!(weights.len(), self.sizes.0, "length of the weights");
+        let live = vec![true; self.single.units.len()];
+        let mut packed = vec![0.0; self.single.packed_len];
+        weights::pack(&self.single, &live, weights, false, &mut packed);
+        self.frozen = Some(packed);
     }
 
     /// Images per call.
@@ -214,9 +231,18 @@ impl CellKernel {
             self.saved = saved;
         } else {
             let compiled = if from_batch { &self.compiled } else { &self.single };
-            let mut packed = self.workspace.lease(compiled.packed_len);
-            let packed = &mut packed.as_mut_slice()[..compiled.packed_len];
-            weights::pack(compiled, &live, call.weights, false, packed);
+            let frozen = self.frozen.as_deref().filter(|_| !from_batch);
+            let mut own = self
+                .workspace
+                .lease(if frozen.is_some() { 0 } else { compiled.packed_len });
+            let packed = match frozen {
+                Some(frozen) => frozen,
+                None => {
+                    let packed = &mut own.as_mut_slice()[..compiled.packed_len];
+                    weights::pack(compiled, &live, call.weights, false, packed);
+                    &*packed
+                }
+            };
             let mut coefficients = Coefficients::default();
             resize(&mut coefficients, compiled);
             if from_batch {
