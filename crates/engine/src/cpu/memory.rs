@@ -84,7 +84,6 @@ impl Buffer {
         }
     }
 
-    #[cfg(feature = "burn")]
     pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: `len` floats were allocated and zeroed from `first` on.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }

@@ -103,7 +103,7 @@ pub struct CellKernel {
     workspace: Workspace,
     saved: Saved,
     /// The packed weights of all inference, if they never change.
-    frozen: Option<Vec<f32>>,
+    frozen: Option<Buffer>,
 }
 
 impl CellKernel {
@@ -145,8 +145,9 @@ impl CellKernel {
     pub fn freeze(&mut self, weights: &[f32]) {
         assert_eq!(weights.len(), self.sizes.0, "length of the weights");
         let live = vec![true; self.single.units.len()];
-        let mut packed = vec![0.0; self.single.packed_len];
-        weights::pack(&self.single, &live, weights, false, &mut packed);
+        let mut packed = Buffer::default();
+        packed.reserve(self.single.packed_len);
+        weights::pack(&self.single, &live, weights, false, packed.as_mut_slice());
         self.frozen = Some(packed);
     }
 
@@ -231,12 +232,12 @@ impl CellKernel {
             self.saved = saved;
         } else {
             let compiled = if from_batch { &self.compiled } else { &self.single };
-            let frozen = self.frozen.as_deref().filter(|_| !from_batch);
+            let frozen = self.frozen.as_ref().filter(|_| !from_batch);
             let mut own = self
                 .workspace
                 .lease(if frozen.is_some() { 0 } else { compiled.packed_len });
             let packed = match frozen {
-                Some(frozen) => frozen,
+                Some(frozen) => frozen.as_slice(),
                 None => {
                     let packed = &mut own.as_mut_slice()[..compiled.packed_len];
                     weights::pack(compiled, &live, call.weights, false, packed);
