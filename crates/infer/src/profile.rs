@@ -199,7 +199,7 @@ fn block_run(block: Block, inputs: usize, outputs: usize, size: (usize, usize)) 
     let mut kernel = CellKernel::new(&plan, &[size], 1, &workspace);
     let image = numbers(inputs * size.0 * size.1);
     let weights = numbers(plan.weight_count);
-    kernel.freeze(&weights);
+    kernel.pack_once(&weights);
     let (mean, variance) = (vec![0.0; plan.norm_channels], vec![1.0; plan.norm_channels]);
     Box::new(move || {
         let mut output = vec![0.0; kernel.output_len()];

@@ -93,7 +93,7 @@ impl Stages {
             _ => {
                 let kernel = |stage: &LoadedStage| {
                     let mut kernel = CellKernel::new(&stage.cell, &stage.sizes, batch, &self.workspace);
-                    kernel.freeze(&stage.weights);
+                    kernel.pack_once(&stage.weights);
                     kernel
                 };
                 self.stages.iter().map(kernel).collect()

@@ -115,6 +115,12 @@ impl Request {
         requested.any(|layer| layer.get(key).is_some())
     }
 
+    /// Whether `key` was requested by a flag, and not only by a file.
+    pub fn sets_by_flag(&self, key: &str) -> bool {
+        let mut flags = self.layers.iter().filter(|layer| layer.is_flag());
+        flags.any(|layer| layer.get(key).is_some())
+    }
+
     /// Whether the recipe of `config`, which was resolved from this request, is that for folders of
     /// images.
     pub fn has_recipe_for_folders(&self, config: &Config) -> bool {
@@ -145,11 +151,9 @@ impl Request {
                 "it is for network.baselines without network.baseline_width",
             ),
         ];
-        let set = |key: &str| {
-            let mut flags = self.layers.iter().filter(|layer| layer.is_flag());
-            flags.any(|layer| layer.get(key).is_some())
-        };
-        let idle = rows.into_iter().filter(move |(key, idle, _)| *idle && set(key));
+        let idle = rows
+            .into_iter()
+            .filter(|(key, idle, _)| *idle && self.sets_by_flag(key));
         idle.map(|(key, _, why)| format!("{key} has no effect: {why}"))
     }
 

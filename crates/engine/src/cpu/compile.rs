@@ -18,10 +18,12 @@ use super::memory::Arena;
 /// for the backward run: about the cost of writing a value to memory and reading it back.
 const RECOMPUTE_COST: usize = 60;
 
-/// Compiles `plan` for inputs of the given heights and widths and buffers of `batch` images.
-pub(super) fn compile(plan: &CellPlan, sizes: &[(usize, usize)], batch: usize) -> Compiled {
+/// Compiles `plan` for inputs of the given heights and widths and buffers of `batch` images; without
+/// `backward`, weights have no transposed packings, which only gradients need.
+pub(super) fn compile(plan: &CellPlan, sizes: &[(usize, usize)], batch: usize, backward: bool) -> Compiled {
     let mut compiler = Compiler {
         plan,
+        backward,
         kept: Arena::new(batch),
         passing: Arena::new(batch),
         out: Compiled {
@@ -39,6 +41,7 @@ pub(super) fn compile(plan: &CellPlan, sizes: &[(usize, usize)], batch: usize) -
 
 struct Compiler<'a> {
     plan: &'a CellPlan,
+    backward: bool,
     kept: Arena,
     passing: Arena,
     out: Compiled,
@@ -410,6 +413,7 @@ impl Compiler<'_> {
     }
 
     fn place_weights(&mut self, at: usize, len: usize, packed_len: usize, transposed_len: usize) -> PackedWeights {
+        let transposed_len = if self.backward { transposed_len } else { 0 };
         let packed = self.out.packed_len;
         let transposed = packed + packed_len.next_multiple_of(16);
         self.out.packed_len = transposed + transposed_len.next_multiple_of(16);

@@ -102,8 +102,8 @@ pub struct CellKernel {
     level: Level,
     workspace: Workspace,
     saved: Saved,
-    /// The packed weights of all inference, if they never change.
-    frozen: Option<Buffer>,
+    /// The packed weights of all inference, if [`Self::pack_once`] was called.
+    packed: Option<Buffer>,
 }
 
 impl CellKernel {
@@ -125,30 +125,30 @@ impl CellKernel {
             "a kernel needs images of every input"
         );
         Self {
-            compiled: compile::compile(plan, inputs, batch),
-            single: compile::compile(plan, inputs, 1),
+            compiled: compile::compile(plan, inputs, batch, true),
+            single: compile::compile(plan, inputs, 1, false),
             batch,
             sizes: (plan.weight_count, plan.norm_channels, plan.choice_count()),
             level,
             workspace: workspace.clone(),
             saved: Saved::default(),
-            frozen: None,
+            packed: None,
         }
     }
 
-    /// Packs `weights` once for all inference by this kernel: later runs with running statistics
-    /// that keep nothing have these weights, whatever they are given. For one small image, packing
-    /// takes longer than computing.
+    /// Packs `weights` once. Later runs that use running statistics and keep nothing then take the
+    /// kernels of their convolutions from here and not from [`Forward::weights`]. For one small
+    /// image, packing takes longer than computing.
     ///
     /// # Panics
     /// If there are not as many as the plan has.
-    pub fn freeze(&mut self, weights: &[f32]) {
+    pub fn pack_once(&mut self, weights: &[f32]) {
         assert_eq!(weights.len(), self.sizes.0, "length of the weights");
         let live = vec![true; self.single.units.len()];
         let mut packed = Buffer::default();
         packed.reserve(self.single.packed_len);
         weights::pack(&self.single, &live, weights, false, packed.as_mut_slice());
-        self.frozen = Some(packed);
+        self.packed = Some(packed);
     }
 
     /// Images per call.
@@ -232,13 +232,11 @@ impl CellKernel {
             self.saved = saved;
         } else {
             let compiled = if from_batch { &self.compiled } else { &self.single };
-            let frozen = self.frozen.as_ref().filter(|_| !from_batch);
-            let mut own = self
-                .workspace
-                .lease(if frozen.is_some() { 0 } else { compiled.packed_len });
-            let packed = match frozen {
-                Some(frozen) => frozen.as_slice(),
+            let mut own;
+            let packed = match self.packed.as_ref().filter(|_| !from_batch) {
+                Some(packed) => packed.as_slice(),
                 None => {
+                    own = self.workspace.lease(compiled.packed_len);
                     let packed = &mut own.as_mut_slice()[..compiled.packed_len];
                     weights::pack(compiled, &live, call.weights, false, packed);
                     &*packed

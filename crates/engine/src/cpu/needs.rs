@@ -59,7 +59,7 @@ impl Lent {
 impl CellNeeds {
     /// The needs of a training step on `batch` images, for inputs of these heights and widths.
     pub fn of_training(plan: &CellPlan, inputs: &[(usize, usize)], batch: usize, threads: usize) -> Self {
-        let compiled = compile(plan, inputs, batch);
+        let compiled = compile(plan, inputs, batch, true);
         let all = vec![true; compiled.units.len()];
         let nodes = vec![true; compiled.nodes.len()];
         let weight_sums = schedule::backward(&compiled, &all, &all, &nodes)
@@ -91,7 +91,7 @@ impl CellNeeds {
     /// The needs of inference on `batch` images: nothing is kept, and each thread holds the tensors
     /// of one image.
     pub fn of_inference(plan: &CellPlan, inputs: &[(usize, usize)], batch: usize, threads: usize) -> Self {
-        let compiled = compile(plan, inputs, 1);
+        let compiled = compile(plan, inputs, 1, false);
         let all = vec![true; compiled.units.len()];
         let image = Scratch::len(&compiled) + compiled.kept_len + Moving::new(&compiled, &all, false).len;
         Self {

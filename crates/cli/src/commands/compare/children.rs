@@ -40,8 +40,6 @@ pub struct Children<'a> {
     pub threads: usize,
     /// Number of processes at a time, which is at most that of the runs.
     pub jobs: usize,
-    /// Whether every run times its network, even beside others.
-    pub measures_latency: bool,
     /// Raised to stop all processes.
     pub stop: &'a StopFlag,
 }
@@ -158,8 +156,7 @@ impl Children<'_> {
             Verb::Search => create(command.arg("search"), run, (settings, None), &directory),
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
-        let is_requested = self.measures_latency || run.varied(LATENCY).is_some();
-        if matches!(verb, Verb::Run) && self.jobs > 1 && !is_requested {
+        if matches!(verb, Verb::Run) && self.jobs > 1 {
             // Other runs at the same time would distort it.
             command.args(["--set", &format!("{LATENCY}=false")]);
         }

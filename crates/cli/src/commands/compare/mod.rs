@@ -69,6 +69,20 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
     }
 }
 
+/// Runs at the same time slow each other down, so their networks are not timed. Files set every
+/// setting; only a flag or `--vary` says that somebody wants the time.
+fn check_latency(arguments: &CompareArguments, runs: &[Planned]) -> Result<(), Failure> {
+    let by_flag = arguments.settings.request()?.sets_by_flag(LATENCY);
+    let varied = runs.iter().any(|run| run.varied(LATENCY) == Some("true"));
+    if usize::from(arguments.jobs).min(runs.len()) > 1
+        && (varied || (by_flag && arguments.shared()?.run.measure_latency))
+    {
+        let reason = "run.measure_latency=true: runs at the same time would slow each other down; use --jobs 1";
+        return Err(Failure::usage(reason));
+    }
+    Ok(())
+}
+
 /// A comparison and its directory.
 struct Comparing {
     out: PathBuf,
@@ -109,6 +123,7 @@ impl Comparing {
         for run in &runs {
             run.check(&out, &shared)?;
         }
+        check_latency(arguments, &runs)?;
         if !arguments.quiet {
             plan.left_out().iter().for_each(|text| terminal::tell(text));
         }
@@ -141,7 +156,6 @@ impl Comparing {
         let missing: Vec<&Planned> = self.runs.iter().filter(is_missing).collect();
         let jobs = usize::from(arguments.jobs);
         let settings = self.out.join(SETTINGS);
-        let measures_latency = arguments.settings.request().is_ok_and(|request| request.sets(LATENCY));
         let children = |count: usize| Children {
             folder: &self.folder,
             settings: &settings,
@@ -149,7 +163,6 @@ impl Comparing {
             search_only: self.plan.search_only,
             threads: threads_each(self.shared.run.threads, jobs.min(count).max(1)),
             jobs: jobs.min(count),
-            measures_latency,
             stop,
         };
         let done = self.runs.len() - missing.len();
