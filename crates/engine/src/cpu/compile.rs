@@ -18,8 +18,8 @@ use super::memory::Arena;
 /// for the backward run: about the cost of writing a value to memory and reading it back.
 const RECOMPUTE_COST: usize = 60;
 
-/// Compiles `plan` for inputs of the given heights and widths and buffers of `batch` images. Without
-/// `backward`, weights have no transposed packings: only gradients need them.
+/// Compiles `plan` for inputs of the given heights and widths and buffers of `batch` images.
+/// Without `backward`, weights have no transposed packings: only gradients need them.
 pub(super) fn compile(plan: &CellPlan, sizes: &[(usize, usize)], batch: usize, backward: bool) -> Compiled {
     let mut compiler = Compiler {
         plan,
