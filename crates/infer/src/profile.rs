@@ -11,8 +11,8 @@
 
 use std::time::{Duration, Instant};
 
+use da2s_engine::Block;
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
-use da2s_engine::{Block, CellPlanBuilder};
 
 use crate::network::Network;
 use crate::stages::classify;
@@ -188,13 +188,7 @@ fn ready<'a>(subject: &Subject<'a>) -> Box<dyn FnMut() + 'a> {
 }
 
 fn block_run(block: Block, inputs: usize, outputs: usize, size: (usize, usize)) -> Box<dyn FnMut()> {
-    let shortcut = block.shortcut(inputs, outputs);
-    let choices = [Some(block), shortcut].into_iter().flatten();
-    let plan = CellPlanBuilder::new(true)
-        .input(inputs)
-        .node(outputs)
-        .edge(0, 1, choices.map(|block| (block, String::new(), 0)))
-        .output([1]);
+    let plan = block.alone(inputs, outputs);
     let workspace = Workspace::new();
     let mut kernel = CellKernel::new(&plan, &[size], 1, &workspace);
     let image = numbers(inputs * size.0 * size.1);
@@ -221,8 +215,9 @@ fn block_run(block: Block, inputs: usize, outputs: usize, size: (usize, usize)) 
     })
 }
 
-/// Numbers of both signs, none of them so small that arithmetic with it is slow.
-fn numbers(len: usize) -> Vec<f32> {
+/// Numbers of both signs, none of them so small that arithmetic with it is slow: weights and images
+/// where only the time counts.
+pub fn numbers(len: usize) -> Vec<f32> {
     let number = |at: usize| ((at * 37 % 101) as f32 - 50.0) / 500.0 + 0.001;
     (0..len).map(number).collect()
 }

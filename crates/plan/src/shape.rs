@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::block::{Block, PoolKind};
+use crate::cell::{CellPlan, CellPlanBuilder};
 
 /// The name of the global mean and the classifier, whose outputs are the classes.
 pub const CLASSIFIER: &str = "classifier";
@@ -85,6 +86,16 @@ impl Block {
             Self::Basic { .. } if keeps_shape => Some(Self::Relu),
             _ => None,
         }
+    }
+
+    /// A cell of this block alone, with its shortcut if it has one.
+    pub fn alone(self, inputs: usize, outputs: usize) -> CellPlan {
+        let choices = [Some(self), self.shortcut(inputs, outputs)].into_iter().flatten();
+        CellPlanBuilder::new(true)
+            .input(inputs)
+            .node(outputs)
+            .edge(0, 1, choices.map(|block| (block, String::new(), 0)))
+            .output([1])
     }
 
     /// The block with these sizes.

@@ -153,6 +153,10 @@ pub struct ProfileArguments {
     /// Name of this machine in the table [default: its processor]
     #[arg(long, value_name = "TEXT")]
     pub machine: Option<String>,
+    /// Measure nothing: write the blocks, and the networks of --check, as ONNX files into this new
+    /// folder, with a script that measures them in onnxruntime, here or on another device
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "repeat", "machine", "threads"])]
+    pub onnx: Option<PathBuf>,
 }
 
 /// Arguments of `bench`.

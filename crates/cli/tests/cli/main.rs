@@ -23,6 +23,7 @@ mod network;
 mod plan;
 mod predict;
 mod profile;
+mod python;
 mod quantise;
 mod report;
 mod run;

@@ -9,6 +9,7 @@ use std::process::Command;
 use predicates::prelude::*;
 use serde_json::Value;
 
+use crate::python::python_with;
 use crate::{TINY, da2s, finished, with};
 
 /// The lines of a file of JSON lines.
@@ -202,25 +203,13 @@ fn a_missing_run_and_a_path_that_cannot_be_written_are_reported() {
     }
 }
 
-/// Reads the files with the real TensorBoard and pyarrow, using the Python in
-/// `DA2S_METRICS_PYTHON`, `DA2S_PYTHON` or `python3` that has them.
+/// Reads the files with the real TensorBoard and pyarrow.
 #[test]
 fn tensorboard_and_pyarrow_read_the_same_numbers() {
-    let named = |name| std::env::var(name).ok();
-    // The export tests expect all their packages in `DA2S_PYTHON`, so TensorBoard's Python has a
-    // variable of its own.
-    let python = named("DA2S_METRICS_PYTHON").or_else(|| named("DA2S_PYTHON"));
-    let python = python.unwrap_or_else(|| "python3".to_owned());
-    let has = Command::new(&python)
-        .args(["-c", "import tensorboard, pyarrow"])
-        .output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        let name = "tensorboard_and_pyarrow_read_the_same_numbers";
-        let mut out = std::io::stderr();
-        let skipped = format!("skipped: {name}: {python} has no tensorboard and pyarrow; set DA2S_METRICS_PYTHON\n");
-        std::io::Write::write_all(&mut out, skipped.as_bytes()).unwrap();
+    let test = "tensorboard_and_pyarrow_read_the_same_numbers";
+    let Some(python) = python_with("tensorboard, pyarrow", test) else {
         return;
-    }
+    };
     let out = tempfile::tempdir().unwrap();
     let (events, tables) = (out.path().join("events"), out.path().join("tables"));
     let run = finished();

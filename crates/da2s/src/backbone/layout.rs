@@ -110,7 +110,7 @@ impl PartLayout {
     }
 
     /// Splits flat statistics into named tensors.
-    pub(super) fn name_norms(&self, mean: &[f32], variance: &[f32]) -> Vec<Named> {
+    pub(crate) fn name_norms(&self, mean: &[f32], variance: &[f32]) -> Vec<Named> {
         let named = |norm: &Norm| {
             let range = norm.offset..norm.offset + norm.channels;
             let [mean_name, variance_name] = self.norm_names(norm);

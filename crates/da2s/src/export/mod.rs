@@ -17,9 +17,10 @@ use da2s_records::files::{MOST_WHOLE_BYTES, PREPROCESSING_NAME};
 use da2s_records::{FileError, Kind, WeightsFileError, is_of_run, is_stream, read_input, write_output};
 use da2s_settings::words;
 
+pub use self::onnx::BLOCK_COPIES;
 pub(crate) use self::safetensors::DESCRIPTION;
 use crate::data::Preprocessing;
-use crate::network::Trained;
+use crate::network::{TimedBlock, Trained};
 
 words! {
     /// The formats.
@@ -154,6 +155,15 @@ pub fn files(
 /// If the description of the network cannot be written.
 pub fn quantised_onnx(trained: &Trained, network: &Int8Network) -> Result<Vec<u8>, ExportError> {
     onnx::quantised_bytes(trained, network)
+}
+
+/// An ONNX file to time a block of `shape` with another runtime; without one, a file that takes as
+/// long as the call itself. Each computes what it has to compute [`BLOCK_COPIES`] times.
+///
+/// # Errors
+/// If the block is one that ONNX cannot express.
+pub fn block_onnx(timed: Option<&TimedBlock>) -> Result<Vec<u8>, ExportError> {
+    onnx::block_bytes(timed)
 }
 
 /// Writes `trained` to `path`: a file, or for [`ExportFormat::Pytorch`] a folder; missing parent

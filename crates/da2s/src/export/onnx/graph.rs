@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use da2s_engine::ActivationFunction;
 
-use super::messages::{AttributeProto, AttributeType, FLOAT, INT8, INT32, INT64, NodeProto, TensorProto, UINT8};
+use super::messages::{
+    AttributeProto, AttributeType, FLOAT, GraphProto, INT8, INT32, INT64, NodeProto, TensorProto, UINT8,
+};
 
 /// Nodes and constants.
 #[derive(Default)]
@@ -60,6 +62,15 @@ impl Attribute {
 }
 
 impl Graph {
+    /// The nodes and constants as they are stored, without inputs and outputs.
+    pub(super) fn into_proto(self) -> GraphProto {
+        GraphProto {
+            node: self.nodes,
+            initializer: self.constants,
+            ..GraphProto::default()
+        }
+    }
+
     /// Adds a node of the layer `place`; returns the name of its output.
     pub(super) fn node<const N: usize>(
         &mut self,

@@ -10,6 +10,7 @@
 //! The last entry is `sha256`: the file's last 76 bytes are this entry, and end with the SHA-256 of
 //! all preceding bytes in hexadecimal.
 
+mod block;
 mod graph;
 mod layers;
 mod messages;
@@ -21,6 +22,8 @@ use da2s_infer::int8::Int8Network;
 use da2s_records::Sha256;
 use prost::Message;
 
+pub use self::block::BLOCK_COPIES;
+pub(super) use self::block::bytes as block_bytes;
 use self::graph::Attribute;
 use self::layers::{Layers, Value};
 use self::messages::{
@@ -85,17 +88,25 @@ fn of_graph(trained: &Trained, options: ExportOptions, graph: GraphProto) -> Res
         ..graph
     };
     Ok(ModelProto {
+        doc_string: documentation(trained, options),
+        metadata_props: metadata(trained, options)?,
+        ..of_this_version(graph)
+    })
+}
+
+/// The model of `graph`, without a description.
+fn of_this_version(graph: GraphProto) -> ModelProto {
+    ModelProto {
         ir_version: Some(IR_VERSION),
         producer_name: "da2s".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        doc_string: documentation(trained, options),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto {
             domain: Some(String::new()),
             version: Some(OPERATOR_SET),
         }],
-        metadata_props: metadata(trained, options)?,
-    })
+        ..ModelProto::default()
+    }
 }
 
 /// Nodes and constants of the stages, the global mean and the classifier.
@@ -126,17 +137,21 @@ fn network(trained: &Trained, options: ExportOptions) -> Result<GraphProto, Expo
     if network.has_last_relu() {
         last = layers.graph.relu(&last);
     }
-    let (matrix, bias) = (layers.weight("classifier.weight")?, layers.weight("classifier.bias")?);
+    classify(&mut layers, "classifier", &last, LOGITS)?;
+    Ok(layers.graph.into_proto())
+}
+
+/// Adds the mean over the image `x` and the classifier called `name`, which outputs `logits`.
+fn classify(layers: &mut Layers<'_>, name: &str, x: &str, logits: &str) -> Result<(), ExportError> {
+    let weights = ["weight", "bias"].map(|part| layers.weight(&format!("{name}.{part}")));
+    let [matrix, bias] = weights;
+    let (matrix, bias) = (matrix?, bias?);
     let graph = &mut layers.graph;
-    let mean = graph.node("global_mean", "GlobalAveragePool", &[&last], []);
+    let mean = graph.node("global_mean", "GlobalAveragePool", &[x], []);
     let features = graph.node("global_mean", "Flatten", &[&mean], [("axis", Attribute::Int(1))]);
     let transposed = [("transB", Attribute::Int(1))];
-    graph.node_to(LOGITS, "Gemm", &[&features, &matrix, &bias], transposed);
-    Ok(GraphProto {
-        node: layers.graph.nodes,
-        initializer: layers.graph.constants,
-        ..GraphProto::default()
-    })
+    graph.node_to(logits, "Gemm", &[&features, &matrix, &bias], transposed);
+    Ok(())
 }
 
 /// A dimension of any length.

@@ -1,5 +1,8 @@
 //! `da2s profile`: measures a table of block latencies on this machine, with the kernels of
-//! `da2s-infer`, and on request how well it predicts whole networks.
+//! `da2s-infer`, and on request how well it predicts whole networks; or writes the blocks for another
+//! runtime.
+
+mod onnx;
 
 use std::path::Path;
 
@@ -22,8 +25,8 @@ use da2s_infer::profile::{Subject, machine, medians_ms};
 use da2s_records::write_output;
 use da2s_settings::Quantity;
 
-use super::session::start_threads;
 use crate::args::ProfileArguments;
+use crate::commands::session::start_threads;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::terminal;
@@ -65,6 +68,9 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
     let size = size_of(&config, &dataset, widths.first().copied());
     let side = size.image_size;
     let drawn = drawn(&config, &dataset, &size, arguments.check)?;
+    if let Some(folder) = &arguments.onnx {
+        return terminal::print(&onnx::write(folder, &blocks, &drawn, side)?);
+    }
     let networks: Result<Vec<Network>, Failure> = drawn.iter().map(|trained| Ok(deployed(trained)?)).collect();
     let networks = networks?;
     let subjects: Vec<Subject<'_>> = blocks
@@ -173,7 +179,7 @@ fn subject<'a>(timed: &TimedBlock) -> Subject<'a> {
 }
 
 /// The kernels that are timed.
-pub(super) fn engine() -> String {
+pub(in crate::commands) fn engine() -> String {
     format!("da2s-infer {} {}", env!("CARGO_PKG_VERSION"), cpu_level())
 }
 

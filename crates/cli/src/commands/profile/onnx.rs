@@ -1,0 +1,90 @@
+//! `da2s profile --onnx`: blocks as ONNX files, with a script that measures them in onnxruntime on
+//! any device.
+//!
+//! Contract: the folder must be new or empty. `blocks.csv` has a line per block, `networks.csv` one
+//! per block of each random network, and `call.onnx` takes as long as a call.
+
+use std::fs;
+use std::path::Path;
+
+use da2s::Error;
+use da2s::export::{BLOCK_COPIES, ExportFormat, ExportOptions, block_onnx, export};
+use da2s::network::{TimedBlock, Trained, network_blocks};
+use da2s_engine::BlockShape;
+use da2s_records::{FileError, counted, write_output};
+
+use super::internal;
+use crate::exit::Code;
+use crate::failure::Failure;
+use crate::terminal;
+
+/// The script.
+const SCRIPT: &str = include_str!("measure.py");
+
+/// Writes `blocks`, and `networks` for images with a side of `side` pixels, into `folder`; returns
+/// what to print.
+pub(super) fn write(
+    folder: &Path,
+    blocks: &[TimedBlock],
+    networks: &[Trained],
+    side: usize,
+) -> Result<String, Failure> {
+    create(folder)?;
+    let write = |name: &str, bytes: &[u8]| write_output(&folder.join(name), bytes);
+    // Names of blocks and files contain neither commas nor quotation marks.
+    let mut lines = "file,copies,block,inputs,outputs,height,width,stride\n".to_owned();
+    for (at, timed) in blocks.iter().enumerate() {
+        write(&file_of(at), &block_onnx(Some(timed)).map_err(Error::from)?)?;
+        let BlockShape {
+            block,
+            inputs,
+            outputs,
+            height,
+            width,
+            stride,
+        } = &timed.shape;
+        let file = file_of(at);
+        lines += &format!("{file},{BLOCK_COPIES},{block},{inputs},{outputs},{height},{width},{stride}\n");
+    }
+    write("blocks.csv", lines.as_bytes())?;
+    write("call.onnx", &block_onnx(None).map_err(Error::from)?)?;
+    let mut lines = "network,block\n".to_owned();
+    let folded = ExportOptions {
+        fold_batch_norms: true,
+        ..ExportOptions::default()
+    };
+    for (number, trained) in networks.iter().enumerate() {
+        let name = format!("network-{number:02}.onnx");
+        export(trained, ExportFormat::Onnx, folded, &folder.join(&name)).map_err(Error::from)?;
+        for block in network_blocks(&trained.network, side) {
+            // The blocks are those of the space, so a network has no others.
+            let at = blocks.binary_search_by(|timed| timed.shape.cmp(&block.shape));
+            let at = at.map_err(|_| internal(format!("{} is not among the blocks of the space", block.shape)))?;
+            lines += &format!("{name},{}\n", file_of(at));
+        }
+    }
+    write("networks.csv", lines.as_bytes())?;
+    write("measure.py", SCRIPT.as_bytes())?;
+    let path = terminal::escaped(&folder.display().to_string());
+    let blocks = counted(blocks.len(), "block");
+    Ok(format!(
+        "{blocks} in {path}\nmeasure them, here or on another device that has onnxruntime:\n    python3 {path}/measure.py --out latency.csv\n"
+    ))
+}
+
+fn file_of(block: usize) -> String {
+    format!("block-{block:04}.onnx")
+}
+
+/// Creates the folder, or takes an empty one.
+fn create(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|error| FileError::new("create", folder, error))?;
+    let mut entries = fs::read_dir(folder).map_err(|error| FileError::new("read", folder, error))?;
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(Failure::new(
+            Code::Files,
+            format!("{} is not empty: choose another folder", folder.display()),
+        )),
+    }
+}

@@ -1,0 +1,24 @@
+//! The Python that tests run beside the command.
+
+use std::io::Write;
+use std::process::Command;
+
+/// The Python in `DA2S_METRICS_PYTHON`, `DA2S_PYTHON` or `python3`, if it has these modules;
+/// otherwise prints that `test` is skipped, past the test runner, which hides what passing tests
+/// print.
+pub fn python_with(modules: &str, test: &str) -> Option<String> {
+    let named = |name| std::env::var(name).ok();
+    // The export tests expect all their packages in `DA2S_PYTHON`, so that of these tests has a
+    // variable of its own.
+    let python = named("DA2S_METRICS_PYTHON").or_else(|| named("DA2S_PYTHON"));
+    let python = python.unwrap_or_else(|| "python3".to_owned());
+    let import = Command::new(&python)
+        .args(["-c", &format!("import {modules}")])
+        .output();
+    if import.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    let skipped = format!("skipped: {test}: {python} cannot import {modules}; set DA2S_METRICS_PYTHON\n");
+    std::io::stderr().write_all(skipped.as_bytes()).unwrap();
+    None
+}
