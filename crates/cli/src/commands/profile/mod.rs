@@ -1,6 +1,6 @@
 //! `da2s profile`: measures a table of block latencies on this machine, with the kernels of
-//! `da2s-infer`, and on request how well it predicts whole networks; or writes the blocks for another
-//! runtime.
+//! `da2s-infer`, and on request how well it predicts whole networks. With `--onnx` it writes the
+//! blocks for another runtime instead.
 
 mod onnx;
 
