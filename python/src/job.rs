@@ -167,7 +167,7 @@ impl Job {
     fn discretize(&self, py: Python<'_>, genotype: Option<&str>, listener: Option<Py<PyAny>>) -> PyResult<()> {
         let given = parse(py, genotype)?;
         self.stage(py, listener, |run, observer| {
-            run.discretize(given.as_ref(), observer).map(drop)
+            run.discretize_once(given.as_ref(), observer).map(drop)
         })
     }
 

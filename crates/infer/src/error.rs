@@ -17,7 +17,9 @@ pub enum NetworkError {
         source: io::Error,
     },
     /// It is not a safetensors file.
-    #[error("it is not a safetensors file: {0}")]
+    #[error(
+        "it is not a safetensors file ({0}): export the network as safetensors, with `da2s export RUN --format safetensors`"
+    )]
     Format(String),
     /// Its checksum does not match.
     #[error("its checksum does not match: it was damaged or changed after the export")]

@@ -54,8 +54,8 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
     if session.as_led(given.is_none())? {
         session.search()?;
     }
-    let discretized = if session.leads() {
-        Some(session.discretize(given)?)
+    let undecided = if session.leads() {
+        Some(session.discretize_once(given)?)
     } else {
         None
     };
@@ -70,16 +70,12 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
     };
     let with_seeds = session.seeds()?;
     let with_all = session.baselines()?.or(with_seeds);
-    let (Some(discretized), Some(evaluated)) = (discretized, evaluated) else {
+    let (Some(undecided), Some(evaluated)) = (undecided, evaluated) else {
         return Ok(None);
     };
     let (summary, report) = match with_all {
         Some((summary, report)) => (summary, report?),
         None => evaluated,
     };
-    Ok(Some(table::of_run(
-        &summary,
-        &discretized.decision.texts(),
-        Some(&report),
-    )))
+    Ok(Some(table::of_run(&summary, &undecided, Some(&report))))
 }

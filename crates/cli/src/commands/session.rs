@@ -281,6 +281,14 @@ impl Session {
         Ok(discretized)
     }
 
+    /// The same, unless the run that is resumed has all results of it; returns the undecided edges
+    /// in words.
+    pub fn discretize_once(&mut self, given: Option<&Genotype>) -> Result<Vec<String>, Failure> {
+        let undecided = self.run.discretize_once(given, &mut self.progress)?;
+        self.unless_stopped()?;
+        Ok(undecided)
+    }
+
     /// Trains the final network.
     pub fn train(&mut self) -> Result<(), Failure> {
         self.run.train(&mut self.progress)?;

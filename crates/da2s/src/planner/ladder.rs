@@ -49,6 +49,7 @@ impl Ladder {
             batch,
             step_s,
             needs: self.needs.get(&index).copied().unwrap_or_default(),
+            is_smallest: index + 1 == self.sizes.len(),
         }
     }
 }

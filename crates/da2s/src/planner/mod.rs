@@ -100,6 +100,8 @@ pub struct Lesson {
     pub step_s: f64,
     /// Memory of a step.
     pub needs: Needs,
+    /// Whether it is the smallest size that a plan chooses.
+    pub is_smallest: bool,
 }
 
 /// The images of a run.
@@ -111,6 +113,8 @@ pub struct Found {
     pub shape: ImageShape,
     /// Their numbers by purpose.
     pub counts: ImageCounts,
+    /// The largest number of rows and columns in the files, if all images are enlarged.
+    pub enlarged_from: Option<[u64; 2]>,
 }
 
 /// What will be done, and how long it will take.
@@ -305,6 +309,10 @@ impl Found {
             classes: dataset.class_names.iter().cloned().zip(images).collect(),
             shape: dataset.shape,
             counts,
+            enlarged_from: dataset.train.sides_in_files().and_then(|sides| {
+                let [rows, columns] = [sides.rows[1], sides.columns[1]];
+                (rows.max(columns) < dataset.shape.height as u64).then_some([rows, columns])
+            }),
         }
     }
 }

@@ -45,11 +45,17 @@ pub(super) fn of(
         );
     }
     let sized = |what: &str, lesson: &Lesson, largest: [usize; 2]| {
-        let Lesson { channels, cells, .. } = lesson;
+        let Lesson {
+            channels,
+            cells,
+            is_smallest,
+            ..
+        } = lesson;
         let size = format!("{what}: {channels} channels and {cells} cells");
         match [*channels, *cells] == largest {
             true => format!("{size}, those of the settings"),
-            false => format!("{size}, the largest size that leaves time for enough epochs, or the smallest"),
+            false if *is_smallest => format!("{size}, the smallest that a plan chooses"),
+            false => format!("{size}, the largest size that leaves time for enough epochs"),
         }
     };
     if let Some(search) = search

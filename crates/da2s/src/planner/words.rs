@@ -61,8 +61,15 @@ fn found(found: &Found) -> String {
         0 => String::new(),
         count => format!(", {count} to choose the epoch"),
     };
+    let enlarged = match found.enlarged_from {
+        None => String::new(),
+        Some([rows, columns]) => {
+            let side = rows.max(columns);
+            format!(", enlarged from at most {rows}×{columns} (data.image_size = {side} takes less time)")
+        }
+    };
     format!(
-        "{} ({listed}); {} to train on{validation}, {} for the test; {}",
+        "{} ({listed}); {} to train on{validation}, {} for the test; {}{enlarged}",
         counted_classes(classes.len()),
         counted(counts.train, "image"),
         counts.test,

@@ -6,16 +6,18 @@ use da2s_records::files::{
     REPORT, SEARCH_CHECKPOINT, SEEDS, SUMMARY, SUSPECTS,
 };
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
+use da2s_records::statistics::interval_of;
 
 use super::mirrored::tell_mirrored;
 use super::{Context, Error, RunDirectory, genotype_file, search, tuning};
 use crate::backbone::NetworkSize;
+use crate::data::Dataset;
 use crate::discretize::{Decision, MOST_EXAMINED, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
 use crate::network::{Cost, LatencyTable, Resource, cost, cost_parts, network};
 use crate::observer::{Event, Observer, Warning};
-use crate::search::{Drive, Search, SearchError};
+use crate::search::{Drive, Method, Search, SearchError};
 use crate::space::{Genotype, GenotypeError, Operation, Precision, Space, TargetSpec};
 use crate::stage::Stage;
 
@@ -148,6 +150,7 @@ pub fn discretize(
         Some((search, state, outcome, tuned)) if allowed.is_ok() => {
             let pruned = search.pruned(state, outcome);
             let (gap, edges) = measure(search, &pruned, &mut decision, &device, &|| observer.stop())?;
+            tell_chance(&gap, &dataset, observer);
             let removed = search.removed_gap(state);
             let tuned = *tuned;
             measured = Some((Gap { removed, tuned, ..gap }, edges));
@@ -177,10 +180,14 @@ pub fn discretize(
         let more = if rest.is_empty() {
             String::new()
         } else {
-            format!(" and {} more", rest.len())
+            format!(", and {} more", da2s_records::counted(rest.len(), "such choice"))
         };
         let text = format!("{}{more}", first.text);
         observer.on(Event::Warning(match context.config.discretize.rule {
+            // It draws the genotype, and nothing decides a mixture.
+            _ if context.config.search.method == Method::Random => {
+                format!("the method random decides nothing ({text})").into()
+            }
             Rule::Strongest => Warning {
                 text: format!("the search ended undecided ({text})"),
                 hints: decisive(context),
@@ -226,6 +233,27 @@ pub fn discretize(
         decision,
         cost,
     })
+}
+
+/// Warns if the super-network has learned nothing, since then its gap is small whatever is pruned.
+fn tell_chance(gap: &Gap, dataset: &Dataset, observer: &mut dyn Observer) {
+    let mut counts = vec![0_u64; dataset.classes()];
+    for &label in dataset.train.labels() {
+        counts[label as usize] += 1;
+    }
+    let all: u64 = counts.iter().sum();
+    let chance = 100.0 * counts.into_iter().max().unwrap_or(0) as f64 / all.max(1) as f64;
+    let Some(accuracy) = gap.as_trained.supernet else {
+        return;
+    };
+    let interval = interval_of(accuracy, gap.images.unwrap_or(0));
+    if interval.is_some_and(|[least, _]| least <= chance) {
+        let text = format!(
+            "the super-network has {accuracy:.2} %, no more than always choosing the most frequent class ({chance:.2} %): \
+             it has learned nothing, and its gap says nothing; search for more epochs"
+        );
+        observer.on(Event::Warning(text.into()));
+    }
 }
 
 /// The gap of a search as a whole. Unless `discretize.edge_images` disables it, also the gap of

@@ -9,6 +9,7 @@ use da2s_records::files::{
 use da2s_records::schema::{
     ClassScores, EpochTime, Evaluation, Gap, GenotypeFile, Int8, Summary, balanced_accuracy, class_scores,
 };
+use da2s_records::statistics::wilson;
 
 use super::discretize::given_genotype;
 use super::measured::{Measured, trained_to_measure};
@@ -176,12 +177,27 @@ fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    observer.on(Event::Warning(Warning {
-        text: format!(
-            "the network never predicts {}{more}; if a class is rare, give it more weight in a new run",
-            never[..never.len().min(MOST)].join(", ")
-        ),
-        hints: vec![Hint::Set("data.class_weights", "balanced")],
+    let listed = never[..never.len().min(MOST)].join(", ");
+    let (images, correct) = scores.iter().fold((0, 0.0), |(images, correct), score| {
+        let of_class = score.recall.unwrap_or(0.0) * score.images as f64 / 100.0;
+        (images + score.images, correct + of_class)
+    });
+    let most = scores.iter().map(|score| score.images).max().unwrap_or(0);
+    let is_chance =
+        wilson(correct.round() as u64, images).is_some_and(|[least, _]| least * images as f64 <= 100.0 * most as f64);
+    observer.on(Event::Warning(if is_chance {
+        format!(
+            "the network never predicts {listed}{more}, and is no better than always predicting the most frequent \
+             class: it has learned nothing yet; train for more epochs"
+        )
+        .into()
+    } else {
+        Warning {
+            text: format!(
+                "the network never predicts {listed}{more}; if a class is rare, give it more weight in a new run"
+            ),
+            hints: vec![Hint::Set("data.class_weights", "balanced")],
+        }
     }));
 }
 

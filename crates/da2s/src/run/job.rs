@@ -8,8 +8,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use da2s_records::files::{CONFIG, ENVIRONMENT, EXPORT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
-use da2s_records::schema::{Summary, Suspects};
+use da2s_records::files::{
+    CONFIG, COST, EDGE_GAPS, ENVIRONMENT, EXPORT, FAILURE, GAP, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous,
+};
+use da2s_records::schema::{Gap, GenotypeFile, Summary, Suspects};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -347,6 +349,25 @@ impl Job {
         let discretized = self.or_unmake(discretize(&self.context(), given, observer))?;
         self.got_over()?;
         Ok(discretized)
+    }
+
+    /// Discretizes, unless the run that is resumed has all results of it; returns the undecided
+    /// edges in words.
+    ///
+    /// # Errors
+    /// Those of [`discretize`].
+    pub fn discretize_once(&self, given: Option<&Genotype>, observer: &mut dyn Observer) -> Result<Vec<String>, Error> {
+        let by_edge = self.config.discretize.edge_images > 0;
+        let files = [GENOTYPE, COST, GAP, EDGE_GAPS];
+        let mut needed = files.iter().filter(|&&name| name != EDGE_GAPS || by_edge);
+        if self.resume && given.is_none() && needed.all(|name| self.directory.has_file(name)) {
+            let (gap, stored) = (self.directory.find_json::<Gap>(GAP), self.directory.find_json(GENOTYPE));
+            // Damaged results are computed again.
+            if let (Ok(Some(_)), Ok(Some(GenotypeFile { undecided, .. }))) = (gap, stored) {
+                return Ok(undecided);
+            }
+        }
+        Ok(self.discretize(given, observer)?.decision.texts())
     }
 
     /// Trains the final network, unless it is larger than the target allows.

@@ -53,7 +53,7 @@ fn numbers(run: &Run) -> Markup {
             (figure("Super-network", supernet, &format!("the whole mixture, on {held_out}{at_supernet}")))
             div.arrow {
                 @if let Some(loss) = loss {
-                    b { (change(loss)) } " points"
+                    b { (gap(loss)) } " points"
                     span { "the gap" }
                 } @else { span { "pruned" } }
             }
@@ -151,12 +151,12 @@ fn verdict(run: &Run) -> Markup {
     }
 }
 
-/// The gap as the change of accuracy by pruning, signed unless it rounds to zero.
-fn change(loss: f64) -> String {
+/// The gap, with a minus sign if pruning gained accuracy.
+fn gap(loss: f64) -> String {
     match points(loss.abs()) {
         nothing if nothing == points(0.0) => nothing,
-        size if loss < 0.0 => format!("+{size}"),
-        size => format!("−{size}"),
+        size if loss < 0.0 => format!("−{size}"),
+        size => size,
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_nonzero_change_has_a_sign() {
-        assert_eq!([0.0, -0.001, 1.5, -0.1].map(change), ["0.00", "0.00", "−1.50", "+0.10"]);
+    fn a_gap_that_rounds_to_zero_has_no_sign() {
+        assert_eq!([0.0, -0.001, 1.5, -0.1].map(gap), ["0.00", "0.00", "1.50", "−0.10"]);
     }
 }

@@ -79,7 +79,7 @@ fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
     let after = epochs.iter().filter_map(accuracy).next_back()?;
     Some(format!(
         "Accuracy of the super-network on the path to the topology, on the images evaluated in each epoch: {} before, {} at its \
-         lowest, {} at the end.",
+         lowest after that, {} at the end.",
         percent(before),
         percent(during),
         percent(after)

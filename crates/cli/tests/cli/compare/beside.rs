@@ -1,7 +1,6 @@
 //! Genotypes, random networks and plain networks beside what was found.
 
 use std::fs;
-use std::path::Path;
 
 use super::json;
 use crate::{TINY, da2s, with};
