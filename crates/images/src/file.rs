@@ -48,7 +48,11 @@ fn regular(metadata: &fs::Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    let problem = match metadata.is_dir() {
+        true => "it is a folder",
+        false => "it is not a regular file",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
 }
 
 /// Opens without blocking, in case this has become a pipe.
@@ -74,9 +78,8 @@ mod tests {
         symlink("/dev/zero", path("device")).unwrap();
         symlink("nowhere", path("broken")).unwrap();
         assert_eq!(read_file(&path("link")).unwrap(), b"bytes");
-        for name in ["device", ""] {
-            let error = read_file(&path(name)).unwrap_err();
-            assert_eq!(error.to_string(), "it is not a regular file", "{name}");
+        for (name, problem) in [("device", "it is not a regular file"), ("", "it is a folder")] {
+            assert_eq!(read_file(&path(name)).unwrap_err().to_string(), problem, "{name}");
         }
         assert_eq!(read_file(&path("broken")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }

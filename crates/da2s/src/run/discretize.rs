@@ -180,7 +180,7 @@ pub fn discretize(
         let more = if rest.is_empty() {
             String::new()
         } else {
-            format!(", and {} more", da2s_records::counted(rest.len(), "such choice"))
+            format!(", and {}", da2s_records::counted(rest.len(), "more choice"))
         };
         let text = format!("{}{more}", first.text);
         observer.on(Event::Warning(match context.config.discretize.rule {
@@ -235,6 +235,9 @@ pub fn discretize(
     })
 }
 
+/// Of fewer held-out images, chance alone may give nearly any accuracy.
+const ENOUGH_FOR_CHANCE: u64 = 100;
+
 /// Warns if the super-network has learned nothing, since then its gap is small whatever is pruned.
 fn tell_chance(gap: &Gap, dataset: &Dataset, observer: &mut dyn Observer) {
     let mut counts = vec![0_u64; dataset.classes()];
@@ -246,11 +249,12 @@ fn tell_chance(gap: &Gap, dataset: &Dataset, observer: &mut dyn Observer) {
     let Some(accuracy) = gap.as_trained.supernet else {
         return;
     };
-    let interval = interval_of(accuracy, gap.images.unwrap_or(0));
+    let images = gap.images.filter(|&images| images >= ENOUGH_FOR_CHANCE);
+    let interval = images.and_then(|images| interval_of(accuracy, images));
     if interval.is_some_and(|[least, _]| least <= chance) {
         let text = format!(
-            "the super-network has {accuracy:.2} %, no more than always choosing the most frequent class ({chance:.2} %): \
-             it has learned nothing, and its gap says nothing; search for more epochs"
+            "the super-network has {accuracy:.2} %, which is not significantly more than always choosing the most \
+             frequent class ({chance:.2} %): its gap says nothing; search for more epochs"
         );
         observer.on(Event::Warning(text.into()));
     }

@@ -9,7 +9,6 @@ use da2s_records::files::{
 use da2s_records::schema::{
     ClassScores, EpochTime, Evaluation, Gap, GenotypeFile, Int8, Summary, balanced_accuracy, class_scores,
 };
-use da2s_records::statistics::wilson;
 
 use super::discretize::given_genotype;
 use super::measured::{Measured, trained_to_measure};
@@ -162,42 +161,33 @@ fn named(context: &Context<'_>) -> Result<Option<String>, Error> {
     Ok(network.map(|network| network.name().to_owned()))
 }
 
-/// Reports the classes that the network never predicts, which the overall accuracy hides.
+/// Reports the classes that the network never predicts, which the overall accuracy hides. A class is
+/// rare if it has less than half of the mean number of images.
 fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
     const MOST: usize = 5;
-    let never: Vec<String> = scores
-        .iter()
-        .filter(|score| score.is_never_predicted())
-        .map(|score| format!("{} ({} test images)", score.class, score.images))
-        .collect();
+    let never: Vec<&ClassScores> = scores.iter().filter(|score| score.is_never_predicted()).collect();
     if never.is_empty() {
         return;
     }
+    let named = never
+        .iter()
+        .take(MOST)
+        .map(|score| format!("{} ({} test images)", score.class, score.images));
+    let named: Vec<String> = named.collect();
     let more = match never.len().saturating_sub(MOST) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let listed = never[..never.len().min(MOST)].join(", ");
-    let (images, correct) = scores.iter().fold((0, 0.0), |(images, correct), score| {
-        let of_class = score.recall.unwrap_or(0.0) * score.images as f64 / 100.0;
-        (images + score.images, correct + of_class)
-    });
-    let most = scores.iter().map(|score| score.images).max().unwrap_or(0);
-    let is_chance =
-        wilson(correct.round() as u64, images).is_some_and(|[least, _]| least * images as f64 <= 100.0 * most as f64);
-    observer.on(Event::Warning(if is_chance {
-        format!(
-            "the network never predicts {listed}{more}, and is no better than always predicting the most frequent \
-             class: it has learned nothing yet; train for more epochs"
-        )
-        .into()
-    } else {
+    let said = format!("the network never predicts {}{more}", named.join(", "));
+    let all: u64 = scores.iter().map(|score| score.images).sum();
+    let is_rare = |score: &&ClassScores| 2 * score.images * (scores.len() as u64) < all;
+    observer.on(Event::Warning(if never.iter().any(is_rare) {
         Warning {
-            text: format!(
-                "the network never predicts {listed}{more}; if a class is rare, give it more weight in a new run"
-            ),
+            text: format!("{said}; if a class is rare, give it more weight in a new run"),
             hints: vec![Hint::Set("data.class_weights", "balanced")],
         }
+    } else {
+        format!("{said}, though not rare: it may not have learned enough yet; train for more epochs").into()
     }));
 }
 

@@ -32,11 +32,12 @@ def run(*command):
 
 def row_of(folder, rule):
     gap, genotype = (json.loads((folder / file).read_text()) for file in ("gap.json", "genotype.json"))
+    accuracies = gap["as_trained"]
     text = genotype["genotype"]
     method, rest = folder.name.split("-search.drive=")
     drive, seed = rest.rsplit("-s", 1)
-    return {"method": method, "drive": drive, "seed": int(seed), "rule": rule, "supernet": gap["supernet_accuracy"],
-            "gap": gap["gap"], "decided": genotype["decided"], "skips": text.split("reduce=")[0].count("skip_connect"), "genotype": text}
+    return {"method": method, "drive": drive, "seed": int(seed), "rule": rule, "supernet": accuracies["supernet"],
+            "gap": accuracies["supernet"] - accuracies["both"], "decided": genotype["decided"], "skips": text.split("reduce=")[0].count("skip_connect"), "genotype": text}
 
 
 def searches(program, out, seeds):

@@ -12,8 +12,11 @@ mod vary;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::slice;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use da2s::config::{Config, ConfigError, Layer, resolve_stored};
+use da2s::planner::span;
 use da2s::run::{OTHER_SETTINGS, RunDirectory, anchored, difference};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
@@ -165,7 +168,8 @@ impl Comparing {
             jobs: jobs.min(count),
             stop,
         };
-        let done = self.runs.len() - missing.len();
+        let (done, count, began) = (self.runs.len() - missing.len(), missing.len(), Instant::now());
+        let ended_runs = AtomicUsize::new(0);
         let say = |text: String| {
             if !arguments.quiet {
                 terminal::tell(&text);
@@ -174,7 +178,11 @@ impl Comparing {
         if done > 0 {
             say(format!("{done} of {} runs are done already", self.runs.len()));
         }
+        if count > 1 {
+            say(format!("{count} runs, {} at a time", jobs.min(count)));
+        }
         let said = |run: &Planned, ended: &Ended| {
+            let so_far = ended_runs.fetch_add(1, Ordering::Relaxed) + 1;
             let name = &run.name;
             let warned = matches!(ended, Ended::Finished) && self.folder.has_file(&children::log(run));
             if warned && arguments.quiet {
@@ -187,6 +195,11 @@ impl Comparing {
                 Ended::Stopped => format!("{name}: stopped"),
                 Ended::Failed(reason) => format!("{name}: failed: {reason}"),
             });
+            // Runs of one comparison differ less than runs in general.
+            let left_s = began.elapsed().as_secs_f64() * (count - so_far) as f64 / so_far as f64;
+            if so_far < count && !stop.is_raised() {
+                say(format!("{so_far} of {count} runs, about {} left", span(left_s)));
+            }
         };
         // The width of a baseline follows from the network of another run.
         let is_baseline = |run: &&Planned| matches!(run.given, Some(Given::Baseline { .. }));
@@ -210,7 +223,10 @@ impl Comparing {
             return "finished".to_owned();
         };
         let value = |name: &str, key: &str, unit: &str| Some(format!("{name} {:.2}{unit}", digest.values.get(key)?));
-        let parts = [value("gap", "gap", ""), value("retrained", "network_accuracy", " %")];
+        let parts = [
+            value("gap", "gap", " points"),
+            value("retrained", "network_accuracy", " %"),
+        ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 

@@ -70,7 +70,7 @@ fn part(name: &str, doubted: &Doubted, classes: &[String]) -> String {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(doubted.suspects.iter().map(row));
     format!(
-        "{} {name}\n{} contradicted by a confident prediction\n{}",
+        "{} {name}\n{} contradicted: another class has at least the probability that is usual for its images\n{}",
         match doubted.images {
             1 => "1 image".to_owned(),
             images => format!("{} images", grouped(images)),

@@ -191,7 +191,7 @@ fn a_run_that_warns_leaves_a_log() {
     let out = temporary.path().join("schedules");
     let told = predicate::str::is_match("published-s1: gap .*; its warnings are in da2s-.*published-s1.log\n")
         .unwrap()
-        .and(predicate::str::is_match("adaptive-s1: gap [-0-9.]+\n").unwrap());
+        .and(predicate::str::is_match("adaptive-s1: gap [-0-9.]+ points\n").unwrap());
     with("compare", &TINY)
         .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
         .args(["--vary", "search.schedule=published,adaptive", "--out"])
