@@ -128,8 +128,8 @@ impl DataOptions {
     }
 }
 
-/// All images of one part of a format: labels, and concatenated images of one shape, each channel by
-/// channel, rows from the top.
+/// All images of one part of a format: labels, and concatenated images of one shape, each channel
+/// by channel, rows from the top.
 pub(super) struct Pictures {
     pub labels: Vec<u32>,
     pub pixels: Vec<u8>,

@@ -161,8 +161,8 @@ fn named(context: &Context<'_>) -> Result<Option<String>, Error> {
     Ok(network.map(|network| network.name().to_owned()))
 }
 
-/// Reports the classes that the network never predicts, which the overall accuracy hides. A class is
-/// rare if it has less than half of the mean number of images.
+/// Reports the classes that the network never predicts, which the overall accuracy hides. A class
+/// is rare if it has less than half of the mean number of images.
 fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
     const MOST: usize = 5;
     let never: Vec<&ClassScores> = scores.iter().filter(|score| score.is_never_predicted()).collect();
