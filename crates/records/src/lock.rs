@@ -4,7 +4,7 @@
 //! anything, and reports so. The lock is held until it is dropped or its process ends: the system
 //! releases it then, so nobody has to unlock a run that was killed. The file is never removed.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -100,6 +100,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(unix)]
 fn same_file(open: &File, path: &Path) -> bool {
+    use std::fs;
     use std::os::unix::fs::MetadataExt;
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     match (open.metadata(), fs::symlink_metadata(path)) {
@@ -117,6 +118,7 @@ fn same_file(_: &File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn only_one_process_has_it_until_it_is_dropped() {
