@@ -227,10 +227,15 @@ impl Split {
     /// The sizes of the images in their files, or of some of them, evenly spaced, if they are read
     /// only when requested; `None` if they have none, or none of these can be read.
     pub fn sides_in_files(&self) -> Option<Sides> {
+        self.sides_of(SIZED_IMAGES)
+    }
+
+    /// The same of at most `most` images, if they are read only when requested.
+    pub fn sides_of(&self, most: usize) -> Option<Sides> {
         match &self.store {
             Store::Memory { .. } => self.files.as_ref()?.sides,
             Store::Files(files) => {
-                let count = self.len().min(SIZED_IMAGES);
+                let count = self.len().min(most);
                 let size = |at: usize| {
                     let shape = files.picture(at * self.len() / count).ok()?.shape();
                     Some((shape.height, shape.width))

@@ -17,10 +17,10 @@ use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use crate::network::Network;
 use crate::stages::classify;
 
-/// Blocks that run one after another. With 5 or 8 the tables of three spaces were within 3 to 12 %
-/// of the times of networks, with 13 within 6 to 28 %, since then more memory is in use than in a
-/// network. With 6 the median error is 2 to 5 % (the book, *Latency, predicted and measured*).
-const GROUP: usize = 6;
+/// Blocks that run one after another, about as many as a network has. They share one workspace, as
+/// those of a network do. With 3 to 6 the tables of three spaces predicted 4 to 26 % too little,
+/// with 12 the median error is 2 to 6 % (the book, *Latency, predicted and measured*).
+const GROUP: usize = 12;
 
 /// What is timed.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,8 @@ pub enum Subject<'a> {
 
 /// The median time of each subject over this number of rounds, in milliseconds.
 pub fn medians_ms(subjects: &[Subject<'_>], rounds: usize) -> Vec<f64> {
-    let mut runs: Vec<Box<dyn FnMut() + '_>> = subjects.iter().map(ready).collect();
+    let workspace = Workspace::new();
+    let mut runs: Vec<Box<dyn FnMut() + '_>> = subjects.iter().map(|subject| ready(subject, &workspace)).collect();
     let is_network = |at: &usize| matches!(subjects[*at], Subject::Network(_));
     let (networks, mut parts): (Vec<usize>, Vec<usize>) = (0..runs.len()).partition(is_network);
     let mut times_ms = vec![Vec::with_capacity(rounds); runs.len()];
@@ -92,7 +93,7 @@ pub fn latency(network: &Network, within: Duration) -> Result<Latency, rayon::Th
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     Ok(pool.install(|| {
         let began = Instant::now();
-        let mut run = ready(&Subject::Network(network));
+        let mut run = ready(&Subject::Network(network), &Workspace::new());
         for _ in 0..WARM_UP {
             run();
         }
@@ -159,14 +160,14 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// A subject that is ready to run, with what it needs in memory.
-fn ready<'a>(subject: &Subject<'a>) -> Box<dyn FnMut() + 'a> {
+fn ready<'a>(subject: &Subject<'a>, workspace: &Workspace) -> Box<dyn FnMut() + 'a> {
     match *subject {
         Subject::Block {
             block,
             inputs,
             outputs,
             size,
-        } => block_run(block, inputs, outputs, size),
+        } => block_run(block, inputs, outputs, size, workspace),
         Subject::Classifier {
             features,
             classes,
@@ -187,10 +188,15 @@ fn ready<'a>(subject: &Subject<'a>) -> Box<dyn FnMut() + 'a> {
     }
 }
 
-fn block_run(block: Block, inputs: usize, outputs: usize, size: (usize, usize)) -> Box<dyn FnMut()> {
+fn block_run(
+    block: Block,
+    inputs: usize,
+    outputs: usize,
+    size: (usize, usize),
+    workspace: &Workspace,
+) -> Box<dyn FnMut()> {
     let plan = block.alone(inputs, outputs);
-    let workspace = Workspace::new();
-    let mut kernel = CellKernel::new(&plan, &[size], 1, &workspace);
+    let mut kernel = CellKernel::new(&plan, &[size], 1, workspace);
     let image = numbers(inputs * size.0 * size.1);
     let weights = numbers(plan.weight_count);
     kernel.pack_once(&weights);

@@ -55,7 +55,8 @@ settings! {
         on_nan: OnNan = OnNan::Stop, named "on_nan", may_change on resume;
         /// Whether the trained network is timed at the end, one image at a time on one thread.
         ///
-        /// `da2s compare --jobs` turns it off, as the other runs would slow it down.
+        /// `da2s compare --jobs 2` turns it off, since other runs would slow it down, and refuses a
+        /// flag that asks for it.
         measure_latency: bool = true, may_change on resume;
     }
 }

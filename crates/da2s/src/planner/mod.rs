@@ -31,6 +31,7 @@ pub use words::lines;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
+use da2s_records::schema::Sides;
 
 use crate::config::Config;
 use crate::data::{Dataset, ImageShape, Part, SearchSplit};
@@ -296,6 +297,17 @@ fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
         .collect()
 }
 
+/// The largest number of rows and columns in the files, if those that are looked at are all smaller
+/// than the images of the data set.
+fn enlarged_from(dataset: &Dataset) -> Option<[u64; 2]> {
+    let side = dataset.shape.height as u64;
+    // Most images are larger, and one of them is enough to know it.
+    let is_smaller = |sides: &Sides| sides.rows[1].max(sides.columns[1]) < side;
+    dataset.train.sides_of(1).filter(is_smaller)?;
+    let sides = dataset.train.sides_in_files().filter(is_smaller)?;
+    Some([sides.rows[1], sides.columns[1]])
+}
+
 impl Found {
     fn new(inputs: &Inputs<'_>, counts: ImageCounts) -> Self {
         let dataset = inputs.dataset;
@@ -309,10 +321,7 @@ impl Found {
             classes: dataset.class_names.iter().cloned().zip(images).collect(),
             shape: dataset.shape,
             counts,
-            enlarged_from: dataset.train.sides_in_files().and_then(|sides| {
-                let [rows, columns] = [sides.rows[1], sides.columns[1]];
-                (rows.max(columns) < dataset.shape.height as u64).then_some([rows, columns])
-            }),
+            enlarged_from: enlarged_from(dataset),
         }
     }
 }

@@ -65,7 +65,7 @@ fn found(found: &Found) -> String {
         None => String::new(),
         Some([rows, columns]) => {
             let side = rows.max(columns);
-            format!(", enlarged from at most {rows}×{columns} (data.image_size = {side} takes less time)")
+            format!(", enlarged from {rows}×{columns} or less (data.image_size = {side} takes less time)")
         }
     };
     format!(

@@ -11,7 +11,6 @@ use da2s_records::statistics::interval_of;
 use super::mirrored::tell_mirrored;
 use super::{Context, Error, RunDirectory, genotype_file, search, tuning};
 use crate::backbone::NetworkSize;
-use crate::data::Dataset;
 use crate::discretize::{Decision, MOST_EXAMINED, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
@@ -150,7 +149,13 @@ pub fn discretize(
         Some((search, state, outcome, tuned)) if allowed.is_ok() => {
             let pruned = search.pruned(state, outcome);
             let (gap, edges) = measure(search, &pruned, &mut decision, &device, &|| observer.stop())?;
-            tell_chance(&gap, &dataset, observer);
+            let mut counts = vec![0; dataset.classes()];
+            for &label in dataset.train.labels() {
+                counts[label as usize] += 1;
+            }
+            if let Some(text) = of_chance(&gap, &counts) {
+                observer.on(Event::Warning(text.into()));
+            }
             let removed = search.removed_gap(state);
             let tuned = *tuned;
             measured = Some((Gap { removed, tuned, ..gap }, edges));
@@ -186,7 +191,7 @@ pub fn discretize(
         observer.on(Event::Warning(match context.config.discretize.rule {
             // It draws the genotype, and nothing decides a mixture.
             _ if context.config.search.method == Method::Random => {
-                format!("the method random decides nothing ({text})").into()
+                format!("the method random draws its genotype, so the mixture is not decided ({text})").into()
             }
             Rule::Strongest => Warning {
                 text: format!("the search ended undecided ({text})"),
@@ -238,26 +243,25 @@ pub fn discretize(
 /// Of fewer held-out images, chance alone may give nearly any accuracy.
 const ENOUGH_FOR_CHANCE: u64 = 100;
 
-/// Warns if the super-network has learned nothing, since then its gap is small whatever is pruned.
-fn tell_chance(gap: &Gap, dataset: &Dataset, observer: &mut dyn Observer) {
-    let mut counts = vec![0_u64; dataset.classes()];
-    for &label in dataset.train.labels() {
-        counts[label as usize] += 1;
-    }
+/// What to say of a super-network that may have learned nothing, since then its gap is small
+/// whatever is pruned; `counts` are the training images of each class.
+fn of_chance(gap: &Gap, counts: &[u64]) -> Option<String> {
     let all: u64 = counts.iter().sum();
-    let chance = 100.0 * counts.into_iter().max().unwrap_or(0) as f64 / all.max(1) as f64;
-    let Some(accuracy) = gap.as_trained.supernet else {
-        return;
-    };
-    let images = gap.images.filter(|&images| images >= ENOUGH_FOR_CHANCE);
-    let interval = images.and_then(|images| interval_of(accuracy, images));
-    if interval.is_some_and(|[least, _]| least <= chance) {
-        let text = format!(
-            "the super-network has {accuracy:.2} %, which is not significantly more than always choosing the most \
-             frequent class ({chance:.2} %): its gap says nothing; search for more epochs"
-        );
-        observer.on(Event::Warning(text.into()));
+    let chance = 100.0 * counts.iter().copied().max()? as f64 / all.max(1) as f64;
+    let (accuracy, images) = (gap.as_trained.supernet?, gap.images?);
+    let [least, _] = interval_of(accuracy, images)?;
+    if counts.len() < 2 || images < ENOUGH_FOR_CHANCE || least > chance {
+        return None;
     }
+    let uneven = if chance > 50.0 {
+        "; for uneven classes, set data.class_weights in a new run"
+    } else {
+        ""
+    };
+    Some(format!(
+        "the super-network has {accuracy:.2} %, which is not significantly more than always choosing the most frequent \
+         class ({chance:.2} %), so its gap says little: search for more epochs{uneven}"
+    ))
 }
 
 /// The gap of a search as a whole. Unless `discretize.edge_images` disables it, also the gap of
@@ -429,4 +433,35 @@ pub(super) fn network_size(context: &Context<'_>, dataset: &crate::data::Dataset
         .network
         .shape
         .size(&config.space, dataset.shape, dataset.classes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use da2s_records::schema::GapRow;
+
+    #[test]
+    fn a_super_network_at_chance_is_told() {
+        let said = |accuracy: f64, images: u64, counts: &[u64]| {
+            let gap = Gap {
+                images: Some(images),
+                as_trained: GapRow {
+                    supernet: Some(accuracy),
+                    ..GapRow::default()
+                },
+                ..Gap::default()
+            };
+            of_chance(&gap, counts)
+        };
+        let text = said(55.0, 200, &[50, 50]).unwrap();
+        assert!(
+            text.contains("55.00 %") && text.contains("50.00 %") && !text.contains("class_weights"),
+            "{text}"
+        );
+        assert_eq!(said(90.0, 200, &[50, 50]), None);
+        assert!(said(91.0, 200, &[90, 10]).unwrap().contains("class_weights"));
+        // Too few images to say so, and a single class.
+        assert_eq!(said(55.0, 99, &[50, 50]), None);
+        assert_eq!(said(100.0, 200, &[50]), None);
+    }
 }

@@ -187,7 +187,8 @@ fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
             hints: vec![Hint::Set("data.class_weights", "balanced")],
         }
     } else {
-        format!("{said}, though not rare: it may not have learned enough yet; train for more epochs").into()
+        format!("{said}; none of them is rare, so the network may not have learned enough: train for more epochs")
+            .into()
     }));
 }
 

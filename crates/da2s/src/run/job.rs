@@ -11,7 +11,7 @@ use std::sync::Arc;
 use da2s_records::files::{
     CONFIG, COST, EDGE_GAPS, ENVIRONMENT, EXPORT, FAILURE, GAP, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous,
 };
-use da2s_records::schema::{Gap, GenotypeFile, Summary, Suspects};
+use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile, Summary, Suspects};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -358,12 +358,13 @@ impl Job {
     /// Those of [`discretize`].
     pub fn discretize_once(&self, given: Option<&Genotype>, observer: &mut dyn Observer) -> Result<Vec<String>, Error> {
         let by_edge = self.config.discretize.edge_images > 0;
-        let files = [GENOTYPE, COST, GAP, EDGE_GAPS];
-        let mut needed = files.iter().filter(|&&name| name != EDGE_GAPS || by_edge);
-        if self.resume && given.is_none() && needed.all(|name| self.directory.has_file(name)) {
-            let (gap, stored) = (self.directory.find_json::<Gap>(GAP), self.directory.find_json(GENOTYPE));
-            // Damaged results are computed again.
-            if let (Ok(Some(_)), Ok(Some(GenotypeFile { undecided, .. }))) = (gap, stored) {
+        if self.resume && given.is_none() {
+            let directory = &self.directory;
+            // What is missing or damaged is computed again.
+            let edges = !by_edge || matches!(directory.find_json::<EdgeGaps>(EDGE_GAPS), Ok(Some(_)));
+            let whole = edges && matches!(directory.find_json::<Costs>(COST), Ok(Some(_)));
+            let (gap, stored) = (directory.find_json::<Gap>(GAP), directory.find_json(GENOTYPE));
+            if let (true, Ok(Some(_)), Ok(Some(GenotypeFile { undecided, .. }))) = (whole, gap, stored) {
                 return Ok(undecided);
             }
         }

@@ -1,6 +1,6 @@
 //! The stage `search`: trains the super-network and writes its checkpoint, its metrics, α and β.
 
-use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES, TUNING};
+use da2s_records::files::{ARCH, GAP, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES, TUNING};
 
 use super::checkpoint::Checkpoint;
 use super::mirrored::tell_mirrored;
@@ -96,6 +96,8 @@ impl StageFiles for SearchFiles<'_> {
 
     /// α and β before the first step have a line too.
     fn prepare(&self, epochs: usize) -> Result<(), Error> {
+        // A gap is that of a finished search.
+        self.context.directory.remove(GAP)?;
         self.context.directory.keep_lines(ARCH, epochs + 1)
     }
 

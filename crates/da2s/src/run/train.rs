@@ -87,7 +87,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let last = drive(context, &files, observer);
     // Also if the training was stopped.
     if exported && !context.directory.file(EXPORT).exists() {
-        let text = "what was made of the network as it was trained before is removed: its exports, summary, report and suspects";
+        let text = "exports, summary, report and suspects of the network as it was trained before are removed";
         observer.on(Event::Warning(text.to_owned().into()));
     }
     let last = last?;

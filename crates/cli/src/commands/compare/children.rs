@@ -40,6 +40,8 @@ pub struct Children<'a> {
     pub threads: usize,
     /// Number of processes at a time, which is at most that of the runs.
     pub jobs: usize,
+    /// Whether a run may time its network: nothing else runs at any time.
+    pub measures_latency: bool,
     /// Raised to stop all processes.
     pub stop: &'a StopFlag,
 }
@@ -156,7 +158,7 @@ impl Children<'_> {
             Verb::Search => create(command.arg("search"), run, (settings, None), &directory),
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
-        if matches!(verb, Verb::Run) && self.jobs > 1 {
+        if matches!(verb, Verb::Run) && !self.measures_latency {
             // Other runs at the same time would distort it.
             command.args(["--set", &format!("{LATENCY}=false")]);
         }

@@ -74,12 +74,11 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
 
 /// Runs at the same time slow each other down, so their networks are not timed. Files set every
 /// setting; only a flag or `--vary` says that somebody wants the time.
-fn check_latency(arguments: &CompareArguments, runs: &[Planned]) -> Result<(), Failure> {
-    let by_flag = arguments.settings.request()?.sets_by_flag(LATENCY);
+fn check_latency(arguments: &CompareArguments, shared: &Config, plan: &Plan, runs: &[Planned]) -> Result<(), Failure> {
+    let by_flag = arguments.settings.request()?.sets_by_flag(LATENCY) && shared.run.measure_latency;
     let varied = runs.iter().any(|run| run.varied(LATENCY) == Some("true"));
-    if usize::from(arguments.jobs).min(runs.len()) > 1
-        && (varied || (by_flag && arguments.shared()?.run.measure_latency))
-    {
+    let is_beside = usize::from(arguments.jobs).min(runs.len()) > 1;
+    if is_beside && !plan.search_only && (by_flag || varied) {
         let reason = "run.measure_latency=true: runs at the same time would slow each other down; use --jobs 1";
         return Err(Failure::usage(reason));
     }
@@ -126,7 +125,7 @@ impl Comparing {
         for run in &runs {
             run.check(&out, &shared)?;
         }
-        check_latency(arguments, &runs)?;
+        check_latency(arguments, &shared, &plan, &runs)?;
         if !arguments.quiet {
             plan.left_out().iter().for_each(|text| terminal::tell(text));
         }
@@ -166,10 +165,15 @@ impl Comparing {
             search_only: self.plan.search_only,
             threads: threads_each(self.shared.run.threads, jobs.min(count).max(1)),
             jobs: jobs.min(count),
+            measures_latency: jobs.min(self.runs.len()) == 1,
             stop,
         };
         let (done, count, began) = (self.runs.len() - missing.len(), missing.len(), Instant::now());
-        let ended_runs = AtomicUsize::new(0);
+        let (ended_runs, finished_runs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        // The width of a baseline follows from the network of another run.
+        let is_baseline = |run: &&Planned| matches!(run.given, Some(Given::Baseline { .. }));
+        let (baselines, others): (Vec<&Planned>, Vec<&Planned>) = missing.into_iter().partition(is_baseline);
+        let jobs_of_phases = [&others, &baselines].map(|runs| jobs.min(runs.len()));
         let say = |text: String| {
             if !arguments.quiet {
                 terminal::tell(&text);
@@ -179,7 +183,8 @@ impl Comparing {
             say(format!("{done} of {} runs are done already", self.runs.len()));
         }
         if count > 1 {
-            say(format!("{count} runs, {} at a time", jobs.min(count)));
+            let most = jobs_of_phases.into_iter().max().unwrap_or(1);
+            say(format!("{count} runs, {most} at a time"));
         }
         let said = |run: &Planned, ended: &Ended| {
             let so_far = ended_runs.fetch_add(1, Ordering::Relaxed) + 1;
@@ -195,15 +200,18 @@ impl Comparing {
                 Ended::Stopped => format!("{name}: stopped"),
                 Ended::Failed(reason) => format!("{name}: failed: {reason}"),
             });
-            // Runs of one comparison differ less than runs in general.
-            let left_s = began.elapsed().as_secs_f64() * (count - so_far) as f64 / so_far as f64;
-            if so_far < count && !stop.is_raised() {
+            let finished = match ended {
+                Ended::Finished => finished_runs.fetch_add(1, Ordering::Relaxed) + 1,
+                Ended::Stopped | Ended::Failed(_) => finished_runs.load(Ordering::Relaxed),
+            };
+            if so_far < count && finished > 0 && !stop.is_raised() {
+                // Those in progress are half done in the mean.
+                let busy = (jobs - 1).min(count - so_far) as f64 / 2.0;
+                let rate = (finished as f64 + busy) / began.elapsed().as_secs_f64();
+                let left_s = ((count - so_far) as f64 - busy) / rate;
                 say(format!("{so_far} of {count} runs, about {} left", span(left_s)));
             }
         };
-        // The width of a baseline follows from the network of another run.
-        let is_baseline = |run: &&Planned| matches!(run.given, Some(Given::Baseline { .. }));
-        let (baselines, others): (Vec<&Planned>, Vec<&Planned>) = missing.into_iter().partition(is_baseline);
         let mut all = BTreeMap::new();
         for runs in [others, baselines] {
             let ended = children(runs.len()).run(&runs, |at, ended| said(runs[at], ended));

@@ -70,7 +70,7 @@ fn part(name: &str, doubted: &Doubted, classes: &[String]) -> String {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(doubted.suspects.iter().map(row));
     format!(
-        "{} {name}\n{} contradicted: another class has at least the probability that is usual for its images\n{}",
+        "{} {name}\n{} contradicted: another class is at least as probable as it is, on average, for images with its label\n{}",
         match doubted.images {
             1 => "1 image".to_owned(),
             images => format!("{} images", grouped(images)),

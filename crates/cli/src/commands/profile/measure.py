@@ -61,7 +61,7 @@ def medians_ms(runs, rounds):
 
 
 def rows(file):
-    with open(HERE / file, newline="") as lines:
+    with open(HERE / file, newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
 
 
@@ -75,6 +75,8 @@ def main():
     asked = parser.parse_args()
     if asked.repeat < 1 or asked.threads < 1:
         parser.error("--repeat and --threads are at least 1")
+    if not Path(asked.out).resolve().parent.is_dir():
+        parser.error(f"the folder of {asked.out} does not exist")
     try:
         import numpy
         import onnxruntime
@@ -90,7 +92,7 @@ def main():
     call_ms = times_ms["call.onnx"]
     of_block = {}
     engine = f"onnxruntime {onnxruntime.__version__} {asked.provider}"
-    with open(asked.out, "w", newline="") as out:
+    with open(asked.out, "w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([*SIZES, "ms", "threads", "engine", "machine"])
         for row in blocks:

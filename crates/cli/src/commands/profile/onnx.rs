@@ -8,10 +8,10 @@ use std::fs;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::export::{BLOCK_COPIES, ExportFormat, ExportOptions, block_onnx, export};
+use da2s::export::{BLOCK_COPIES, ExportFormat, ExportOptions, block_onnx, files};
 use da2s::network::{TimedBlock, Trained, network_blocks};
 use da2s_engine::BlockShape;
-use da2s_records::{FileError, counted, write_output};
+use da2s_records::{FileError, Folder, counted};
 
 use super::internal;
 use crate::exit::Code;
@@ -29,8 +29,8 @@ pub(super) fn write(
     networks: &[Trained],
     side: usize,
 ) -> Result<String, Failure> {
-    create(folder)?;
-    let write = |name: &str, bytes: &[u8]| write_output(&folder.join(name), bytes);
+    let opened = created(folder)?;
+    let write = |name: &str, bytes: &[u8]| opened.write(name, bytes);
     // Names of blocks and files contain neither commas nor quotation marks.
     let mut lines = "file,copies,block,inputs,outputs,height,width,stride\n".to_owned();
     for (at, timed) in blocks.iter().enumerate() {
@@ -55,7 +55,10 @@ pub(super) fn write(
     };
     for (number, trained) in networks.iter().enumerate() {
         let name = format!("network-{number:02}.onnx");
-        export(trained, ExportFormat::Onnx, folded, &folder.join(&name)).map_err(Error::from)?;
+        let exported = files(trained, ExportFormat::Onnx, folded).map_err(Error::from)?;
+        for (_, bytes) in exported.iter().filter(|(name, _)| name.is_empty()) {
+            write(&name, bytes)?;
+        }
         for block in network_blocks(&trained.network, side) {
             // The blocks are those of the space, so a network has no others.
             let at = blocks.binary_search_by(|timed| timed.shape.cmp(&block.shape));
@@ -66,9 +69,10 @@ pub(super) fn write(
     write("networks.csv", lines.as_bytes())?;
     write("measure.py", SCRIPT.as_bytes())?;
     let path = terminal::escaped(&folder.display().to_string());
+    let script = da2s_report::argument(&folder.join("measure.py"));
     let blocks = counted(blocks.len(), "block");
     Ok(format!(
-        "{blocks} in {path}\nmeasure them, here or on another device that has onnxruntime:\n    python3 {path}/measure.py --out latency.csv\n"
+        "{blocks} in {path}\nmeasure them, here or on another device that has onnxruntime:\n    python3 {script} --out latency.csv\n"
     ))
 }
 
@@ -77,11 +81,11 @@ fn file_of(block: usize) -> String {
 }
 
 /// Creates the folder, or takes an empty one.
-fn create(folder: &Path) -> Result<(), Failure> {
+fn created(folder: &Path) -> Result<Folder, Failure> {
     fs::create_dir_all(folder).map_err(|error| FileError::new("create", folder, error))?;
     let mut entries = fs::read_dir(folder).map_err(|error| FileError::new("read", folder, error))?;
     match entries.next() {
-        None => Ok(()),
+        None => Ok(Folder::open(folder)?),
         Some(_) => Err(Failure::new(
             Code::Files,
             format!("{} is not empty: choose another folder", folder.display()),
