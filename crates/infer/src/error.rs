@@ -17,9 +17,7 @@ pub enum NetworkError {
         source: io::Error,
     },
     /// It is not a safetensors file.
-    #[error(
-        "it is not a safetensors file ({0}): export the network as safetensors, with `da2s export RUN --format safetensors`"
-    )]
+    #[error("it is not a safetensors file ({0}); expected a network that da2s exported as safetensors")]
     Format(String),
     /// Its checksum does not match.
     #[error("its checksum does not match: it was damaged or changed after the export")]

@@ -157,7 +157,7 @@ pub fn quantised_onnx(trained: &Trained, network: &Int8Network) -> Result<Vec<u8
     onnx::quantised_bytes(trained, network)
 }
 
-/// An ONNX file to time a block of `shape` with another runtime; without one, a file that takes as
+/// An ONNX file to time a block with another runtime; without one, a file that takes as
 /// long as the call itself. Each computes what it has to compute [`BLOCK_COPIES`] times.
 ///
 /// # Errors

@@ -240,6 +240,17 @@ pub fn discretize(
     })
 }
 
+/// The undecided edges of a discretized search in words; `None` if a result is missing or damaged.
+pub(super) fn known_undecided(context: &Context<'_>) -> Option<Vec<String>> {
+    let directory = context.directory;
+    if context.config.discretize.edge_images > 0 {
+        directory.find_json::<EdgeGaps>(EDGE_GAPS).ok()??;
+    }
+    directory.find_json::<Costs>(COST).ok()??;
+    directory.find_json::<Gap>(GAP).ok()??;
+    Some(directory.find_json::<GenotypeFile>(GENOTYPE).ok()??.undecided)
+}
+
 /// Of fewer held-out images, chance alone may give nearly any accuracy.
 const ENOUGH_FOR_CHANCE: u64 = 100;
 

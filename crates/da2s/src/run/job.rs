@@ -8,14 +8,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use da2s_records::files::{
-    CONFIG, COST, EDGE_GAPS, ENVIRONMENT, EXPORT, FAILURE, GAP, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous,
-};
-use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile, Summary, Suspects};
+use da2s_records::files::{CONFIG, ENVIRONMENT, EXPORT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
+use da2s_records::schema::{Summary, Suspects};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::discretize::{network_size, stored_within_limits};
+use super::discretize::{known_undecided, network_size, stored_within_limits};
 use super::plan::Planning;
 use super::width::widest_within;
 use super::{
@@ -357,16 +355,11 @@ impl Job {
     /// # Errors
     /// Those of [`discretize`].
     pub fn discretize_once(&self, given: Option<&Genotype>, observer: &mut dyn Observer) -> Result<Vec<String>, Error> {
-        let by_edge = self.config.discretize.edge_images > 0;
-        if self.resume && given.is_none() {
-            let directory = &self.directory;
-            // What is missing or damaged is computed again.
-            let edges = !by_edge || matches!(directory.find_json::<EdgeGaps>(EDGE_GAPS), Ok(Some(_)));
-            let whole = edges && matches!(directory.find_json::<Costs>(COST), Ok(Some(_)));
-            let (gap, stored) = (directory.find_json::<Gap>(GAP), directory.find_json(GENOTYPE));
-            if let (true, Ok(Some(_)), Ok(Some(GenotypeFile { undecided, .. }))) = (whole, gap, stored) {
-                return Ok(undecided);
-            }
+        if self.resume
+            && given.is_none()
+            && let Some(undecided) = known_undecided(&self.context())
+        {
+            return Ok(undecided);
         }
         Ok(self.discretize(given, observer)?.decision.texts())
     }

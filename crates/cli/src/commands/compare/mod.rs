@@ -173,7 +173,7 @@ impl Comparing {
         // The width of a baseline follows from the network of another run.
         let is_baseline = |run: &&Planned| matches!(run.given, Some(Given::Baseline { .. }));
         let (baselines, others): (Vec<&Planned>, Vec<&Planned>) = missing.into_iter().partition(is_baseline);
-        let jobs_of_phases = [&others, &baselines].map(|runs| jobs.min(runs.len()));
+        let most_at_once = jobs.min(others.len().max(baselines.len()));
         let say = |text: String| {
             if !arguments.quiet {
                 terminal::tell(&text);
@@ -183,8 +183,7 @@ impl Comparing {
             say(format!("{done} of {} runs are done already", self.runs.len()));
         }
         if count > 1 {
-            let most = jobs_of_phases.into_iter().max().unwrap_or(1);
-            say(format!("{count} runs, {most} at a time"));
+            say(format!("{count} runs, {most_at_once} at a time"));
         }
         let said = |run: &Planned, ended: &Ended| {
             let so_far = ended_runs.fetch_add(1, Ordering::Relaxed) + 1;
@@ -206,7 +205,7 @@ impl Comparing {
             };
             if so_far < count && finished > 0 && !stop.is_raised() {
                 // Those in progress are half done in the mean.
-                let busy = (jobs - 1).min(count - so_far) as f64 / 2.0;
+                let busy = (most_at_once - 1).min(count - so_far) as f64 / 2.0;
                 let rate = (finished as f64 + busy) / began.elapsed().as_secs_f64();
                 let left_s = ((count - so_far) as f64 - busy) / rate;
                 say(format!("{so_far} of {count} runs, about {} left", span(left_s)));

@@ -10,7 +10,6 @@ use std::path::Path;
 use da2s::Error;
 use da2s::export::{BLOCK_COPIES, ExportFormat, ExportOptions, block_onnx, files};
 use da2s::network::{TimedBlock, Trained, network_blocks};
-use da2s_engine::BlockShape;
 use da2s_records::{FileError, Folder, counted};
 
 use super::internal;
@@ -35,16 +34,9 @@ pub(super) fn write(
     let mut lines = "file,copies,block,inputs,outputs,height,width,stride\n".to_owned();
     for (at, timed) in blocks.iter().enumerate() {
         write(&file_of(at), &block_onnx(Some(timed)).map_err(Error::from)?)?;
-        let BlockShape {
-            block,
-            inputs,
-            outputs,
-            height,
-            width,
-            stride,
-        } = &timed.shape;
-        let file = file_of(at);
-        lines += &format!("{file},{BLOCK_COPIES},{block},{inputs},{outputs},{height},{width},{stride}\n");
+        let shape = &timed.shape;
+        let sizes = [shape.inputs, shape.outputs, shape.height, shape.width, shape.stride].map(|size| size.to_string());
+        lines += &format!("{},{BLOCK_COPIES},{},{}\n", file_of(at), shape.block, sizes.join(","));
     }
     write("blocks.csv", lines.as_bytes())?;
     write("call.onnx", &block_onnx(None).map_err(Error::from)?)?;
