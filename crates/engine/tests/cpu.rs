@@ -454,26 +454,50 @@ fn the_reference_agrees_with_central_differences() {
     }
 }
 
-/// Kernels are read when they are packed and never again: the runs after it get NaN instead.
+/// The output of the kernel of a deployed network: running statistics, no mixture.
+fn deployed(kernel: &mut CellKernel, case: &Case, weights: &[f32], (mean, variance): (f32, f32)) -> Vec<f32> {
+    let inputs: Vec<Vec<f32>> = case.call.inputs.iter().map(|input| narrow(input)).collect();
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    let norms = case.plan.norm_channels;
+    let call = Forward {
+        inputs: &inputs,
+        weights,
+        mixture: None,
+        active: None,
+        drop: None,
+        statistics: Statistics::Running {
+            mean: &vec![mean; norms],
+            variance: &vec![variance; norms],
+        },
+        keep: false,
+        mixture_gradient: false,
+    };
+    let mut output = vec![f32::NAN; kernel.output_len()];
+    kernel.forward(call, &mut output);
+    output
+}
+
+/// Kernels and statistics are read when they are prepared and never again: the runs after it get
+/// NaN instead.
 #[test]
-fn convolutions_are_packed_once() {
-    for mut case in all() {
-        let norms = case.plan.norm_channels;
-        case.call.running = Some((vec![0.1; norms], vec![0.8; norms]));
-        let mut kernel = kernel(&case);
-        let (packed_now, ..) = forward(&mut kernel, &case, false);
-        kernel.pack_once(&narrow(&case.call.weights));
+fn a_prepared_kernel_uses_what_it_was_prepared_with() {
+    for case in all() {
+        let (mut kernel, norms) = (kernel(&case), case.plan.norm_channels);
+        let mut weights = narrow(&case.call.weights);
+        let now = deployed(&mut kernel, &case, &weights, (0.1, 0.8));
+        kernel.prepare_once(&weights, (&vec![0.1; norms], &vec![0.8; norms]));
         let choices = case.plan.edges.iter().flat_map(|edge| &edge.choices);
         for choice in choices.chain(case.plan.preprocess.iter().flatten()) {
             for convolution in &choice.layout().convolutions {
                 let kernel = &convolution.kernel;
                 let len = kernel.shape.iter().product::<usize>();
-                case.call.weights[kernel.offset..kernel.offset + len].fill(f64::NAN);
+                weights[kernel.offset..kernel.offset + len].fill(f32::NAN);
             }
         }
-        for _ in 0..2 {
-            let (packed_once, ..) = forward(&mut kernel, &case, false);
-            assert!(packed_once == packed_now, "{}", case.name);
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let once = pool.install(|| deployed(&mut kernel, &case, &weights, (f32::NAN, f32::NAN)));
+            assert!(once == now, "{}, {threads} threads", case.name);
         }
     }
 }

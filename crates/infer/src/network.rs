@@ -144,7 +144,9 @@ impl Network {
                     channels_last(picture, self.preprocessing.channels)
                 });
                 let image: Vec<f32> = image.collect();
-                stages.logits(&image, batch)
+                // Once into the pool for the whole call: from outside, each step of each stage
+                // would wake a thread of it.
+                rayon::scope(|_| stages.logits(&image, batch))
             }
             Body::Int8(runner) => runner.logits(pictures),
         }

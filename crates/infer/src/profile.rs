@@ -199,10 +199,10 @@ fn block_run(
     let mut kernel = CellKernel::new(&plan, &[size], 1, workspace);
     let image = numbers(inputs * size.0 * size.1);
     let weights = numbers(plan.weight_count);
-    kernel.pack_once(&weights);
     let (mean, variance) = (vec![0.0; plan.norm_channels], vec![1.0; plan.norm_channels]);
+    kernel.prepare_once(&weights, (&mean, &variance));
+    let mut output = vec![0.0; kernel.output_len()];
     Box::new(move || {
-        let mut output = vec![0.0; kernel.output_len()];
         let call = Forward {
             inputs: &[&image],
             weights: &weights,

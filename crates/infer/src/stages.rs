@@ -1,7 +1,7 @@
 //! The stages of a float32 network, read from a file and run by the engine's kernels.
 //!
-//! Contract: every stage is a kernel of the engine with the running statistics; the output of a
-//! stage is dropped when no later stage reads it.
+//! Contract: every stage is a kernel of the engine with the running statistics; the memory of a
+//! stage's output is used again when no later stage reads it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -31,8 +31,16 @@ pub(crate) struct Stages {
     /// `[classes, features]`, then `[classes]`.
     classifier: (Vec<f32>, Vec<f32>),
     workspace: Workspace,
-    /// The kernels for the last batch size.
-    kernels: Mutex<Option<(usize, Vec<CellKernel>)>>,
+    /// What the last call left for the next.
+    ready: Mutex<Option<Ready>>,
+}
+
+/// The kernels for a batch size, and memory for the outputs of stages.
+#[derive(Debug)]
+struct Ready {
+    batch: usize,
+    kernels: Vec<CellKernel>,
+    free: Vec<Vec<f32>>,
 }
 
 impl Stages {
@@ -81,23 +89,18 @@ impl Stages {
             last_relu: plan.last_relu,
             classifier: (matrix, bias),
             workspace: Workspace::new(),
-            kernels: Mutex::new(None),
+            ready: Mutex::new(None),
         })
     }
 
     /// The logits of `batch` images, which are one after another and have their channels innermost.
     pub(crate) fn logits(&self, image: &[f32], batch: usize) -> Vec<Vec<f32>> {
-        let mut kept = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kernels = match kept.take() {
-            Some((size, kernels)) if size == batch => kernels,
-            _ => {
-                let kernel = |stage: &LoadedStage| {
-                    let mut kernel = CellKernel::new(&stage.cell, &stage.sizes, batch, &self.workspace);
-                    kernel.pack_once(&stage.weights);
-                    kernel
-                };
-                self.stages.iter().map(kernel).collect()
-            }
+        let mut left = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ready {
+            mut kernels, mut free, ..
+        } = match left.take() {
+            Some(ready) if ready.batch == batch => ready,
+            _ => self.prepare(batch),
         };
         let mut outputs: Vec<Vec<f32>> = Vec::with_capacity(self.stages.len());
         for (index, (stage, kernel)) in self.stages.iter().zip(&mut kernels).enumerate() {
@@ -106,7 +109,9 @@ impl Stages {
                 Some(earlier) => outputs[earlier].as_slice(),
             };
             let inputs: Vec<&[f32]> = stage.sources.iter().map(source).collect();
-            let mut output = vec![0.0; kernel.output_len()];
+            let mut output = free.pop().unwrap_or_default();
+            output.clear();
+            output.resize(kernel.output_len(), 0.0);
             let call = Forward {
                 inputs: &inputs,
                 weights: &stage.weights,
@@ -124,15 +129,31 @@ impl Stages {
             outputs.push(output);
             let later = &self.stages[index + 1..];
             for (earlier, output) in outputs.iter_mut().enumerate().take(index) {
-                if !later.iter().any(|stage| stage.sources.contains(&Some(earlier))) {
-                    *output = Vec::new();
+                if !output.is_empty() && !later.iter().any(|stage| stage.sources.contains(&Some(earlier))) {
+                    free.push(std::mem::take(output));
                 }
             }
         }
-        *kept = Some((batch, kernels));
         let last = outputs.pop().unwrap_or_default();
         let classified = |one: &[f32]| classify(&self.classifier, self.last_relu, one);
-        last.chunks(last.len() / batch).map(classified).collect()
+        let logits = last.chunks(last.len() / batch).map(classified).collect();
+        free.push(last);
+        free.extend(outputs.into_iter().filter(|output| !output.is_empty()));
+        *left = Some(Ready { batch, kernels, free });
+        logits
+    }
+
+    fn prepare(&self, batch: usize) -> Ready {
+        let kernel = |stage: &LoadedStage| {
+            let mut kernel = CellKernel::new(&stage.cell, &stage.sizes, batch, &self.workspace);
+            kernel.prepare_once(&stage.weights, (&stage.mean, &stage.variance));
+            kernel
+        };
+        Ready {
+            batch,
+            kernels: self.stages.iter().map(kernel).collect(),
+            free: Vec::new(),
+        }
     }
 }
 

@@ -5,33 +5,130 @@
 //! there are fewer images than threads, the steps of an image also run in parallel, if they do not
 //! share a tensor.
 
-use rayon::prelude::*;
-
-use super::forward_run::prepare_given;
+use super::compiled::Compiled;
+use super::forward_run::{prepare_given, resize};
 use super::image::{At, Coefficients, Frame, Scratch};
 use super::levels::levels;
-use super::memory::Shared;
+use super::memory::{Buffer, Shared};
 use super::schedule::{self, Moving, Step};
-use super::{CellKernel, Forward, forward_steps, parallel};
+use super::team::Levels;
+use super::{CellKernel, Forward, Statistics, forward_steps, parallel, weights};
+
+/// The steps of an image in order, and where their results are.
+#[derive(Debug)]
+pub(super) struct Order {
+    moving: Moving,
+    steps: Vec<Step>,
+    /// The same steps for several threads; empty if they are not needed.
+    levels: Levels,
+}
+
+impl Order {
+    /// The order of the steps of `live` units; without `in_levels`, `levels` is empty.
+    pub(super) fn new(compiled: &Compiled, live: &[bool], in_levels: bool) -> Self {
+        let moving = Moving::new(compiled, live, false);
+        let steps: Vec<Step> = schedule::forward(compiled, live, false).concat();
+        let levels = match in_levels {
+            true => levels(compiled, &moving, &steps),
+            false => Vec::new(),
+        };
+        let levels = Levels::new(&levels);
+        Self { moving, steps, levels }
+    }
+}
+
+/// What is the same in every call with the same weights and running statistics.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    packed: Buffer,
+    /// Without a mixture.
+    coefficients: Coefficients,
+    /// With all units live.
+    order: Order,
+}
+
+impl Prepared {
+    fn new(compiled: &Compiled, call: &mut Forward) -> Self {
+        let live = vec![true; compiled.units.len()];
+        let mut packed = Buffer::default();
+        packed.reserve(compiled.packed_len);
+        weights::pack(compiled, &live, call.weights, false, packed.as_mut_slice());
+        Self {
+            packed,
+            coefficients: coefficients(compiled, call, &live),
+            order: Order::new(compiled, &live, true),
+        }
+    }
+}
+
+fn coefficients(compiled: &Compiled, call: &mut Forward, live: &[bool]) -> Coefficients {
+    let mut coefficients = Coefficients::default();
+    resize(&mut coefficients, compiled);
+    prepare_given(compiled, call, live, &mut coefficients);
+    coefficients
+}
 
 impl CellKernel {
-    pub(super) fn run_inference(
-        &self,
-        call: &mut Forward,
-        live: &[bool],
-        packed: &[f32],
-        coefficients: &mut Coefficients,
-        output: &mut [f32],
-    ) {
+    /// Prepares weights and running statistics once. Later runs that use running statistics and
+    /// keep nothing use these, and of their own call only the biases of convolutions and, with a
+    /// mixture, the norms. For one small image, preparing takes longer than computing.
+    ///
+    /// # Panics
+    /// If the lengths are not those of the plan.
+    pub fn prepare_once(&mut self, weights: &[f32], (mean, variance): (&[f32], &[f32])) {
+        let (weight_count, norm_channels, _) = self.sizes;
+        assert_eq!(weights.len(), weight_count, "length of the weights");
+        assert!(
+            mean.len() == norm_channels && variance.len() == norm_channels,
+            "length of the statistics"
+        );
+        let mut call = Forward {
+            inputs: &[],
+            weights,
+            mixture: None,
+            active: None,
+            drop: None,
+            statistics: Statistics::Running { mean, variance },
+            keep: false,
+            mixture_gradient: false,
+        };
+        self.prepared = Some(Prepared::new(&self.single, &mut call));
+    }
+
+    pub(super) fn run_inference(&self, call: &mut Forward, live: &[bool], output: &mut [f32]) {
         let compiled = &self.single;
-        prepare_given(compiled, call, live, coefficients);
+        let mut leased;
+        let packed = match &self.prepared {
+            Some(prepared) => prepared.packed.as_slice(),
+            None => {
+                leased = self.workspace.lease(compiled.packed_len);
+                let packed = &mut leased.as_mut_slice()[..compiled.packed_len];
+                weights::pack(compiled, live, call.weights, false, packed);
+                &*packed
+            }
+        };
+        let of_call;
+        let coefficients = match &self.prepared {
+            Some(prepared) if call.mixture.is_none() => &prepared.coefficients,
+            _ => {
+                of_call = coefficients(compiled, call, live);
+                &of_call
+            }
+        };
         let results = forward_steps::Results {
             output: Shared::new(output),
             moments: None,
         };
-        let moving = Moving::new(compiled, live, false);
-        let steps: Vec<Step> = schedule::forward(compiled, live, false).concat();
-        let side_by_side = (self.batch < rayon::current_num_threads()).then(|| levels(compiled, &moving, &steps));
+        // With few images, several threads share the steps of each.
+        let threads = (rayon::current_num_threads() / self.batch).max(1);
+        let of_call;
+        let Order { moving, steps, levels } = match &self.prepared {
+            Some(prepared) if live.iter().all(|&live| live) => &prepared.order,
+            _ => {
+                of_call = Order::new(compiled, live, threads > 1);
+                &of_call
+            }
+        };
         let len = Scratch::len(compiled);
         let all = len + compiled.kept_len + moving.len;
         parallel::for_each_block(self.batch, &self.workspace, all, |_, images, memory| {
@@ -46,34 +143,26 @@ impl CellKernel {
                 coefficients,
                 drop: call.drop.map(|drop| (drop, self.batch)),
                 kept: Shared::new(kept),
-                moving: &moving,
+                moving,
                 moving_data: Shared::new(moving_data),
             };
-            match &side_by_side {
-                None => {
-                    let mut scratch = Scratch::cut(memory, compiled);
-                    for image in images {
-                        for &step in &steps {
-                            // SAFETY: blocks share no images, and `kept` belongs to this block.
-                            unsafe { forward_steps::run(step, &frame, &results, &mut scratch, At { image, slot: 0 }) };
-                        }
-                    }
-                }
-                Some(levels) => images.for_each(|image| self.run_levels(levels, &frame, &results, image)),
+            let run = |scratch: &mut Scratch, step: Step, image: usize| {
+                // SAFETY: blocks share neither images nor `kept`, and steps that run at the same
+                // time share no tensor.
+                unsafe { forward_steps::run(step, &frame, &results, scratch, At { image, slot: 0 }) };
+            };
+            if threads == 1 {
+                let mut scratch = Scratch::cut(memory, compiled);
+                images.for_each(|image| steps.iter().for_each(|&step| run(&mut scratch, step, image)));
+                return;
+            }
+            for image in images {
+                levels.run(threads, |steps| {
+                    let mut memory = self.workspace.lease(len);
+                    let mut scratch = Scratch::cut(memory.as_mut_slice(), compiled);
+                    steps.for_each(|step| run(&mut scratch, step, image));
+                });
             }
         });
-    }
-
-    /// One image, with the steps of a level in parallel.
-    fn run_levels(&self, levels: &[Vec<Step>], frame: &Frame, results: &forward_steps::Results, image: usize) {
-        for level in levels {
-            level.par_iter().with_max_len(1).for_each(|&step| {
-                let mut memory = self.workspace.lease(Scratch::len(frame.compiled));
-                let mut scratch = Scratch::cut(memory.as_mut_slice(), frame.compiled);
-                // SAFETY: blocks share neither images nor `kept`, and the steps of a level share no
-                // tensor.
-                unsafe { forward_steps::run(step, frame, results, &mut scratch, At { image, slot: 0 }) };
-            });
-        }
     }
 }

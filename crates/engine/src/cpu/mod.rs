@@ -27,6 +27,7 @@ mod needs;
 mod norms;
 mod parallel;
 mod schedule;
+mod team;
 mod weights;
 
 pub use classifier::Classifier;
@@ -43,6 +44,7 @@ use da2s_plan::CellPlan;
 use self::compiled::{Compiled, Unit};
 use self::forward_run::resize;
 use self::image::{At, Coefficients};
+use self::inference::Prepared;
 use self::schedule::{Pass, Step};
 
 /// The operands of a forward run.
@@ -102,8 +104,8 @@ pub struct CellKernel {
     level: Level,
     workspace: Workspace,
     saved: Saved,
-    /// The packed weights of all inference, if [`Self::pack_once`] was called.
-    packed: Option<Buffer>,
+    /// For all inference, if [`Self::prepare_once`] was called.
+    prepared: Option<Prepared>,
 }
 
 impl CellKernel {
@@ -132,23 +134,8 @@ impl CellKernel {
             level,
             workspace: workspace.clone(),
             saved: Saved::default(),
-            packed: None,
+            prepared: None,
         }
-    }
-
-    /// Packs `weights` once. Later runs that use running statistics and keep nothing then take the
-    /// kernels of their convolutions from here and not from [`Forward::weights`]. For one small
-    /// image, packing takes longer than computing.
-    ///
-    /// # Panics
-    /// If there are not as many as the plan has.
-    pub fn pack_once(&mut self, weights: &[f32]) {
-        assert_eq!(weights.len(), self.sizes.0, "length of the weights");
-        let live = vec![true; self.single.units.len()];
-        let mut packed = Buffer::default();
-        packed.reserve(self.single.packed_len);
-        weights::pack(&self.single, &live, weights, false, packed.as_mut_slice());
-        self.packed = Some(packed);
     }
 
     /// Images per call.
@@ -230,26 +217,17 @@ impl CellKernel {
             } = &mut saved;
             self.run_forward(&mut call, live, packed, coefficients, kept.as_mut_slice(), output);
             self.saved = saved;
-        } else {
-            let compiled = if from_batch { &self.compiled } else { &self.single };
-            let mut own;
-            let packed = match self.packed.as_ref().filter(|_| !from_batch) {
-                Some(packed) => packed.as_slice(),
-                None => {
-                    own = self.workspace.lease(compiled.packed_len);
-                    let packed = &mut own.as_mut_slice()[..compiled.packed_len];
-                    weights::pack(compiled, &live, call.weights, false, packed);
-                    &*packed
-                }
-            };
+        } else if from_batch {
+            let compiled = &self.compiled;
+            let mut packed = self.workspace.lease(compiled.packed_len);
+            let packed = &mut packed.as_mut_slice()[..compiled.packed_len];
+            weights::pack(compiled, &live, call.weights, false, packed);
             let mut coefficients = Coefficients::default();
             resize(&mut coefficients, compiled);
-            if from_batch {
-                let mut kept = self.workspace.lease(compiled.kept_len);
-                self.run_forward(&mut call, &live, packed, &mut coefficients, kept.as_mut_slice(), output);
-            } else {
-                self.run_inference(&mut call, &live, packed, &mut coefficients, output);
-            }
+            let mut kept = self.workspace.lease(compiled.kept_len);
+            self.run_forward(&mut call, &live, packed, &mut coefficients, kept.as_mut_slice(), output);
+        } else {
+            self.run_inference(&mut call, &live, output);
         }
     }
 }
