@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use da2s::Hint;
 use da2s::config::{Layer, Pace, Request};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::planner::{PlanError, Whose};
@@ -162,8 +163,16 @@ impl Observer for Impatient {
 fn a_plan_can_be_stopped() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("run");
-    let mut job = created(&path, Some(Pace::Seconds(60.0)), &[]);
+    let mut job = created(&path, Some(Pace::Seconds(60.0)), &["search.epochs=1"]);
     let stopped = job.plan(None, Instant::now(), &mut Impatient).unwrap_err();
     assert!(matches!(stopped, Error::Plan(PlanError::Stopped)), "{stopped}");
+    // There is no run yet that could be resumed.
     assert!(!path.join("config.toml").exists());
+    assert_eq!(stopped.hints(), [Hint::Repeat]);
+    job.plan(None, Instant::now(), &mut Silent).unwrap();
+    job.search(&mut Silent).unwrap();
+    job.discretize(None, &mut Silent).unwrap();
+    let stopped = job.plan_training(&mut Impatient).unwrap_err();
+    assert!(matches!(stopped, Error::Plan(PlanError::TrainingStopped)), "{stopped}");
+    assert_eq!(stopped.hints(), [Hint::Resume]);
 }

@@ -38,8 +38,9 @@ impl TypedValueParser for ImageSourceParser {
             return Ok(ImageSource::At(path.to_owned()));
         }
         let names: Vec<&str> = Format::readable().map(Format::name).collect();
-        // clap knows which name is meant.
-        let similar = PossibleValuesParser::new(&names)
+        // clap knows which name is meant. A mistyped folder is not the format of folders.
+        let meant = names.iter().filter(|name| **name != Format::Images.name());
+        let similar = PossibleValuesParser::new(meant)
             .parse_ref(command, argument, value)
             .err();
         let similar = match similar

@@ -18,7 +18,7 @@ pub fn of_quantisation(quantised: &Quantised) -> String {
     table.percent("int8", int8.accuracy, &remark);
     if let Some((float32, int8)) = int8.only_float32.zip(int8.only_int8) {
         table.row(
-            "right in one of them only",
+            "right in only one",
             &format!("{} in float32, {} in int8", grouped(float32), grouped(int8)),
         );
     }

@@ -173,6 +173,8 @@ fn what_is_invalid_is_reported_with_its_position() {
             "shapes is neither a file, a folder nor a data set (digits, cifar10, ",
         ),
         (&["cifar-10"], "; did you mean cifar10?"),
+        // A folder that is not there.
+        (&["my-images"], "images)\n"),
         (&["cifar10"], "data.dir is not set: expected its folder: "),
         (
             &["--search-epochs", "0"],

@@ -143,7 +143,7 @@ fn a_time_has_a_unit() {
 fn a_run_without_a_terminal_reports_at_once_what_it_does() {
     let temporary = tempfile::tempdir().unwrap();
     let said = predicate::str::is_match(
-        r"(?s)^(reading the images, and measuring a few steps\n)?plan for run\n  found .*\n  search .*2 epochs of 2 steps of 16 images.*\n  discretize .*\n  train .*\n  evaluate .*\n  in all .* from now on; \d+ % of it for the search\n  memory .*\n  results +run\n  watch it +da2s watch run --http 8080\nsearch: 2 epochs, .* left\nsearch 1/2: loss .* left\n",
+        r"(?s)^(reading the images, and measuring a few steps\n)?plan for run\n  found .*\n  search .*2 epochs of 2 steps of 16 images.*\n  discretize .*\n  train .*\n  evaluate .*\n  in all .* from now on; \d+ % of it for search and discretization\n  memory .*\n  results +run\n  watch it +da2s watch run --http 8080\nsearch: 2 epochs, .* left\nsearch 1/2: loss .* left\n",
     );
     with("run", &TINY)
         .current_dir(temporary.path())

@@ -40,9 +40,12 @@ pub enum PlanError {
     /// A step needs more memory than is available.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// `stop` returned true.
+    /// `stop` returned true before the run began.
     #[error("stopped while the run was planned")]
     Stopped,
+    /// `stop` returned true after the search.
+    #[error("stopped while the training was planned")]
+    TrainingStopped,
     /// A run that cannot end in time.
     #[error("a time of {} is too short: even at its smallest, this run takes about {} here{}", span(*time_s), span(*least_s), as_requested(requested))]
     TooShort {
@@ -75,7 +78,7 @@ impl PlanError {
             Self::Data(error) => error.kind(),
             Self::Latency(error) => error.kind(),
             Self::Memory(_) => Kind::Memory,
-            Self::Stopped => Kind::Stopped,
+            Self::Stopped | Self::TrainingStopped => Kind::Stopped,
         }
     }
 
@@ -85,7 +88,8 @@ impl PlanError {
             Self::Config(error) => error.hints(),
             Self::Stage(error) => error.hints(),
             Self::Memory(error) => vec![error.hint],
-            Self::Stopped => vec![Hint::Repeat, Hint::Resume],
+            Self::Stopped => vec![Hint::Repeat],
+            Self::TrainingStopped => vec![Hint::Resume],
             Self::Evaluate(_)
             | Self::Search(_)
             | Self::Auxiliary(_)

@@ -222,8 +222,21 @@ pub fn plan(
 /// stages. Before the plan, the settings had `before` epochs.
 ///
 /// # Errors
-/// Like [`plan`].
+/// Like [`plan`], but [`PlanError::TrainingStopped`] if `stop` returns true.
 pub fn plan_training(
+    inputs: &Inputs<'_>,
+    goal: Goal,
+    before: usize,
+    left_s: &dyn Fn() -> f64,
+    stop: &dyn Fn() -> bool,
+) -> Result<(usize, Vec<StageTime>), PlanError> {
+    solve_training(inputs, goal, before, left_s, stop).map_err(|error| match error {
+        PlanError::Stopped => PlanError::TrainingStopped,
+        other => other,
+    })
+}
+
+fn solve_training(
     inputs: &Inputs<'_>,
     goal: Goal,
     before: usize,

@@ -40,7 +40,7 @@ pub(super) fn of(
     }
     if search.is_some() && goal.freedom.may("search.epochs") && goal.freedom.may("network.epochs") {
         reasons.push(
-            "the search gets a third of the time: it only ranks the candidates, while the accuracy comes from the training"
+            "the search gets a third of the time, or more if it cannot be shorter or the training cannot use the rest: it only ranks the candidates, and the accuracy comes from the training"
                 .to_owned(),
         );
     }

@@ -125,7 +125,10 @@ fn in_all(plan: &Plan) -> String {
     };
     let search_s = time_of(plan, Stage::Search) + time_of(plan, Stage::Discretize);
     let share = match &plan.search {
-        Some(_) => format!("; {:.0} % of it for the search", 100.0 * search_s / total_s),
+        Some(_) => format!(
+            "; {:.0} % of it for search and discretization",
+            100.0 * search_s / total_s
+        ),
         None => String::new(),
     };
     format!("{total} from now on{of_goal}{share}")

@@ -63,6 +63,11 @@ const WITH_SQUEEZE: &str = "Genotype(stages=[['mbconv_k3_e3_se', None, ('mbconv_
     ['mbconv_k7_e1_se', 'mbconv_k3_e6_se']])";
 /// The case without an int8 form.
 pub const SQUEEZED: &str = "mobile, squeeze-and-excitation";
+/// The cases in which a node has no inputs.
+pub const WITHOUT_INPUTS: [&str; 2] = [
+    "nas-bench-201, nothing arrives",
+    "nas-bench-201, convolutions of nothing",
+];
 const PLAIN: &str = "Genotype(stages=[['basic_block', 'basic_block'], ['basic_block', 'ds_conv_3x3']])";
 
 /// All cases.
@@ -91,12 +96,12 @@ pub fn all() -> Vec<Case> {
             size(cifar, 8, 2, 16),
         ),
         case(
-            "nas-bench-201, nothing arrives",
+            WITHOUT_INPUTS[0],
             "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|avg_pool_3x3~2|",
             size(cifar, 4, 1, 12),
         ),
         case(
-            "nas-bench-201, convolutions of nothing",
+            WITHOUT_INPUTS[1],
             "|none~0|+|none~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|skip_connect~2|",
             size(cifar, 4, 1, 12),
         ),

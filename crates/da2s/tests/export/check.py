@@ -1,4 +1,4 @@
-"""Checks an export of da2s with the real onnx checker, onnxruntime, tract and PyTorch; prints one JSON object.
+"""Checks an export of da2s with the real onnx checker, onnxruntime, OpenVINO, tract and PyTorch; prints one JSON object.
 
     python check.py FOLDER
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy
 import onnx
 import onnxruntime
+import openvino
 import torch
 import tract
 from PIL import Image
@@ -55,6 +56,12 @@ def by_onnxruntime(path, expected):
     whole = session.run(["logits"], {"images": images})[0]
     one = session.run(["logits"], {"images": images[:1]})[0]
     return graph(path) | compared(whole, expected) | {"alone": float(numpy.abs(one - whole[:1]).max())}
+
+
+def by_openvino(path, expected):
+    # Where the processor has bfloat16, OpenVINO computes in it unless told otherwise.
+    model = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 2})
+    return compared(model({"images": expected["images"]})["logits"], expected)
 
 
 def by_tract(path, expected):
@@ -100,6 +107,7 @@ def main():
     torch.set_num_threads(2)
     expected = load_file(folder / "expected.safetensors")
     results = {name: by_onnxruntime(folder / f"{name}.onnx", expected) for name in ("plain", "folded")}
+    results |= {f"openvino, {name}": by_openvino(folder / f"{name}.onnx", expected) for name in ("plain", "folded")}
     results |= {f"tract, {name}": by_tract(folder / f"{name}.onnx", expected) for name in ("plain", "folded")}
     print(json.dumps(results | {"pytorch": by_torch(folder / "pytorch", expected)}))
 

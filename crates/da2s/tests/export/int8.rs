@@ -75,7 +75,7 @@ fn a_network_in_int8_classifies_as_in_float32() {
 
 #[test]
 fn onnxruntime_computes_the_same_int8_logits() {
-    let Some(python) = tools::python("onnxruntime_computes_the_same_int8_logits") else {
+    let Some(python) = tools::python("onnxruntime_computes_the_same_int8_logits", &tools::OF_EXPORTS) else {
         return;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export/check_int8.py");

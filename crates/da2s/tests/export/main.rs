@@ -1,9 +1,9 @@
-//! Exports evaluated by the tools that read them: onnx's checker, onnxruntime, PyTorch and tract
-//! must reproduce da2s's logits.
+//! Exports evaluated by the tools that read them: onnx's checker, onnxruntime, OpenVINO, PyTorch,
+//! tract and TFLite must reproduce da2s's logits, and its accuracy on test images.
 //!
-//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`. Without it
-//! the test passes and prints that it is skipped; `run.py` installs the packages and runs the
-//! tests.
+//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`; for TFLite
+//! it is `$DA2S_TFLITE_PYTHON`, with those in `requirements-tflite.txt`. Without it a test passes
+//! and prints that it is skipped; `run.py` installs the packages and runs the tests.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -62,8 +62,8 @@ fn same(case: &Case, tool: &str, result: &Value) {
 }
 
 #[test]
-fn onnxruntime_pytorch_and_tract_compute_the_same_logits() {
-    let Some(python) = tools::python("onnxruntime_pytorch_and_tract_compute_the_same_logits") else {
+fn other_tools_compute_the_same_logits() {
+    let Some(python) = tools::python("other_tools_compute_the_same_logits", &tools::OF_EXPORTS) else {
         return;
     };
     for case in cases::all() {
@@ -97,7 +97,13 @@ fn onnxruntime_pytorch_and_tract_compute_the_same_logits() {
         }
         assert_eq!(metadata["preprocessing"], "caller");
         assert_eq!(metadata["genotype"], case.trained.description.genotype);
-        for tool in ["pytorch", "tract, plain", "tract, folded"] {
+        for tool in [
+            "pytorch",
+            "tract, plain",
+            "tract, folded",
+            "openvino, plain",
+            "openvino, folded",
+        ] {
             same(&case, tool, &results[tool]);
         }
         assert_eq!(results["pytorch"]["classes"], serde_json::json!(preprocessing.classes));
@@ -105,6 +111,28 @@ fn onnxruntime_pytorch_and_tract_compute_the_same_logits() {
             number(&results["pytorch"], "deep") <= TOLERANCE,
             "a picture of 16 bits is another: {results}"
         );
+    }
+}
+
+#[test]
+fn tflite_computes_the_same_logits() {
+    let Some(python) = tools::python("tflite_computes_the_same_logits", &tools::OF_TFLITE) else {
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export/check_tflite.py");
+    // onnx2tf cannot convert a node to which no operation leads: its zeros have no fixed shape.
+    let cases = cases::all()
+        .into_iter()
+        .filter(|case| !cases::WITHOUT_INPUTS.contains(&case.name));
+    let cases: Vec<_> = cases.map(|case| (case, tempfile::tempdir().unwrap())).collect();
+    let mut arguments = vec![script.as_path()];
+    for (case, folder) in &cases {
+        write(case, folder.path());
+        arguments.push(folder.path());
+    }
+    let results = tools::json(&python, &arguments);
+    for (case, folder) in &cases {
+        same(case, "tflite", &results[folder.path().to_str().unwrap()]);
     }
 }
 

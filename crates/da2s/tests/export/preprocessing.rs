@@ -39,7 +39,10 @@ fn softmax(logits: &[f32]) -> impl Iterator<Item = f32> {
 
 #[test]
 fn preprocessing_by_a_graph_and_by_description_gives_the_same_probabilities() {
-    let Some(python) = tools::python("preprocessing_by_a_graph_and_by_description_gives_the_same_probabilities") else {
+    let Some(python) = tools::python(
+        "preprocessing_by_a_graph_and_by_description_gives_the_same_probabilities",
+        &tools::OF_EXPORTS,
+    ) else {
         return;
     };
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export");

@@ -4,8 +4,9 @@
     python3 crates/da2s/tests/export/run.py
     python3 crates/da2s/tests/export/run.py --fetch        # only fetches them
 
-If no package index has them, it names those that are missing and checks nothing. Needs only Python and cargo: the first run creates a
-virtual environment with PyTorch, onnx, onnxruntime, tract and scikit-learn (for its photographs) under `target/`.
+Tools that no package index has are named, and their tests skipped. Needs only Python and cargo: the first run creates two virtual
+environments under `target/`, one with PyTorch, onnx, onnxruntime, OpenVINO, tract and scikit-learn (for its photographs), and one with
+onnx2tf and LiteRT, which need other versions of the same packages.
 """
 
 import os
@@ -14,22 +15,27 @@ import sys
 import venv
 from pathlib import Path
 
-# PyTorch is a download of two gigabytes.
+# PyTorch is a download of two gigabytes, TensorFlow of one.
 FETCH_LIMIT_S = 900
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[3]
 TARGET = REPOSITORY / "target"
+# The variable that tells the tests of a Python: its folder, its packages, and what they are called here.
+ENVIRONMENTS = {
+    "DA2S_PYTHON": ("export-venv", "requirements.txt", "PyTorch, onnx, onnxruntime, OpenVINO, tract and scikit-learn"),
+    "DA2S_TFLITE_PYTHON": ("tflite-venv", "requirements-tflite.txt", "onnx2tf and LiteRT"),
+}
 
 
 def run(*command, **options):
     subprocess.run([str(word) for word in command], check=True, cwd=REPOSITORY, **options)
 
 
-def python():
-    """The interpreter of the virtual environment, created if it is incomplete; `None` if its packages cannot be installed."""
-    folder = TARGET / "export-venv"
+def python(folder, requirements):
+    """The interpreter of a virtual environment, created if it is incomplete; `None` if its packages cannot be installed."""
+    folder = TARGET / folder
     program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    whole, needed = folder / "installed", HERE / "requirements.txt"
+    whole, needed = folder / "installed", HERE / requirements
     if not whole.exists() or whole.read_text() != needed.read_text():
         venv.create(folder, with_pip=True, clear=True)
         try:
@@ -41,13 +47,15 @@ def python():
 
 
 def main():
-    found = python()
-    if found is None:
-        print("exports skipped: no package index gives PyTorch, onnx, onnxruntime, tract and scikit-learn")
+    tools = {}
+    for variable, (folder, requirements, names) in ENVIRONMENTS.items():
+        found = python(folder, requirements)
+        if found is None:
+            print(f"exports skipped: no package index gives {names}")
+        else:
+            tools[variable] = str(found)
+    if sys.argv[1:] == ["--fetch"] or not tools:
         return
-    if sys.argv[1:] == ["--fetch"]:
-        return
-    tools = {"DA2S_PYTHON": str(found)}
     run("cargo", "test", "--release", "--locked", "--test", "export", "--", "--nocapture", *sys.argv[1:], env=os.environ | tools)
 
 

@@ -14,22 +14,46 @@ fn skipped(test: &str, need: &str) {
     std::io::stderr().write_all(note.as_bytes()).unwrap();
 }
 
+/// What a Python must be able to import, and the variable that names it.
+pub struct Packages {
+    variable: &'static str,
+    modules: &'static str,
+    /// As package indices call them.
+    names: &'static str,
+}
+
+/// For `check.py` and the other scripts beside it.
+pub const OF_EXPORTS: Packages = Packages {
+    variable: "DA2S_PYTHON",
+    modules: "numpy, onnx, onnxruntime, openvino, PIL, safetensors, sklearn, torch, tract",
+    names: "torch, onnx, onnxruntime, openvino, tract and scikit-learn",
+};
+
+/// For `check_tflite.py`. TensorFlow needs other versions of the same packages.
+pub const OF_TFLITE: Packages = Packages {
+    variable: "DA2S_TFLITE_PYTHON",
+    modules: "ai_edge_litert, numpy, onnx2tf, safetensors",
+    names: "onnx2tf and ai-edge-litert",
+};
+
 /// A Python that has the packages.
 ///
 /// # Panics
-/// If `$DA2S_PYTHON` is set but lacks them.
-pub fn python(test: &str) -> Option<String> {
-    let named = std::env::var("DA2S_PYTHON").ok();
+/// If the variable is set but its Python lacks them.
+pub fn python(test: &str, packages: &Packages) -> Option<String> {
+    let Packages {
+        variable,
+        modules,
+        names,
+    } = packages;
+    let named = std::env::var(variable).ok();
     let program = named.clone().unwrap_or_else(|| "python3".to_owned());
-    let import = "import numpy, onnx, onnxruntime, PIL, safetensors, sklearn, torch, tract";
-    let has = Command::new(&program).args(["-c", import]).output();
+    let import = format!("import {modules}");
+    let has = Command::new(&program).args(["-c", &import]).output();
     let has = has.is_ok_and(|output| output.status.success());
     assert!(has || named.is_none(), "{program} cannot {import}");
     if !has {
-        skipped(
-            test,
-            "a Python with torch, onnx, onnxruntime, tract and scikit-learn (DA2S_PYTHON)",
-        );
+        skipped(test, &format!("a Python with {names} ({variable})"));
     }
     has.then_some(program)
 }

@@ -42,7 +42,7 @@ pub fn next_steps(path: &Path) -> [(&'static str, String); 6] {
             format!("da2s export {name} --format onnx --with-preprocessing"),
         ),
         (
-            "Make it smaller and faster in int8, and measure what that costs",
+            "Make it smaller in int8, often faster, and measure what that costs",
             format!("da2s quantise {name}"),
         ),
         (
