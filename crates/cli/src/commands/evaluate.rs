@@ -15,5 +15,5 @@ pub fn execute(arguments: &ImageStageArguments) -> Result<(), Failure> {
     let stage = &arguments.stage;
     let mut session = Session::open(&stage.run, stage.quiet, &arguments.request()?)?;
     let summary = session.evaluate()?;
-    terminal::print(&table::of_run(&summary, &[], None))
+    terminal::print(&table::of_run(&summary, &[], None, None))
 }

@@ -25,7 +25,7 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
                 .import_network(&genotype, weights)
                 .map_err(|failure| arguments.given.named(failure))?;
             let summary = session.evaluate()?;
-            terminal::print(&table::of_run(&summary, &[], None))
+            terminal::print(&table::of_run(&summary, &[], None, None))
         }
         (None, None, Some(supernet)) => {
             let mut session = Session::create(&arguments.create, None, &Group::alone())?;

@@ -28,7 +28,7 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     let created = Session::create_planned(&arguments.create, arguments.network(), &layers, planned, group);
     let mut session = created.map_err(|failure| arguments.given.named(failure))?;
     let given = session.given(asked)?;
-    let finished = stages(&mut session, given.as_ref()).map_err(|failure| arguments.given.named(failure));
+    let finished = stages(&mut session, given.as_ref(), began).map_err(|failure| arguments.given.named(failure));
     let table = session.noted(finished)?;
     let run = session.end();
     let Some(mut table) = table else { return Ok(()) };
@@ -50,7 +50,7 @@ fn asked(arguments: &RunArguments) -> Result<Option<Genotype>, Failure> {
 }
 
 /// The stages and the final table, in the leading process; the others only search and train.
-fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<String>, Failure> {
+fn stages(session: &mut Session, given: Option<&Genotype>, began: Instant) -> Result<Option<String>, Failure> {
     if session.as_led(given.is_none())? {
         session.search()?;
     }
@@ -77,5 +77,6 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
         Some((summary, report)) => (summary, report?),
         None => evaluated,
     };
-    Ok(Some(table::of_run(&summary, &undecided, Some(&report))))
+    let took = Some(began.elapsed());
+    Ok(Some(table::of_run(&summary, &undecided, Some(&report), took)))
 }

@@ -1,6 +1,7 @@
 //! The table of a run, and what to do with it next.
 
 use std::path::Path;
+use std::time::Duration;
 
 use da2s_records::schema::{Baseline, ClassScores, Fit, Summary};
 use da2s_settings::Quantity;
@@ -12,8 +13,8 @@ use crate::terminal::escaped;
 const SHOWN_CLASSES: usize = 10;
 
 /// The table of a run; `undecided` describes its undecided edges, the least decided first, if
-/// known.
-pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) -> String {
+/// known. `took` is the time of the whole command.
+pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>, took: Option<Duration>) -> String {
     let mut table = Lines::default();
     let word = |word: &Option<String>| word.clone().unwrap_or_else(absent);
     table.row(
@@ -66,10 +67,11 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
     }
     table.baselines(summary);
     let times = [("search", summary.search_time_s), ("training", summary.train_time_s)];
-    let times: Vec<String> = times
+    let stages = times
         .iter()
-        .filter_map(|(stage, time_s)| Some(format!("{stage} {:.0} s", (*time_s)?)))
-        .collect();
+        .filter_map(|(stage, time_s)| Some(format!("{stage} {:.0} s", (*time_s)?)));
+    let all = took.map(|took| format!("this command {:.0} s in all", took.as_secs_f64()));
+    let times: Vec<String> = stages.chain(all).collect();
     if !times.is_empty() {
         table.row("time", &times.join(", "));
     }
@@ -236,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_run_that_went_well() {
-        insta::assert_snapshot!(of_run(&summary(), &[], Some(Path::new("runs/digits-da2s-s1/report.html"))), @r"
+        insta::assert_snapshot!(of_run(&summary(), &[], Some(Path::new("runs/digits-da2s-s1/report.html")), Some(Duration::from_secs(112))), @r"
         run                       digits, da2s, seed 1, cpu
         super-network              96.80 %   held-out training images
           operations discretized   96.80 %
@@ -251,7 +253,7 @@ mod tests {
         predicted latency         0.432 ms, from target.latency_table
         measured latency          0.500 ms for an image, on one thread of a processor\u001b[2J
         decided                   every edge; least p 0.999, least q 0.998
-        time                      search 61 s, training 40 s
+        time                      search 61 s, training 40 s, this command 112 s in all
         report                    runs/digits-da2s-s1/report.html
         ");
     }
@@ -279,7 +281,7 @@ mod tests {
             class_scores,
             ..Summary::default()
         };
-        insta::assert_snapshot!(of_run(&summary, &[], None), @r"
+        insta::assert_snapshot!(of_run(&summary, &[], None, None), @r"
         run                       –, –, seed –, –
         retrained                  95.00 %   test images
           balanced over classes    50.00 %   mean recall
@@ -297,7 +299,7 @@ mod tests {
             class_scores: scores(&names, &confusion),
             ..Summary::default()
         };
-        let text = of_run(&summary, &[], None);
+        let text = of_run(&summary, &[], None, None);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].starts_with("  the worst of 12 classes"), "{text}");
         assert!(lines[2].starts_with("    class 7 "), "{text}");
@@ -315,7 +317,7 @@ mod tests {
         };
         let edge = |from: usize| format!("normal {from}→4: sep_conv_3x3 has p = 0.120");
         let undecided: Vec<String> = (0..6).map(edge).collect();
-        insta::assert_snapshot!(of_run(&summary, &undecided, None), @r"
+        insta::assert_snapshot!(of_run(&summary, &undecided, None, None), @r"
         run                       digits, da2s, seed 1, cpu
         super-network              96.80 %   held-out training images
           operations discretized   96.80 %
@@ -347,7 +349,7 @@ mod tests {
             multiply_adds: Some(1000),
             ..Summary::default()
         };
-        insta::assert_snapshot!(of_run(&summary, &[], None), @r"
+        insta::assert_snapshot!(of_run(&summary, &[], None, None), @r"
         run                       –, –, seed –, –
         retrained                  97.00 %   test images
         parameters                999
