@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes docs/book/src/reference/commands.md from the program's own help: `.ci/commands.py PROGRAM`; with `--check` it writes nothing
-and fails if the committed page is not what the program says."""
+and fails if the committed page does not match the program."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def section(program: str, words: list) -> str:
 def page(program: str) -> str:
     whole = said(program)
     overview, _, codes = whole.partition("\nExit codes:\n")
-    # A meaning may be wrapped; its other lines are indented and begin with no number.
+    # A meaning may be wrapped; its further lines are indented and do not begin with a number.
     meanings = re.findall(r"^ *(\d+)  (.*(?:\n +[^\d\s].*)*)", codes, re.M)
     table = "".join(f"| {code} | {' '.join(meaning.split())} |\n" for code, meaning in meanings)
     parts = [HEAD, f"\n```text\n{overview.strip()}\n```\n", "\n## Exit codes\n\n| code | meaning |\n|---|---|\n", table]

@@ -189,7 +189,7 @@ def compiled(page: Path) -> list:
 
 
 def ran(page: Path, program: Path) -> list:
-    """Runs the console snippets of a page in one empty folder, and says where they print something else. `…` stands for any lines, or for the rest of a line."""
+    """Runs the console snippets of a page in one empty folder, and reports where they print something else. `…` stands for any lines, or for the rest of a line."""
     sessions = [body for kind, body in FENCE.findall(page.read_text(encoding="utf-8")) if kind.strip() == "console"]
     wrong = []
     with tempfile.TemporaryDirectory() as folder:

@@ -17,12 +17,12 @@ _WITH_EPOCHS = ("search", "discretize", "train")
 
 
 class Bars:
-    """A listener that shows how far a run is."""
+    """A listener that shows the progress of a run."""
 
     def __init__(self) -> None:
         self._tqdm = _tqdm()
         self._bar: Optional[Any] = None
-        #: What is trained, if it is not the run's own network. It has a name from its beginning to its evaluation.
+        #: The suffix of a bar's title that names a seed or a baseline; empty for the run's own network.
         self._whose = ""
         self._started: Optional[Started] = None
 
@@ -32,7 +32,7 @@ class Bars:
             self._whose = ""
             print(event)
         elif isinstance(event, TrainingPlan):
-            print(f"train: {event.epochs} epochs fit into the time that is left; {event.planned} were planned")
+            print(f"train: {event.epochs} epochs fit into the remaining time; {event.planned} were planned")
         elif isinstance(event, Seed):
             self._whose = f", seed {event.seed}"
         elif isinstance(event, Baseline):
@@ -62,7 +62,7 @@ class Bars:
         if self._bar is None:
             total = self._started.epochs * event.steps
             done = self._started.resumed_at * event.steps
-            # A search that is not decided may get more epochs, and its bar then more steps.
+            # An undecided search may get more epochs; its bar then has more steps.
             self._bar = self._tqdm(total=total, initial=done, desc=event.stage + self._whose, unit="step")
         at = (event.epoch - 1) * event.steps + event.step
         self._bar.total = max(self._bar.total, at)

@@ -36,10 +36,10 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
-    #: Rows and columns, with channels if there are any, or how to find them.
+    #: ``(H, W)`` or ``(H, W, C)``, the word below, or ``None``.
     Shape = Union[Sequence[int], str, None]
 
-#: What a shape of images may be besides a shape: rows of features are laid into the smallest square that holds them.
+#: The word for the smallest square into which a row of features fits.
 _SQUARE = "square"
 #: Files of a run that neither predictions nor reports need.
 _NOT_PICKLED = ("checkpoint", "supernet", ".lock", ".partial")
@@ -50,7 +50,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     ``time``, ``recipe``, ``network``, ``search_epochs``, ``train_epochs``, ``settings``, ``threads`` and ``on_progress`` are those of
     :func:`da2s.run`. ``image_shape`` is the shape of the image in a row of features, ``(H, W)`` or ``(H, W, C)``; by default rows
-    are squares. ``"square"`` lays rows of any length into the smallest square that holds them, and fills it with black.
+    are squares. ``"square"`` puts rows of any length into the smallest square into which they fit, and fills the rest with black.
     ``pixel_range`` are the values that become black and white; by default 0 and 255 for bytes, and otherwise the smallest and the
     largest value of the training images. ``out`` keeps the run directory; without it, the run is in a temporary directory, which is
     removed with the classifier. ``random_state`` is the seed of the run.
@@ -136,7 +136,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for row, prediction in zip(probabilities, predictions):
             for name, probability in prediction.classes:
                 row[at[name]] = probability
-        # They are floats of 32 bits.
+        # They are 32-bit floats.
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         return probabilities
 
@@ -165,10 +165,10 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _checked(self, X: Any, reset: bool, y: Any = None) -> Any:
-        """The images as numbers, with the labels if there are any; ``reset`` takes their shape as that of all."""
+        """The images as numbers, with ``y`` if ``reset``; ``reset`` also stores their shape, which later images must have."""
         ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
         if ndim <= 2:
-            # Rows of features; also what is no images at all, for which scikit-learn has its messages.
+            # Rows of features, or invalid values, about which scikit-learn raises its own errors.
             if not reset:
                 X = validate_data(self, X, reset=False)
             else:
@@ -182,7 +182,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.image_shape_ = X.shape[1:]
                 self.n_features_in_ = int(np.prod(self.image_shape_))
             elif X.shape[1:] != self.image_shape_:
-                raise ValueError(f"expected images of the shape {self.image_shape_}, as those of fit, found {X.shape[1:]}")
+                raise ValueError(f"expected images of the shape {self.image_shape_}, as in fit, found {X.shape[1:]}")
         return (X, y) if reset else X
 
     def _shape_of(self, features: int) -> Tuple[int, ...]:
@@ -216,12 +216,12 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return low, high if low < high else low + 1
 
     def _bytes(self, images: "Array") -> "Array":
-        """The images as bytes, N×H×W or N×H×W×C; what a row of features lacks is black."""
+        """The images as bytes, N×H×W or N×H×W×C; pixels for which a row has no features are black."""
         low, high = self.pixel_range_
         if images.dtype == np.uint8 and (low, high) == (0, 255):
             found = images
         else:
-            # Halves, so that the difference of two floats is one.
+            # Halves, so that the difference of two large floats stays finite.
             scaled = (images.astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2)
             found = np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
         missing = int(np.prod(self.image_shape_)) - found[0].size

@@ -23,7 +23,7 @@ _SHOWN = ("normal-cell", "reduction-cell", "cell", "search-accuracy")
 
 
 def of_run(run: "Run") -> str:
-    """A run: its results, or how far it is, and its cells."""
+    """A run: its results or its progress, and its cells."""
     if (run.path / _native.SUMMARY).is_file():
         rows = _results(run.result)
     else:

@@ -53,7 +53,7 @@ class TrainingPlan:
     epochs: int
     #: The number that was planned before the search.
     planned: int
-    #: Whether the run ends in its time with it.
+    #: Whether the run ends in its time with this number.
     fits: bool
     #: The remaining stages.
     times: List[StageTime]

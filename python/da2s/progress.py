@@ -123,10 +123,10 @@ class TuningEpoch:
 
     epoch: int
     epochs: int
-    #: The last decision, from 1, and their number.
+    #: Number of the last decision, from 1, and the number of all decisions.
     decision: int
     decisions: int
-    #: The kind of cell in which it was taken.
+    #: The kind of cell of this decision.
     kind: str
     #: What it chose between: the operations of an edge, or edges.
     choice: str

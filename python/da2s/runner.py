@@ -163,7 +163,7 @@ def _make(
             machine = {name: value for name, value in options.items() if name in MACHINE}
             stages.discretize(run, on_progress=listen, **held, **machine, threads=plan["threads"])
         else:
-            # Never planned: the runs of a sweep differ in nothing but what varies.
+            # Never planned: the runs of a sweep must differ only in what varies.
             stages.completed(stages.created("run", data, **arrays, **made, options=options), None, listen)
     except BusyError as error:
         return "busy", str(error)

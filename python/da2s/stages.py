@@ -150,8 +150,9 @@ def train(
 ) -> Run:
     """Trains the network of a run's genotype, or of ``genotype``; further arguments as for :func:`discretize`.
 
-    ``epochs`` trains for another number of epochs than the run's, which is then the run's. Such a training starts from scratch; it continues if
-    there are more epochs than before, ``network.decay`` is ``"exponential"`` and ``network.drop_path`` is 0 or rises over the depth. A warning says which.
+    ``epochs`` replaces the run's number of epochs. A training of another length starts from scratch, unless there are more epochs than
+    before, ``network.decay`` is ``"exponential"``, and ``network.drop_path`` is 0 or rises over the depth; then it continues. A warning
+    reports which.
     """
     listen = listener(on_progress)
     given = _genotype(genotype)

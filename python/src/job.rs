@@ -256,7 +256,7 @@ impl Job {
         }
         if with_preprocessing && !format.is_graph() {
             return Err(unusable(format!(
-                "with_preprocessing is for the format onnx: {format} has no graph that it could be part of"
+                "with_preprocessing is for the format onnx: {format} has no graph to include it in"
             )));
         }
         let options = ExportOptions {

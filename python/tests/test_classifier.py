@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_refused(two, parameters, reason):
 
 def test_images_of_another_shape_are_refused(fitted, two):
     images, labels = two
-    with pytest.raises(ValueError, match=r"expected images of the shape \(8, 8\), as those of fit, found \(8, 7\)"):
+    with pytest.raises(ValueError, match=r"expected images of the shape \(8, 8\), as in fit, found \(8, 7\)"):
         fitted.predict(images[:, :, :7])
     with pytest.raises(ValueError, match="expected one label for each of 80 images"):
         classifier().fit(images, labels[:-1])

@@ -81,9 +81,9 @@ pub struct Measurement {
     pub machine_gflops: Option<f64>,
     /// Peak memory of the process; `None` if the system does not report it.
     pub peak_resident_bytes: Option<u64>,
-    /// The estimate of the same; `None` if there is none.
+    /// Estimated peak memory; `None` if there is no estimate.
     #[serde(default)]
-    pub foretold_bytes: Option<u64>,
+    pub estimated_bytes: Option<u64>,
 }
 
 /// Measurements, and the machine and settings that they were made with.
@@ -231,7 +231,7 @@ pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
         gflops: 1e3 * gflop / median_ms,
         machine_gflops: (bench.device == Device::flex()).then(peak_gflops),
         peak_resident_bytes,
-        foretold_bytes: work.needs.map(|needs| needs.total()),
+        estimated_bytes: work.needs.map(|needs| needs.total()),
     })
 }
 

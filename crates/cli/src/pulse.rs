@@ -1,8 +1,8 @@
-//! Lines on a standard error that is no terminal: those of events, and where none comes for a
-//! while, how far the run is.
+//! Lines on a standard error that is not a terminal: those of events, and, if none comes for a
+//! while, the progress of the run.
 //!
-//! Contract: a thread of its own writes the latter, since the one that computes is busy; it writes
-//! nothing while events have lines, and ends with this.
+//! Contract: a separate thread writes the latter, since the one that computes is busy. It writes
+//! nothing while events have lines, and ends when this value is dropped.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};

@@ -31,7 +31,7 @@ words! {
     /// Implementation of the cells.
     #[strum(serialize_all = "lowercase")]
     pub enum EngineName {
-        /// The fused kernels on the CPU and on GPUs, the plain path if there are none.
+        /// The fused kernels on the CPU and on GPUs, or the plain path if there are none.
         Auto,
         /// Burn's own operations: the reference path.
         Plain,
@@ -41,7 +41,7 @@ words! {
         Avx2,
         /// The fused kernels with the vectors of AArch64.
         Neon,
-        /// The fused kernels as the compiler creates them from plain loops.
+        /// The fused kernels as plain loops, which the compiler vectorises.
         Portable,
     }
 }

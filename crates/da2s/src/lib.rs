@@ -4,7 +4,7 @@
 //! accuracy, and the result is retrained. Reference: Tian, Liu, Xie, Jiao, Ye,
 //! "Discretization-Aware Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
 //!
-//! The modules form floors, and imports go downward:
+//! The modules form layers, and imports go downward:
 //!
 //! - [`run`]: all stages, in a run directory; [`planner`]: how long they take here, and the sizes
 //!   for a given time; [`config`]: the combined settings of the modules.

@@ -160,7 +160,7 @@ proptest! {
 }
 
 #[test]
-fn sums_wishes_and_what_the_leader_has_are_the_same_everywhere() {
+fn sums_requests_and_values_of_the_leader_are_the_same_in_all_processes() {
     let seen = together(3, |group| {
         let rank = group.rank();
         let sums = group.sum([rank as f64, 0.1]);
@@ -301,7 +301,7 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
 }
 
 #[test]
-fn every_process_has_whole_what_the_gap_is_measured_on() {
+fn every_process_has_all_images_on_which_the_gap_is_measured() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
     let taken = |group| {
         let search = Search::in_group(

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn no_class_goes_to_the_test_whole() {
+    fn no_class_is_only_in_the_test_part() {
         let names = || ["a", "b", "c"].map(str::to_owned).to_vec();
         let mut tried = 0;
         for counts in (0..216).map(|code| [1 + code % 6, 1 + code / 6 % 6, 1 + code / 36]) {

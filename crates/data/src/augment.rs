@@ -27,21 +27,22 @@ const CROP_ATTEMPTS: usize = 10;
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 settings! {
-    /// What is done to training images. By default nothing is.
+    /// Augmentation of the training images. By default there is none.
     pub struct Augmentation {
-        /// Black pixels added on every side before a window of the image's own size is cut out at
-        /// random; 0 adds none.
+        /// Black pixels added on every side, before a window of the image's original size is cut
+        /// out at random; 0 adds none.
         crop_padding: usize = 0, in SIDE;
-        /// Whether images are mirrored left to right, each with probability 1/2.
+        /// Whether each image is mirrored left to right with probability 1/2.
         flip: bool = false;
-        /// Side in pixels of a square that is set to the mean; 0 leaves it out.
+        /// Side in pixels of a square that is set to the mean (cutout); 0 turns it off.
         cutout: usize = 0, in SIDE;
         /// Cuts out a window of random size and resamples it.
         random_resized_crop: Option<RandomResizedCrop> = None;
         /// Changes the colours.
         color_jitter: Option<ColorJitter> = None;
-        /// Whether each image gets one of fourteen operations, of random strength (TrivialAugment,
-        /// "wide"). It moves images by up to 32 pixels, so it is for images of that size or more.
+        /// Whether one of fourteen operations, with random strength, is applied to each image
+        /// (TrivialAugment, "wide"). It shifts images by up to 32 pixels, so they should be at
+        /// least that large.
         trivial_augment: bool = false;
         /// Replaces a rectangle by noise.
         random_erasing: Option<RandomErasing> = None;
@@ -49,8 +50,8 @@ settings! {
 }
 
 settings! {
-    /// Cuts out a window of random size and shape and resamples it. It is in use as soon as one of
-    /// its settings is set.
+    /// Cuts out a window of random size and shape and resizes it to the image's size. Setting any
+    /// of these turns it on.
     #[derive(Copy)]
     pub struct RandomResizedCrop {
         /// Minimum and maximum share of the image's area in the window; [0.08, 1.0] if only `ratio`
@@ -62,16 +63,20 @@ settings! {
 }
 
 settings! {
-    /// Changes the colours, in random order. Saturation and hue leave grey images alone.
+    /// Changes brightness, contrast, saturation and hue, in random order. Saturation and hue do not
+    /// affect grey images.
     #[derive(Copy)]
     pub struct ColorJitter {
-        /// Strength of a change of brightness: a factor from 1 − strength to 1 + strength.
+        /// Strength of the change of brightness: the factor is between 1 − strength and 1 +
+        /// strength.
         brightness: f32 = 0.0, in UP_TO_1;
-        /// Strength of a change of contrast, in the same way, around the image's mean grey.
+        /// Strength of the change of contrast: the distance to the image's mean grey is multiplied
+        /// by such a factor.
         contrast: f32 = 0.0, in UP_TO_1;
-        /// Strength of a change of saturation, in the same way, around the grey image.
+        /// Strength of the change of saturation: the distance to the grey image is multiplied by
+        /// such a factor.
         saturation: f32 = 0.0, in UP_TO_1;
-        /// Share of the colour circle by which the hue is turned at most, in either direction.
+        /// Maximum shift of the hue in either direction, as a share of the colour circle.
         hue: f32 = 0.0, in up_to(0.5);
     }
 }

@@ -75,9 +75,9 @@ words! {
         Mnist,
         /// Fashion-MNIST.
         Fashion,
-        /// Your own images: a folder with a folder for each class, or a table of labels.
+        /// Your own images: a folder with one folder per class, or a table of labels.
         Images,
-        /// Images in memory, which a program passes.
+        /// Images in memory, passed by a program.
         Arrays,
     }
 }

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 words! {
-    /// What happens to files of a folder of images that cannot be decoded.
+    /// What happens to files in a folder of images that cannot be decoded.
     #[strum(serialize_all = "lowercase")]
     pub enum BadImages {
         /// The first one is an error.
         Refuse,
-        /// The next image of the same class takes its place, and it is named.
+        /// Each is reported, and the next image of the same class takes its place.
         Skip,
     }
 }
@@ -33,10 +33,10 @@ pub struct DataOptions {
     /// Channels to which a folder of images is decoded: 1 (grey) or 3 (colour, the default). The
     /// other formats only accept their own.
     pub channels: Option<usize>,
-    /// Keeps this many training images, each class in proportion; all if not given.
+    /// Maximum number of training images, with each class in proportion; all if not given.
     pub limit: Option<usize>,
-    /// Keeps this many test images, each class in proportion, and as many validation images; all if
-    /// not given.
+    /// Maximum number of test images, and of validation images, with each class in proportion; all
+    /// if not given.
     pub test_limit: Option<usize>,
     /// Determines which images the limits keep.
     pub seed: u64,

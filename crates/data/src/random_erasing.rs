@@ -16,11 +16,10 @@ use crate::error::DataError;
 const ATTEMPTS: usize = 100;
 
 settings! {
-    /// Replaces a rectangle by noise. It is in use as soon as one of its settings is set.
+    /// Replaces a rectangle by noise. Setting any of these turns it on.
     #[derive(Copy)]
     pub struct RandomErasing {
-        /// Share of the images of which a rectangle is replaced; 0.5 if only other settings are
-        /// set.
+        /// Share of the images in which a rectangle is replaced; 0.5 if only the others are set.
         probability: f32 = 0.5, in UP_TO_1;
         /// Minimum and maximum share of the image's area in the rectangle; [0.02, 0.4] if unset.
         area: [f32; 2] = [0.02, 0.4], in interval(Included(1.0));

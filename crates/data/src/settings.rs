@@ -19,35 +19,37 @@ settings! {
         image_size: Option<usize> = None, in whole(1..=4096), named "image_size";
         /// Channels, 1 or 3, to which the images of a folder are decoded.
         ///
-        /// Unset, a new run takes 1 if all images of the folder are grey, and 3 otherwise. Every
-        /// other data set allows only its own number.
+        /// Unset, a new run takes 1 if all images of the folder are grey, and 3 otherwise. It also
+        /// takes 3 for a folder of more than 200,000 files, which it does not examine, or with more
+        /// than 128 grey images that are stored in colour. Every other data set allows only its own
+        /// number.
         channels: Option<usize> = None, in whole(1..=3);
-        /// Use at most so many training images, each class in proportion.
+        /// Maximum number of training images; classes keep their proportions.
         limit: Option<usize> = None, in FROM_1, named "limit";
-        /// Use at most so many test images, and so many of a folder's validation images.
+        /// Maximum number of test images, and of a folder's validation images.
         test_limit: Option<usize> = None, in FROM_1;
-        /// Share of the shorter side of a folder's image, or of an array, that is used, as a
-        /// centred square.
+        /// Side of the centred square that is cut out of each image of a folder or an array, as a
+        /// share of the image's shorter side.
         centre_crop: f32 = 1.0, in positive_up_to(1.0);
-        /// Keep a folder's images in memory if they take no more bytes than this; otherwise read
-        /// them when needed.
+        /// Maximum number of bytes for which a folder's images are kept in memory; above it they
+        /// are read when needed.
         memory_limit_bytes: u64 = 4 << 30;
         /// What happens to a folder's images that cannot be decoded.
         bad_images: BadImages = BadImages::Refuse;
-        /// Share of the training images on which the architecture is searched; the rest trains the
+        /// Share of the training images that train the architecture, α and β; the others train the
         /// weights.
         ///
-        /// An epoch is one pass over this share.
+        /// An epoch is one pass over the images of the weights.
         arch_fraction: f64 = 0.5, in SHARE;
         /// Share of the training images that is set aside to choose the epoch of the final network;
         /// 0 takes the last epoch.
         validation_fraction: f64 = 0.0, in BELOW_1;
-        /// How much the classes count in the cross-entropy of search and retraining, where some are
-        /// rare.
+        /// Weights of the classes in the cross-entropy of search and retraining, for data with rare
+        /// classes.
         ///
         /// `"balanced"` gives each class a weight of n / (classes · n of the class), so that all
-        /// count alike; a table gives weights by name, as `{ rare = 10.0 }`, and the others 1. The
-        /// loss is divided by the sum of the weights of its images.
+        /// count alike. A table such as `{ rare = 10.0 }` gives weights by name; all other classes
+        /// have 1. The loss of a batch is divided by the sum of the weights of its images.
         class_weights: ClassWeights = ClassWeights::Scheme(Scheme::None);
     }
 }

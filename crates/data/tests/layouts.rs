@@ -459,7 +459,7 @@ fn test_images_that_are_not_sorted_by_class_are_refused_with_the_way_out() {
 }
 
 #[test]
-fn why_a_folder_is_no_folder_of_images() {
+fn the_error_explains_why_a_folder_has_no_usable_images() {
     let problem = |dir: &TempDir| {
         let path = dir.path().display().to_string();
         images_problem(dir.path()).map(|error| error.to_string().replace(&path, "DIR"))

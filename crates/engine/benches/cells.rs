@@ -1,5 +1,5 @@
-//! Times the cells of a super-network or final network: forward and backward runs as in one step of
-//! search or retraining.
+//! Times the cells of a super-network or final network: forward and backward passes, as in one step
+//! of search or retraining.
 //!
 //! Run with `cargo bench --bench cells -- [standard|small|final] [threads] [repeats] [batch]`.
 //! Stems, heads and optimisers are not included. Prints seconds per step (minimum and median),
@@ -281,7 +281,7 @@ fn main() {
     let Ok(pool) = pool else { return };
     let mut network = Network::new(places, batch);
     let flops = 2.0 * network.multiply_adds() as f64 * batch as f64;
-    // A forward run, gradients of the inputs and gradients of the weights each cost the same
+    // A forward pass, gradients of the inputs and gradients of the weights each cost the same
     // arithmetic.
     let parts: &[(&str, bool, bool, f64)] = if search {
         &[("architecture", false, true, 2.0), ("weights", true, false, 3.0)]

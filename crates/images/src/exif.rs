@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(orientation(&exif(HEADER, 4, 1, 5), ""), Some(5));
         let big = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0";
         assert_eq!(orientation(big, ""), Some(8));
-        // A byte, two numbers, and numbers that are no orientation.
+        // A byte, two numbers, and numbers that are not an orientation.
         for other in [
             exif(b"", 1, 1, 6),
             exif(b"", 3, 2, 6),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn xmp_counts_if_exif_states_none() {
+    fn xmp_is_used_if_exif_has_no_orientation() {
         let (attribute, element) = ("<a tiff:Orientation=\"3\"/>", "<tiff:Orientation>7</tiff:Orientation>");
         assert_eq!(orientation(b"", attribute), Some(3));
         assert_eq!(orientation(b"", element), Some(7));

@@ -21,7 +21,7 @@ pub struct Squeeze {
     pub squeezed: usize,
 }
 
-/// What a forward run computes, and a backward run computes again, in memory of
+/// What a forward pass computes, and a backward pass computes again, in memory of
 /// [`Squeeze::scratch_len`] floats.
 struct Values<'a> {
     mean: &'a mut [f32],

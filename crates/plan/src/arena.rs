@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_order_wastes_the_other_finds() {
+    fn the_better_of_two_orders_is_used() {
         // Two bottlenecks of a chain: by size, the third hidden tensor takes the first place and
         // leaves none for the output between them.
         let one = |len, first, last| Activation { len, first, last };

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_whose_file_was_replaced_guards_nothing() {
+    fn a_lock_on_a_replaced_file_does_not_protect_the_run() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::open(temporary.path()).unwrap();
         let first = Lock::take(&folder).unwrap();

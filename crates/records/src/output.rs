@@ -48,7 +48,7 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// Whether `path`, after its links, is one of a run's own files, or lies in one of its own folders.
 pub fn is_of_run(path: &Path) -> bool {
     let Ok(path) = absolute(path) else { return false };
-    // Folders that are missing are created, so they are no links.
+    // Missing folders are created, so they cannot be links.
     let there = |folder: &Path| Some(folder.canonicalize().ok()?.join(path.strip_prefix(folder).ok()?));
     let Some(real) = path.ancestors().find_map(there) else {
         return false;

@@ -30,7 +30,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_of_the_front_is_dominated_and_all_else_is(
+        fn the_front_is_all_points_that_are_not_dominated(
             // Few values, so that many are equal.
             points in prop::collection::vec(prop::collection::vec(0u8..6, 3), 0..24),
             permutation in any::<prop::sample::Index>(),

@@ -66,7 +66,7 @@ pub enum WeightsFileError {
     #[error(transparent)]
     Read(#[from] FileError),
     /// It is not a safetensors file.
-    #[error("is no safetensors file: {0}")]
+    #[error("is not a safetensors file: {0}")]
     Format(String),
     /// It was written by `torch.save`.
     #[error(
@@ -434,7 +434,7 @@ mod tests {
         let error = WeightsFile::read(&path).unwrap_err().to_string();
         let told = format!("its header describes {} bytes, and it has {length}", whole.len());
         assert!(error.contains(&told), "{error}");
-        // What is no safetensors file is read no further than its beginning.
+        // A file that is not safetensors is read no further than its beginning.
         for start in [&b"PK\x03\x04"[..], &[0xff; 8], &[0; 8], b"", b"abc"] {
             std::fs::write(&path, start).unwrap();
             File::options()

@@ -69,14 +69,14 @@ words! {
     /// The spaces.
     #[strum(serialize_all = "kebab-case")]
     pub enum SpaceName {
-        /// The space of DARTS, or a part of it.
+        /// The space of DARTS, or a subset of it.
         Darts,
         /// The space of NAS-Bench-201.
         #[strum(serialize = "nas-bench-201")]
         NasBench201,
-        /// A chain of stages of inverted bottlenecks, for devices.
+        /// A chain of inverted bottlenecks in stages, for mobile devices.
         Mobile,
-        /// A chain of stages of fixed operations: plain networks, which are not searched.
+        /// A chain of fixed operations in stages: plain networks, which are not searched.
         Plain,
     }
 }

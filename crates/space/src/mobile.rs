@@ -94,7 +94,7 @@ pub struct LayerShape {
 words! {
     /// Shapes of networks of the space `mobile`, by the side of the images that they are for.
     pub enum ChainPreset {
-        /// 32 pixels and less.
+        /// 32 pixels or less.
         #[strum(serialize = "32px")]
         Pixels32,
         /// 64 pixels.

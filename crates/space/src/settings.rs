@@ -32,30 +32,30 @@ settings! {
         name: SpaceName = SpaceName::Darts, named "space";
         /// Whether `none` is a candidate of the DARTS space.
         none: bool = false;
-        /// Whether each inverted bottleneck of the space `mobile` is a candidate with
-        /// squeeze-and-excitation, too: `mbconv_k3_e1_se` and similar ones.
+        /// Whether each inverted bottleneck of the space `mobile` is also a candidate with
+        /// squeeze-and-excitation: `mbconv_k3_e1_se` and so on.
         squeeze_excitation: bool = false;
-        /// Whether `skip` is a candidate of the space `mobile`: a layer that keeps it vanishes.
+        /// Whether `skip` is a candidate of the space `mobile`: a layer that keeps it is left out.
         ///
         /// Not with `target.depth`, nor with `target.operations` above 1. The first layer of a
-        /// stage never vanishes.
+        /// stage is never left out.
         skip: bool = false;
-        /// The candidates of the space in their order; unset takes the space's own.
+        /// The candidate operations, in order; unset takes those of the space.
         ///
-        /// The space `nas-bench-201` has its own and no others.
+        /// The candidates of the space `nas-bench-201` cannot be changed.
         operations: Option<Vec<Operation>> = None, in OPERATIONS;
         /// Nodes of a cell of the DARTS space.
         nodes: usize = 4, in whole(1..=32);
-        /// Side of the images that the chain of the space `mobile` is for, in pixels.
+        /// Side in pixels of the images that the chain of the space `mobile` is meant for.
         ///
-        /// It decides what the settings below leave unset.
+        /// It determines the settings below that are unset.
         preset: ChainPreset = ChainPreset::Pixels32;
-        /// Stages of the spaces `mobile` and `plain`: for each its channels at width 1, its layers,
-        /// the stride of the first layer.
+        /// Stages of the spaces `mobile` and `plain`: for each, its channels at width 1, its number
+        /// of layers, and the stride of its first layer.
         ///
-        /// `[[24, 3, 2], [40, 4, 2]]`. The width of a network is its `channels` (`search.channels`,
-        /// `network.channels`) divided by `space.stem_channels`; channels are rounded to multiples
-        /// of 8, in the space `plain` to whole numbers.
+        /// For example `[[24, 3, 2], [40, 4, 2]]`. The width of a network is its `channels`
+        /// (`search.channels`, `network.channels`) divided by `space.stem_channels`; channels are
+        /// rounded to multiples of 8, or in the space `plain` to whole numbers.
         stages: Option<Vec<Vec<usize>>> = None, in STAGES;
         /// Channels of the stem of the spaces `mobile` and `plain` at width 1.
         stem_channels: Option<usize> = None, in whole(2..=4096);
@@ -194,7 +194,7 @@ impl SpaceSettings {
             };
         }
         if self.none {
-            let expected = "false in a chain, whose layers vanish as target.depth says";
+            let expected = "false in a chain, in which target.depth determines which layers are left out";
             return Err(Problem::refused("space.none", true, expected));
         }
         if self.name == SpaceName::Plain {

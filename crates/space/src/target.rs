@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CellGraph, CellKind, Operation, PerKind, Space, SpaceName, TopologyError};
 
-/// How many stay: the same number at every node, or one number a node. In a chain, layers of
-/// stages.
+/// How many edges stay: the same number at every node, or one number per node. In a chain, how many
+/// layers of each stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum EdgeCount {
     /// The same at every node.
     Uniform(usize),
-    /// One number a node, in order.
+    /// One number per node, in order.
     PerNode(Vec<usize>),
     /// Every edge.
     All(All),
@@ -61,45 +61,46 @@ settings! {
 }
 
 settings! {
-    /// The target topology: what the search is to leave.
+    /// The target topology: what the search keeps.
     pub struct TargetSpec {
         /// Edges to keep at every node, or one number for each node.
         ///
-        /// `2`, or `[1, 2, 1, 3]`.
+        /// For example `2` or `[1, 2, 1, 3]`.
         edges: EdgeCount = EdgeCount::Uniform(2), named "edges";
         /// Layers to keep in every stage of the spaces `mobile` and `plain`, or one number for each
         /// stage; unset keeps all.
         ///
-        /// `2`, or `[2, 3, 4, 1]`. The first layer of a stage always stays, so that a stage of
-        /// several layers keeps 2 or more. Not with the candidate `skip`, which decides this too.
+        /// For example `2` or `[2, 3, 4, 1]`. The first layer of a stage always stays and is
+        /// counted; a stage of several layers must keep at least 2. Not with the candidate `skip`,
+        /// which also decides how many layers stay.
         depth: Option<EdgeCount> = None, named "depth";
         /// Operations to keep on every kept edge.
         operations: usize = 1, in whole(1..=8), named "operations";
-        /// Most skip connections of a normal cell; unset allows any number.
+        /// Maximum number of skip connections of a normal cell; unset allows any number.
         ///
-        /// P-DARTS keeps 2. The weakest give way to the next best operation or edge. Not with
-        /// `search.drop_below`.
+        /// P-DARTS keeps 2. The weakest ones are replaced by the next best operation or edge. Not
+        /// with `search.drop_below`.
         most_skips: Option<usize> = None, in COUNT_OR_0;
-        /// Most multiply-adds of the final network, for one image.
+        /// Maximum multiply-adds of the final network, for one image.
         max_multiply_adds: Option<u64> = None, in FROM_1, named "max_multiply_adds";
-        /// Most parameters of the final network.
+        /// Maximum number of parameters of the final network.
         max_parameters: Option<u64> = None, in FROM_1, named "max_parameters";
-        /// Most bytes of the weights of the final network, in the numbers of `target.precision`.
+        /// Maximum bytes of the weights of the final network, stored in `target.precision`.
         ///
-        /// `"500KB"`, or `500000`.
+        /// For example `"500KB"` or `500000`.
         max_size_bytes: Option<ByteCount> = None, named "max_size";
-        /// Most bytes of the activations of the final network at batch 1, in the numbers of
+        /// Maximum bytes of the activations of the final network at batch 1, stored in
         /// `target.precision`.
         ///
-        /// `"256KB"`, or `256000`.
+        /// For example `"256KB"` or `256000`.
         max_ram_bytes: Option<ByteCount> = None, named "max_ram";
-        /// Largest latency of the final network at batch 1, by `target.latency_table`.
+        /// Maximum latency of the final network at batch 1, by `target.latency_table`.
         ///
-        /// `"5ms"`, or `5`.
+        /// For example `"5ms"` or `5`.
         max_latency_ms: Option<Milliseconds> = None, named "max_latency";
         /// Table of the latencies of blocks, as `da2s profile` writes it.
         latency_table: Option<PathBuf> = None, named "latency_table";
-        /// The numbers of the deployed network, for `target.max_size_bytes` and
+        /// Number format of the deployed network, for `target.max_size_bytes` and
         /// `target.max_ram_bytes`.
         precision: Precision = Precision::Float32, named "precision";
         /// What differs in normal cells.
@@ -137,7 +138,7 @@ pub struct KindTarget {
     pub edges: Vec<usize>,
     /// Operations kept on each kept edge.
     pub operations: usize,
-    /// Most edges that keep a skip connection; `None` allows any number.
+    /// Maximum number of edges that keep a skip connection; `None` allows any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most_skips: Option<usize>,
 }

@@ -42,7 +42,7 @@ pub struct Arguments {
 #[cfg(feature = "mpi")]
 const OVER_MPI: &str = "In several processes, over MPI:\n  mpirun -n 2 da2s run --threads 1 …  \
     search and train on 2 processes, which share the images of every step: each takes search.batch_size and network.batch_size of its own. \
-    The first reads and writes the run directory and tells how far it is.";
+    The first one reads and writes the run directory and prints the progress.";
 #[cfg(not(feature = "mpi"))]
 const OVER_MPI: &str = "";
 
@@ -55,7 +55,7 @@ pub enum Verb {
     /// Train the super-network, in a new run directory
     #[command(after_help = OVER_MPI)]
     Search(CreateArguments),
-    /// Prune the super-network of a run and measure what that costs
+    /// Prune the super-network of a run and measure the cost in accuracy
     Discretize(DiscretizeArguments),
     /// Train the network of a run's genotype
     #[command(after_help = OVER_MPI)]
@@ -63,48 +63,48 @@ pub enum Verb {
     /// Measure the trained network of a run on the test images
     #[command(mut_arg("on_nan", |arg| arg.hide(true)))]
     Evaluate(ImageStageArguments),
-    /// Train networks of a run's search at several widths, depths or limits, and find those that
-    /// nothing beats
+    /// Train networks of a run's search at several widths, depths or limits, and find those that no
+    /// other network beats
     Front(FrontArguments),
     /// Classify images with the trained network of a run
     Predict(PredictArguments),
-    /// Serve the trained network of a run on this machine: a page to drop an image on, and POST
-    /// /predict
+    /// Serve the trained network of a run on this machine: a page that classifies the images
+    /// dropped on it, and POST /predict
     Serve(ServeArguments),
-    /// Quantise the trained network of a run to int8, and measure what that costs
+    /// Quantise the trained network of a run to int8, and measure the cost in accuracy
     Quantise(QuantiseArguments),
-    /// Write the trained network of a run for ONNX, PyTorch, or as plain safetensors
+    /// Write the trained network of a run for ONNX or PyTorch, or as plain safetensors
     Export(ExportArguments),
     /// Create a run from existing weights: of a network, or of a super-network
     Import(ImportArguments),
     /// Print a genotype in the form of another tool
     Genotype(GenotypeArguments),
-    /// Write the report of a run, finished or not, or one page with several side by side
+    /// Write the report of a run, finished or not, or one page with several runs side by side
     Report(ReportArguments),
     /// Write the cells and curves of a run as pictures
     Draw(DrawArguments),
     /// Run several methods on the same data, settings and seeds, and compare them
     Compare(CompareArguments),
-    /// Print the runs below a folder
+    /// List the runs below a folder
     Runs(RunsArguments),
     /// Write the numbers of runs as CSV, Parquet or events for TensorBoard
     Metrics(MetricsArguments),
     /// Watch a run of another process, on the terminal or as a page
     Watch(WatchArguments),
-    /// Look an architecture of NAS-Bench-201 up in a table of accuracies
+    /// Look up an architecture of NAS-Bench-201 in a table of accuracies
     Lookup(LookupArguments),
-    /// Print the configuration that results from the other arguments, and do nothing
+    /// Print the configuration that results from the other arguments, without running anything
     Config(ConfigArguments),
-    /// List data sets, check a folder of one, find doubtful labels, or fetch one
+    /// List data sets, check a folder of images, find doubtful labels, or download a data set
     Data(DataArguments),
-    /// Measure a table of block latencies on this machine, for limits on latency, on one thread
-    /// or as many as --threads says
+    /// Measure a table of block latencies on this machine, for limits on latency; on one thread
+    /// unless --threads is given
     Profile(ProfileArguments),
-    /// Time a search step, a retraining step, inference, and their phases on this machine
+    /// Time a search step, a retraining step and inference, with their phases, on this machine
     Bench(BenchArguments),
-    /// Print the completions of these commands for a shell
+    /// Print shell completions for these commands
     Completions(CompletionsArguments),
-    /// Write these commands' manual pages
+    /// Write manual pages for these commands
     Man(ManArguments),
 }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verb_offers_what_it_heeds() {
+    fn commands_offer_only_flags_that_they_use() {
         for verb in ["run", "search", "train"] {
             let help = help(verb);
             assert!(help.contains("--on-nan") && help.contains("--resume"), "{help}");
@@ -135,7 +135,7 @@ mod tests {
             let help = help(verb);
             assert!(help.contains("--device") && !help.contains("--on-nan"), "{help}");
         }
-        // The rule perturbation may train.
+        // The rule `perturbation` may train the weights.
         let discretize = help("discretize");
         assert!(
             discretize.contains("--on-nan") && !discretize.contains("--resume"),
@@ -148,7 +148,7 @@ mod tests {
         for verb in ["run", "search", "discretize", "train", "evaluate", "quantise"] {
             assert!(help(verb).contains("--data-dir"), "{verb}");
         }
-        // It reads only the images that it is given.
+        // `predict` reads only the images in its arguments.
         assert!(!help("predict").contains("--data-dir"));
         let help = help("import");
         assert!(help.contains("Genotype of the network in --weights"), "{help}");

@@ -35,14 +35,14 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["genotype", "genotype_file", "space"],
         value_parser = PossibleValuesParser::new(NamedNetwork::names()))]
     network: Option<String>,
-    /// End in about this time, as 30m, 8h or 1h30m: sizes, batches and epochs of search and
-    /// training follow from a few steps that are measured first, except those that were requested.
-    /// Another machine may choose others; config.toml has what was chosen: with it, and the same
-    /// --network or --genotype, `da2s run --config` repeats the run
+    /// Finish in about this time, such as 30m, 8h or 1h30m. A few steps are measured first; they
+    /// determine sizes, batches and epochs of search and training, except those that you set.
+    /// Another machine may choose others. config.toml records what was chosen: with it, and the
+    /// same --network or --genotype, `da2s run --config` repeats the run
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub time: Option<Duration>,
     /// Train the final network N times, each from its own seed, for the mean and the standard
-    /// deviation of its accuracy. The first one is the network of the run
+    /// deviation of its accuracy. The first is the network of the run
     #[arg(long, value_name = "N")]
     seeds: Option<u32>,
 }
@@ -72,11 +72,11 @@ pub struct DiscretizeArguments {
     /// Take this genotype instead of the search's: "Genotype(normal=[…], …)"
     #[arg(long, value_name = "TEXT", conflicts_with = "rule")]
     pub genotype: Option<String>,
-    /// What decides which operations and edges stay, instead of the run's rule, which becomes this
+    /// What decides which operations and edges stay. Replaces the run's rule
     #[arg(long, value_name = "RULE", value_parser = Rule::ALL.map(Rule::name))]
     pub rule: Option<String>,
-    /// Tune the weights for N epochs after each decision of the rule perturbation, instead of the
-    /// run's number, which becomes N. A tuning that was stopped continues
+    /// Tune the weights for N epochs after each decision of the rule perturbation. Replaces the
+    /// run's number. A tuning that was stopped continues
     #[arg(long, value_name = "N", conflicts_with = "genotype")]
     pub tuning_epochs: Option<u32>,
 }
@@ -120,13 +120,13 @@ pub struct TrainArguments {
     /// The run.
     #[command(flatten)]
     pub stage: ImageStageArguments,
-    /// Take the genotype in this file, any text with one (FILE:NAME where there are several),
-    /// instead of the run's
+    /// Take the genotype in this file instead of the run's: any text that contains one (FILE:NAME
+    /// if there are several)
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub genotype_file: Option<PathBuf>,
-    /// Train for N epochs instead of the run's number, which becomes N. A training of another
-    /// length starts from scratch; it continues if N is larger, network.decay is exponential and
-    /// network.drop_path is 0 or rises over the depth
+    /// Train for N epochs. Replaces the run's number. A training of another length starts from
+    /// scratch, unless N is larger, network.decay is exponential, and network.drop_path is 0 or
+    /// rises over the depth; then it continues
     #[arg(long = "epochs", alias = "train-epochs", value_name = "N")]
     pub train_epochs: Option<u32>,
     /// Continue from the checkpoint
@@ -155,30 +155,31 @@ pub struct FrontArguments {
     /// The run.
     #[command(flatten)]
     pub stage: ImageStageArguments,
-    /// Widths, as multiples of the run's network.channels [default: 0.5,0.75,1,1.5; none beside a
-    /// limit]
+    /// Widths, as multiples of the run's network.channels [default: 0.5,0.75,1,1.5; none if a limit
+    /// is given]
     #[arg(long, value_name = "WIDTH,…", value_delimiter = ',', allow_negative_numbers = true)]
     widths: Vec<f64>,
     /// Numbers of cells, instead of the run's network.cells
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     cells: Vec<usize>,
-    /// In the space mobile: layers that every stage keeps, the strongest ones, instead of the run's
-    /// target.depth; or one number for each stage, as 2/3/3/2
+    /// In the space mobile: number of layers, the strongest ones, that every stage keeps, instead
+    /// of the run's target.depth; or one number per stage, such as 2/3/3/2
     #[arg(long, value_name = "DEPTH,…", value_delimiter = ',', value_parser = depth)]
     depths: Vec<EdgeCount>,
-    /// Limits on multiply-adds, as 5M,10M: for each the widest network within it
+    /// Limits on multiply-adds, such as 5M,10M: for each limit, the widest network within it
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count)]
     max_multiply_adds: Vec<f64>,
     /// Limits on parameters
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count)]
     max_parameters: Vec<f64>,
-    /// Limits on the bytes of the weights, in the numbers of the run's target.precision
+    /// Limits on the bytes of the weights, stored in the run's target.precision
     #[arg(long, value_name = "BYTES,…", value_delimiter = ',', value_parser = bytes)]
     max_size: Vec<f64>,
-    /// Limits on the bytes of the activations at batch 1, in the numbers of target.precision
+    /// Limits on the bytes of the activations at batch 1, stored in target.precision
     #[arg(long, value_name = "BYTES,…", value_delimiter = ',', value_parser = bytes)]
     max_ram: Vec<f64>,
-    /// Limits on the latency by the table, among the widths that it has all blocks of
+    /// Limits on the latency by the table; only widths whose blocks are all in the table are
+    /// considered
     #[arg(long, value_name = "TIME,…", value_delimiter = ',', value_parser = milliseconds)]
     max_latency: Vec<f64>,
     /// Table of the latencies of blocks, instead of the run's target.latency_table
@@ -245,7 +246,8 @@ pub struct PredictArguments {
     /// Classes to name for each image, the most probable first
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub top: u16,
-    /// Print a JSON array instead of lines; an image that cannot be read has an `error` in it
+    /// Print a JSON array instead of lines; the entry of an image that cannot be read has an
+    /// `error`
     #[arg(long)]
     pub json: bool,
 }
@@ -259,11 +261,11 @@ pub struct QuantiseArguments {
     /// Folder of the run's images, if it is no longer where it was; they must be the same
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Training images from which the ranges of the activations follow
+    /// Number of training images from which the ranges of the activations are determined
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub images: u32,
-    /// How a range follows from the values that were seen: the one with the smallest mean squared
-    /// error, or from the smallest to the largest
+    /// How a range is determined from the observed values: the one with the smallest mean squared
+    /// error, or from the smallest to the largest value
     #[arg(long, default_value_t = RangeSetting::Mse, value_parser = one_of(RangeSetting::ALL))]
     pub range: RangeSetting,
 }
@@ -288,16 +290,16 @@ pub struct ExportArguments {
     /// What to write
     #[arg(long, value_parser = one_of(ExportFormat::ALL))]
     pub format: ExportFormat,
-    /// File, or folder for pytorch; replaces what is there, and writes preprocessing.json beside it
-    /// [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
+    /// File, or folder for pytorch. An existing one is replaced, and preprocessing.json is written
+    /// beside it [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// Fold batch norms into the convolutions before them, if both belong to the same operation
     /// (onnx)
     #[arg(long)]
     pub fold_batch_norms: bool,
-    /// Put the preprocessing into the graph, which then takes uint8 images N×H×W×3 of any one size
-    /// (onnx)
+    /// Include the preprocessing in the graph, which then takes uint8 images N×H×W×3 of any size,
+    /// the same for all (onnx)
     #[arg(long)]
     pub with_preprocessing: bool,
 }
@@ -334,7 +336,7 @@ pub struct ImportArguments {
 pub struct DrawArguments {
     /// Run directory
     pub run: PathBuf,
-    /// Formats of the pictures; dot, for Graphviz, has cells only
+    /// Formats of the pictures; dot, for Graphviz, is for cells only
     #[arg(long, value_name = "FORMAT,…", value_delimiter = ',', default_value = "svg",
         value_parser = PossibleValuesParser::new(DrawingFormat::ALL.iter().map(|format| format.name())))]
     pub format: Vec<String>,
@@ -363,7 +365,7 @@ pub struct ServeArguments {
     /// Address of the page; a port alone means 127.0.0.1; 0 chooses a free port
     #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "8000", value_parser = da2s_pages::address::parse)]
     pub http: SocketAddr,
-    /// Allow an address that other machines can reach, as 0.0.0.0:8000. There is no password
+    /// Allow an address that other machines can reach, such as 0.0.0.0:8000. There is no password
     #[arg(long)]
     pub public: bool,
     /// Classes to name for an image, the most probable first

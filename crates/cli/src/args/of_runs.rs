@@ -12,7 +12,7 @@ use super::settings::SettingArguments;
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// Run directory; several give one page with all side by side
+    /// Run directory; several runs are shown side by side on one page
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// File of the page [default: report.html in the run directory; side-by-side.html of several
@@ -35,36 +35,37 @@ pub struct CompareArguments {
     /// Number of seeds of each method [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
     pub seeds: Option<u16>,
-    /// A setting to vary, as target.edges=1,2; given twice, every combination is run
+    /// A setting to vary, such as target.edges=1,2; if given several times, every combination is
+    /// run
     #[arg(long, value_name = "KEY=VALUE,…")]
     pub vary: Vec<String>,
-    /// What takes the mixture to the target, as none,path; a method is left out where it makes no
-    /// sense with a drive
+    /// Drives, which take the mixture to the target, such as none,path; a combination of method and
+    /// drive that makes no sense is skipped
     #[arg(long, value_name = "DRIVE,…", value_delimiter = ',', conflicts_with = "drive",
         value_parser = Drive::ALL.map(Drive::name))]
     pub drives: Vec<String>,
-    /// Rules of discretization, as strongest,perturbation
+    /// Rules of discretization, such as strongest,perturbation
     #[arg(long, value_name = "RULE,…", value_delimiter = ',', conflicts_with = "rule",
         value_parser = Rule::ALL.map(Rule::name))]
     pub rules: Vec<String>,
-    /// Published genotypes that are trained beside those found
+    /// Published genotypes to train in addition to those found
     #[arg(long, value_name = "NAME,…", value_delimiter = ',',
         value_parser = PublishedGenotype::ALL.map(PublishedGenotype::name))]
     pub genotypes: Vec<String>,
-    /// Number of genotypes of the target, drawn at random, that are trained: a percentile says how
-    /// many of them a network is better than
+    /// Number of random genotypes of the target to train as well; a percentile then shows how many
+    /// of them each network beats
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16))]
     pub random: Option<u16>,
     /// Method that the others are tested against [default: the first]
     #[arg(long, value_name = "METHOD")]
     pub baseline: Option<String>,
-    /// Search and discretize only: no network is retrained
+    /// Search and discretize only, without retraining
     #[arg(long)]
     pub search_only: bool,
-    /// Look the architectures of NAS-Bench-201 that are found up in this table
+    /// Table of accuracies in which to look up the architectures of NAS-Bench-201 that are found
     #[arg(long, value_name = "FILE")]
     pub benchmark: Option<PathBuf>,
-    /// Runs at a time; they share the cores unless --threads says otherwise
+    /// Number of runs in parallel; they share the cores unless --threads is given
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,
     /// Directory of the comparison; an existing one is continued [default: runs/compare-DATASET]
@@ -81,14 +82,14 @@ pub struct RunsArguments {
     /// Folder to look in
     #[arg(default_value = "runs")]
     pub folder: PathBuf,
-    /// Order of the rows; what has no value comes last
+    /// Order of the rows; runs without a value come last
     #[arg(long, value_enum, value_name = "KEY", default_value_t = RunKey::Name)]
     pub sort: RunKey,
-    /// Turn the order around
+    /// Reverse the order
     #[arg(long)]
     pub reverse: bool,
-    /// Only runs of which this is true, as method=da2s, state=failed or search.epochs=50; given
-    /// twice, both must be
+    /// Only runs with this value, such as method=da2s, state=failed or search.epochs=50; if given
+    /// several times, all must match
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// Print a JSON array instead of a table
@@ -107,7 +108,7 @@ pub enum RunKey {
     Method,
     /// Seed
     Seed,
-    /// How far it came
+    /// How far the run has come
     State,
     /// Gap
     Gap,
@@ -126,7 +127,7 @@ pub struct MetricsArguments {
     /// What to write
     #[arg(long, value_enum)]
     pub format: MetricsFormat,
-    /// Folder for the files [default: the run's own; several runs have none]
+    /// Folder for the files; must be given for several runs [default: the run directory]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -139,7 +140,7 @@ pub enum MetricsFormat {
     Csv,
     /// The same tables as metrics.parquet and architecture.parquet
     Parquet,
-    /// An event file a run, below --out in a folder of the run's name: scalars, histograms of α and
-    /// β, hyperparameters; it replaces earlier ones of the same run
+    /// One event file per run, in a folder below --out with the run's name: scalars, histograms of
+    /// α and β, hyperparameters. It replaces earlier ones of the same run
     Tensorboard,
 }

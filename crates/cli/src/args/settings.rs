@@ -10,7 +10,7 @@ use da2s::config::{Config, ConfigError, Layer, RECIPES, Request, format_in};
 use super::flags::Flags;
 use super::images::{ImageSource, ImageSourceParser};
 
-/// Arguments that make a run.
+/// Arguments that create a run.
 #[derive(Debug, Args)]
 pub struct CreateArguments {
     /// Settings.
@@ -19,18 +19,18 @@ pub struct CreateArguments {
     /// Run directory [default: runs/DATASET-METHOD-sSEED]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Continue the run in the run directory, which must exist; in an empty one a new run begins
+    /// Continue the run in the run directory, which must exist; if it is empty, a new run begins
     #[arg(long)]
     pub resume: bool,
     /// Print only the result, and warnings
     #[arg(long, short)]
     pub quiet: bool,
-    /// What is shown and written along.
+    /// What is shown and written during the run.
     #[command(flatten)]
     pub live: LiveArguments,
 }
 
-/// Arguments that say what is shown and written while a run goes on.
+/// Arguments for what is shown and written during a run.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct LiveArguments {
     /// Show a dashboard with keys to pause, write a checkpoint and stop
@@ -41,13 +41,13 @@ pub struct LiveArguments {
     pub tensorboard: bool,
 }
 
-/// A genotype that is given, if one is.
+/// A given genotype, if there is one.
 #[derive(Debug, Args)]
 pub struct GivenGenotype {
     /// Do not search: take this genotype
     #[arg(long, value_name = "TEXT")]
     pub genotype: Option<String>,
-    /// Do not search: take the genotype in this file (FILE:NAME where there are several)
+    /// Do not search: take the genotype in this file (FILE:NAME if there are several)
     #[arg(long, value_name = "FILE", conflicts_with = "genotype")]
     pub genotype_file: Option<PathBuf>,
 }
@@ -68,13 +68,13 @@ pub struct SettingArguments {
     /// Settings that have a flag of their own.
     #[command(flatten)]
     flags: Flags<false>,
-    /// Any setting, as search.cells=8; docs/settings.md explains each, `da2s config` prints those
-    /// that have a value
+    /// Any setting, such as search.cells=8; docs/settings.md explains all of them, `da2s config`
+    /// prints those that have a value
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
-/// Arguments of a stage of a run that is there.
+/// Arguments of a stage of an existing run.
 #[derive(Debug, Args)]
 pub struct StageArguments {
     /// Run directory
@@ -96,7 +96,7 @@ pub struct CpuStageArguments {
     /// Print only the result, and warnings
     #[arg(long, short)]
     pub quiet: bool,
-    /// Threads of the CPU, 0 for one per core; results do not depend on it
+    /// CPU threads; 0 means one per core. Results do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
 }
@@ -107,7 +107,7 @@ pub struct ImageStageArguments {
     /// The run.
     #[command(flatten)]
     pub stage: StageArguments,
-    /// Folder of the run's images, if it is no longer where it was; they must be the same
+    /// Folder of the run's images, if it has moved; the images must be the same
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

@@ -16,13 +16,12 @@ use super::values::one_of;
 /// Arguments of `genotype`.
 #[derive(Debug, Args)]
 pub struct GenotypeArguments {
-    /// A text with a genotype in any form, a file with one (FILE:NAME where there are several), or
-    /// a run directory
+    /// A text with a genotype in any form, a file with one (FILE:NAME if there are several), or a
+    /// run directory
     #[arg(value_name = "TEXT|FILE|RUN")]
     pub what: String,
-    /// Form to print it in [default: darts, nas-bench-201 or mobile, as its space]; nas-bench-301
-    /// sorts the entries of a node, so that weights trained under the genotype no longer belong to
-    /// it
+    /// Form to print it in [default: darts, nas-bench-201 or mobile, by its space]; nas-bench-301
+    /// sorts the entries of a node, so weights trained with the genotype no longer fit it
     #[arg(long, value_parser = one_of(GenotypeForm::ALL))]
     pub form: Option<GenotypeForm>,
 }
@@ -30,12 +29,12 @@ pub struct GenotypeArguments {
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
 pub struct LookupArguments {
-    /// An architecture of NAS-Bench-201 in any form that `genotype` reads, its index, a file with
-    /// one, or a run directory
+    /// An architecture of NAS-Bench-201 in any form that `da2s genotype` reads, its index, a file
+    /// that contains one, or a run directory
     #[arg(value_name = "ARCH|INDEX|FILE|RUN")]
     pub what: String,
-    /// Table of accuracies: CSV, as it is or with gzip, its first line `architecture,COLUMN,…`,
-    /// accuracies in percent; a column `index` has the benchmark's own numbers
+    /// Table of accuracies in percent: CSV, plain or compressed with gzip, whose first line is
+    /// `architecture,COLUMN,…`; a column `index` has the benchmark's own numbers
     #[arg(long, value_name = "FILE")]
     pub benchmark: PathBuf,
     /// Print a JSON object instead of a table
@@ -49,14 +48,14 @@ pub struct ConfigArguments {
     /// Settings.
     #[command(flatten)]
     pub settings: SettingArguments,
-    /// Print the memory that a step of the search and of the training will need instead, and what
-    /// there is
+    /// Print instead the memory that a step of the search and of the training needs, and the
+    /// available memory
     #[arg(long)]
     pub memory: bool,
-    /// Print the reference of all settings instead, as Markdown: docs/settings.md
+    /// Print instead the reference of all settings as Markdown: docs/settings.md
     #[arg(long, exclusive = true)]
     pub reference: bool,
-    /// Print the JSON schema of configuration files instead, with which editors complete and check
+    /// Print instead the JSON schema of configuration files, with which editors complete and check
     /// them
     #[arg(long, exclusive = true)]
     pub schema: bool,
@@ -73,14 +72,14 @@ pub struct DataArguments {
 /// What to do with data sets.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
-    /// Print the data sets: images, classes, size, folder, source
+    /// List the data sets: images, classes, size, folder, source
     List,
     /// Read every image in a folder, and print counts, sizes and damaged files
     Check(DataCheckArguments),
     /// List the images of a run whose labels its trained network doubts most
     #[command(mut_arg("on_nan", |arg| arg.hide(true)))]
     Suspects(DataSuspectsArguments),
-    /// Get a published data set; continues an interrupted download
+    /// Download a published data set, or continue an interrupted download
     Fetch(DataFetchArguments),
 }
 
@@ -103,13 +102,14 @@ pub struct DataSuspectsArguments {
     /// The run.
     #[command(flatten)]
     pub stage: ImageStageArguments,
-    /// Images to list: of those that the network was not trained on, and as many of the others
+    /// Number of images to list, of those that the network was not trained on and of those that it
+    /// was trained on
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,
     /// Also write the list as CSV
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The page with pictures of them [default: suspects.html in the run directory]
+    /// Page with their pictures [default: suspects.html in the run directory]
     #[arg(long, value_name = "FILE")]
     pub sheet: Option<PathBuf>,
 }
@@ -123,7 +123,7 @@ pub struct DataFetchArguments {
     /// Folder for its files [default: data/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Take the files from a copy at this address instead of the published one; checksums stay the
+    /// Download from a copy at this address instead of the published one; the checksums must be the
     /// same
     #[arg(long, value_name = "URL")]
     pub from: Option<String>,
@@ -136,24 +136,24 @@ pub struct ProfileArguments {
     /// The space and the network whose blocks are measured.
     #[command(flatten)]
     pub settings: SettingArguments,
-    /// The table, as CSV
+    /// File of the table, as CSV
     #[arg(long, value_name = "FILE", default_value = "latency.csv")]
     pub out: PathBuf,
-    /// Widths, as multiples of network.channels, whose blocks the table gets; also those of the
-    /// networks of --baselines at these multiples of their published channels
+    /// Widths whose blocks are measured, as multiples of network.channels; for --baselines, as
+    /// multiples of their published channels
     #[arg(long, value_name = "WIDTH,…", value_delimiter = ',', default_value = "1")]
     pub widths: Vec<f64>,
-    /// Rounds; the median counts
+    /// Number of rounds; the result is their median
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
     /// Also measure this many random networks of the target, at the first of --widths, and print
-    /// the errors of the table
+    /// how far the table is off
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub check: u16,
     /// Name of this machine in the table [default: its processor]
     #[arg(long, value_name = "TEXT")]
     pub machine: Option<String>,
-    /// Measure nothing: write the blocks, and the networks of --check, as ONNX files into this new
+    /// Do not measure: write the blocks, and the networks of --check, as ONNX files into this new
     /// folder, with a script that measures them in onnxruntime, here or on another device
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "repeat", "machine", "threads"])]
     pub onnx: Option<PathBuf>,
@@ -167,14 +167,14 @@ pub struct BenchArguments {
     pub case: BenchCase,
     #[arg(long, default_value = "cpu", help = format!("Device; here: {}", devices().join(", ")))]
     pub device: String,
-    /// Implementation of the cells: the fastest for the device, the reference, or the fast one with
-    /// given instructions
+    /// Implementation of the cells: the fastest for the device, the plain reference, or the fast
+    /// one with particular vector instructions
     #[arg(long, default_value = "auto", value_parser = one_of(EngineName::ALL))]
     pub engine: EngineName,
-    /// Threads of the CPU, 0 for one per core
+    /// CPU threads; 0 means one per core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=4096))]
     pub threads: u16,
-    /// Repetitions of each; the median counts
+    /// Number of repetitions of each case; the result is their median
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
     /// Print one JSON object instead of a table
@@ -191,7 +191,7 @@ pub enum BenchCase {
     SearchSmall,
     /// A retraining step: 36 channels, 20 cells, auxiliary head, batch 32
     Retrain,
-    /// Inference with that network: batch 1 and 64
+    /// Inference with the network of `retrain`: batch 1 and 64
     Inference,
     /// Inference of one image
     #[value(name = "inference-1")]
@@ -209,7 +209,7 @@ pub enum BenchCase {
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArguments {
-    /// The shell that will read them
+    /// The shell
     pub shell: Shell,
 }
 

@@ -118,7 +118,7 @@ fn table(results: &Results) -> String {
         if let Some(bytes) = case.peak_resident_bytes {
             let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, peak", bytes as f64 / 1e6);
         }
-        if let Some(bytes) = case.foretold_bytes {
+        if let Some(bytes) = case.estimated_bytes {
             let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, estimated", bytes as f64 / 1e6);
         }
     }
@@ -166,7 +166,7 @@ mod tests {
                 gflops: 96.0,
                 machine_gflops: Some(192.0),
                 peak_resident_bytes: Some(1_234_000_000),
-                foretold_bytes: Some(1_200_000_000),
+                estimated_bytes: Some(1_200_000_000),
             }],
         };
         insta::assert_snapshot!(table(&results), @r"

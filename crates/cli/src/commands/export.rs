@@ -12,7 +12,8 @@ use crate::terminal;
 /// Writes the network, and prints its path.
 ///
 /// # Errors
-/// If there is no trained network, the format takes no such option, or the files cannot be written.
+/// If there is no trained network, the format does not have a given option, or the files cannot be
+/// written.
 pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let format = arguments.format;
     if arguments.fold_batch_norms && !format.is_graph() {
@@ -20,8 +21,7 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
         return Err(Failure::usage(reason));
     }
     if arguments.with_preprocessing && !format.is_graph() {
-        let reason =
-            format!("--with-preprocessing is for --format onnx: {format} has no graph that it could be part of");
+        let reason = format!("--with-preprocessing is for --format onnx: {format} has no graph to include it in");
         return Err(Failure::usage(reason));
     }
     let options = ExportOptions {

@@ -98,7 +98,7 @@ pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
 pub(super) fn of_text(text: &str) -> Result<Genotype, Failure> {
     if is_path(text) {
         return Err(Failure::usage(format!(
-            "--genotype takes the text of a genotype; {text:.200} is a file, or may be meant as one"
+            "--genotype takes the text of a genotype, but {text:.200} looks like a file; use --genotype-file"
         )));
     }
     parse(text)

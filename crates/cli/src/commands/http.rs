@@ -1,4 +1,4 @@
-//! The server of `da2s watch --http` and of `da2s serve`: how it begins, and what is said if it
+//! The server of `da2s watch --http` and of `da2s serve`: how it starts, and the messages if it
 //! fails.
 
 use std::error::Error;
@@ -16,12 +16,13 @@ use crate::terminal::{self, tell};
 /// If the address is unavailable.
 pub fn bind(address: SocketAddr, uploads: Option<Uploads>) -> Result<Server, Failure> {
     Server::bind(address, uploads).map_err(|error| {
-        let advice = "choose another port, or 0 for any that is free";
+        let advice = "choose another port, or 0 for any free one";
         Failure::usage(format!("cannot serve at {address}: {error}; {advice}"))
     })
 }
 
-/// Prints the address of `server`; warns if others can reach it, who `can` do this.
+/// Prints the address of `server`. If other machines can reach it, warns that anyone there `can` do
+/// this.
 ///
 /// # Errors
 /// If standard output cannot be written to.

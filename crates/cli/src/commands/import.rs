@@ -15,7 +15,7 @@ use crate::terminal;
 /// Any failure.
 pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
     if arguments.create.resume {
-        return Err(Failure::usage("an import creates a run of its own: leave --resume out"));
+        return Err(Failure::usage("an import always creates a new run: leave out --resume"));
     }
     let given = arguments.given.read()?;
     match (&arguments.weights, given, &arguments.supernet) {
@@ -34,10 +34,10 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
             terminal::print(&table::of_discretization(&discretized))
         }
         (Some(_), None, _) => Err(Failure::usage(
-            "--weights are those of a genotype: say which with --genotype or --genotype-file",
+            "--weights needs the genotype of the network: add --genotype or --genotype-file",
         )),
         (None, ..) => Err(Failure::usage(
-            "--supernet takes no genotype: it is read off the weights of its operations and edges",
+            "--supernet takes no genotype: it follows from the weights of the operations and edges",
         )),
     }
 }

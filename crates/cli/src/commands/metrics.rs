@@ -30,7 +30,7 @@ fn folder(arguments: &MetricsArguments, inside: &str) -> Result<PathBuf, Failure
         (Some(out), _) => Ok(out.clone()),
         (None, [run]) => Ok(run.join(inside)),
         (None, _) => Err(Failure::usage(
-            "the runs have no common folder: say with --out DIR where their numbers go",
+            "several runs need a folder for their files: give --out DIR",
         )),
     }
 }

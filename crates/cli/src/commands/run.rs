@@ -17,7 +17,7 @@ use crate::{table, terminal};
 /// Any failure.
 pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     let began = Instant::now();
-    // The other processes receive it from the leading one.
+    // The other processes receive the genotype from the leading one.
     let asked = if group.leads() { asked(arguments)? } else { None };
     let layers = arguments.layers().map_err(Error::from)?;
     let planned = PlanStart {
@@ -38,7 +38,7 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     terminal::print(&table)
 }
 
-/// The requested genotype, given as such or as the name of a network.
+/// The requested genotype, given as a text, a file or the name of a network.
 fn asked(arguments: &RunArguments) -> Result<Option<Genotype>, Failure> {
     match arguments.network() {
         Some(network) => {
@@ -63,7 +63,7 @@ fn stages(session: &mut Session, given: Option<&Genotype>, began: Instant) -> Re
     session.train()?;
     let evaluated = if session.leads() {
         let summary = session.evaluate()?;
-        // What is trained after it may take several times as long.
+        // The trainings that follow may take several times as long.
         Some((summary, da2s_report::write_report(session.path())?))
     } else {
         None

@@ -232,14 +232,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_names_count_as_numbers() {
+    fn numbers_in_names_are_compared_as_numbers() {
         let mut names = ["a-s10", "a-s2", "b", "a", "a-s02x", "ä", ""];
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(names, ["", "a", "a-s2", "a-s02x", "a-s10", "b", "ä"]);
     }
 
     #[test]
-    fn filters_name_what_there_is() {
+    fn an_invalid_filter_lists_the_allowed_keys() {
         assert_eq!(filter("method=da2s").ok(), Some(("method", "da2s")));
         assert_eq!(filter("search.epochs=5").ok(), Some(("search.epochs", "5")));
         assert!(filter("gap=0").is_err() && filter("method").is_err());

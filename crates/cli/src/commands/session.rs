@@ -31,7 +31,8 @@ pub struct Session {
     progress: Progress,
 }
 
-/// A summary, and the path of the report that was written with it, or why it could not be written.
+/// A summary, and the path of the report that was written with it, or the reason why it could not
+/// be written.
 pub type Reported = (Summary, Result<PathBuf, ReportError>);
 
 /// What a plan of a run starts from.
@@ -63,7 +64,7 @@ pub fn require_images(settings: &SettingArguments) -> Result<(), Failure> {
 
 impl Session {
     /// Creates a run, or opens the existing one if `--resume` was given; the leading process of
-    /// `group` does so for all. `network` is the network that takes the place of a search.
+    /// `group` does so for all. `network` is the network that is trained instead of a search.
     ///
     /// # Errors
     /// If the arguments are invalid, a run already exists, or it has other settings.
@@ -97,11 +98,11 @@ impl Session {
         group: &Group,
     ) -> Result<Self, Failure> {
         if arguments.live.tui {
-            // Checked before anything is created that would have to be removed.
+            // Checked first, so that nothing is created that would have to be removed.
             screen::check()?;
         }
         require_images(&arguments.settings)?;
-        // Each process would have to measure the steps of all.
+        // A plan needs the time of a step, which in a group depends on all processes.
         let planned = planned.filter(|_| group.size() == 1);
         let mut request = Request {
             network,
@@ -124,7 +125,7 @@ impl Session {
                 .shadowed_folder()
                 .filter(|_| !request.sets("data.dir"))
             {
-                let text = format!("{name} is the data set of this name; the folder here is ./{name}");
+                let text = format!("{name} means the data set of this name; for the folder here write ./{name}");
                 job.progress.on(Event::Warning(text.into()));
             }
             if let Some(planned) = planned {
@@ -176,7 +177,7 @@ impl Session {
         if let Some(job) = led {
             return Ok(job);
         }
-        // It was sent by the same program.
+        // The same program sent it, so it is valid.
         let run = run::Job::assigned(&assignment, this_command(), group.clone()).ok_or_else(Failure::internal)?;
         Self::new(run, true)
     }
@@ -196,7 +197,7 @@ impl Session {
         Ok(Self { run, stop, progress })
     }
 
-    /// Plans the run, if settings are still to be chosen or the plan is shown.
+    /// Plans the run, if settings remain to be chosen or the plan is shown.
     fn plan(&mut self, planned: PlanStart<'_>) -> Result<(), Failure> {
         let has_use = self.run.is_to_be_planned() || self.progress.is_shown();
         if !has_use || self.run.is_finished() {
@@ -220,7 +221,7 @@ impl Session {
                 epochs, planned, fits, ..
             } = plan;
             let line = match fits {
-                true => format!("train: {epochs} epochs fit into the time that is left; {planned} were planned"),
+                true => format!("train: {epochs} epochs fit into the remaining time; {planned} were planned"),
                 false => format!(
                     "train: {epochs} epochs, the fewest that make sense, although they end after the given time; {planned} were planned"
                 ),
@@ -257,7 +258,7 @@ impl Session {
         self.run.group().leads()
     }
 
-    /// The value of `so` in the leading process.
+    /// The leading process's value of `so`, in every process.
     pub fn as_led(&self, so: bool) -> Result<bool, Failure> {
         Ok(self.run.group().from_leader(|| Ok::<_, Failure>(vec![u8::from(so)]))? == [1])
     }
@@ -281,8 +282,8 @@ impl Session {
         Ok(discretized)
     }
 
-    /// The same, unless the run that is resumed has all results of it; returns the undecided edges
-    /// in words.
+    /// Like [`Self::discretize`], unless the resumed run already has all its results; returns the
+    /// undecided edges in words.
     pub fn discretize_once(&mut self, given: Option<&Genotype>) -> Result<Vec<String>, Failure> {
         let undecided = self.run.discretize_once(given, &mut self.progress)?;
         self.unless_stopped()?;
@@ -370,12 +371,12 @@ impl Session {
         Ok(self.run.trained()?)
     }
 
-    /// The device that the run is on.
+    /// The device of the run.
     pub fn device(&self) -> &str {
         &self.run.config().run.device
     }
 
-    /// Records the reason in a run that failed, and returns the result unchanged.
+    /// If the stage failed, records the reason in the run. Returns the result unchanged.
     pub fn noted<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
             && failure.code() != Code::Stopped
@@ -389,7 +390,7 @@ impl Session {
         result
     }
 
-    /// Checks whether to continue with the next stage. An error if the user wants to stop.
+    /// Whether to continue with the next stage: an error if the user wants to stop.
     pub fn unless_stopped(&mut self) -> Result<(), Failure> {
         self.progress.finish();
         if self.stop.is_raised() {
@@ -407,9 +408,9 @@ pub(super) fn this_command() -> String {
 
 /// Starts the threads of this process; 0 means one per core.
 ///
-/// The calling thread is one of them and works instead of waiting: handing every pass over to other
+/// The calling thread is one of them and works instead of waiting: handing all work over to other
 /// threads made a search on small images 15 to 20 % slower. All other computation in this process
-/// must run on this thread too, since nothing else wakes it.
+/// must also run on this thread, since nothing else wakes it.
 pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

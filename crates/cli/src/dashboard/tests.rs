@@ -248,7 +248,7 @@ fn any_size_and_any_numbers_are_drawn() {
 }
 
 #[test]
-fn everything_at_once_is_whole_from_its_narrowest_on() {
+fn all_panels_fit_from_the_minimum_width() {
     let (run, now, view) = (run(12, 30, 0), now(), View::default());
     let line = |width: u16, row: usize| {
         let terminal = drawn(width, 30, &board(&run, &now, &view));

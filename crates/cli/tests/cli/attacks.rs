@@ -309,7 +309,7 @@ fn nothing_is_read_through_a_link() {
 
 #[cfg(unix)]
 #[test]
-fn pipes_and_devices_are_no_files_of_a_run() {
+fn pipes_and_devices_are_not_files_of_a_run() {
     use std::os::unix::fs::symlink;
 
     let folder = tempfile::tempdir().unwrap();
@@ -442,7 +442,7 @@ fn an_export_that_was_changed_is_refused() {
 }
 
 #[test]
-fn outputs_that_are_not_finite_are_no_classes() {
+fn outputs_that_are_not_finite_give_no_classes() {
     let folder = tempfile::tempdir().unwrap();
     let run = copy_of(finished(), folder.path());
     let directory = RunDirectory::read(&run).unwrap();

@@ -114,7 +114,7 @@ fn a_check_shows_no_control_characters() {
 }
 
 #[test]
-fn what_is_in_a_folder_is_found_or_must_be_named() {
+fn the_data_set_in_a_folder_is_detected_or_must_be_named() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     let check = |arguments: &[&str]| {
@@ -132,7 +132,7 @@ fn what_is_in_a_folder_is_found_or_must_be_named() {
     ));
     mnist(dir);
     check(&[]).code(2).stderr(predicate::str::contains(
-        "may contain any of mnist, fashion: say which with --dataset",
+        "may contain any of mnist, fashion: select one with --dataset",
     ));
     check(&["--dataset", "fashion"])
         .success()
@@ -144,7 +144,7 @@ fn what_is_in_a_folder_is_found_or_must_be_named() {
 }
 
 #[test]
-fn what_cannot_be_fetched_says_why() {
+fn a_failed_fetch_gives_the_reason() {
     let temporary = tempfile::tempdir().unwrap();
     let out = temporary.path().join("out");
     let fetch = |arguments: &[&str]| {

@@ -194,7 +194,7 @@ fn a_network_goes_out_and_comes_back() {
         .assert()
         .code(5)
         .stderr(missing);
-    let none = predicate::str::contains("is no safetensors file");
+    let none = predicate::str::contains("is not a safetensors file");
     import("none", &out.join("config.toml"), &[])
         .assert()
         .code(5)

@@ -66,7 +66,7 @@ fn two_parts(dir: &Path) {
 }
 
 #[test]
-fn a_folder_is_the_whole_command() {
+fn a_folder_is_the_only_required_argument() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     images(&dir.join("photos"), &[("a", 12), ("b", 12)]);

@@ -170,7 +170,7 @@ fn a_given_genotype_is_not_checked_against_settings_that_it_does_not_use() {
     let genotype = format!("Genotype(normal={skip}, normal_concat=[2], reduce={CELL}, reduce_concat=[2])");
     // A search would need twice as many images, one batch for each half.
     let settings = [&TINY[..], &["search.batch_size=64"]].concat();
-    let told = predicate::str::contains("the normal cells are skip connections alone")
+    let told = predicate::str::contains("the normal cells consist of skip connections only")
         .and(predicate::str::contains("the reduction cells").not());
     let out = temporary.path().join("run");
     with("run", &settings)

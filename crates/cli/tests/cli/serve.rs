@@ -135,7 +135,7 @@ fn the_page_and_what_it_needs_are_served() {
 }
 
 #[test]
-fn what_is_no_image_is_an_answer() {
+fn an_invalid_image_gets_an_answer() {
     let server = Server::serve(finished());
     let form = "Content-Type: multipart/form-data; boundary=x\r\n";
     let large = claimed_bmp(10_000, 5_001);

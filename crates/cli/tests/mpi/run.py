@@ -169,10 +169,10 @@ class Cases:
         code, _, err = self.run("discretize", self.out("whole"))
         assert code == 2 and err.count("only run, search and train work in several processes") == 1, (code, err)
 
-    def a_network_is_trained_anew_by_another_number_of_processes(self):
-        shutil.copytree(self.folder / "whole", self.folder / "anew")
-        code, out, err = self.run("train", "-q", "--threads", "1", self.out("anew"), processes=3)
-        assert code == 0 and out.strip() == self.out("anew"), (code, out, err)
+    def a_network_is_trained_from_scratch_by_another_number_of_processes(self):
+        shutil.copytree(self.folder / "whole", self.folder / "from_scratch")
+        code, out, err = self.run("train", "-q", "--threads", "1", self.out("from_scratch"), processes=3)
+        assert code == 0 and out.strip() == self.out("from_scratch"), (code, out, err)
 
 
 def main():

@@ -1,5 +1,6 @@
-//! Checks that involve the settings of several rooms, each of which is valid by itself: a run
-//! should fail before its search, not after hours of it. Checks within a room belong to that room.
+//! Checks that involve the settings of several modules, each of which is valid by itself: a run
+//! should fail before its search, not after hours of it. Checks within a module belong to that
+//! module.
 
 use da2s_settings::Problem;
 
@@ -134,7 +135,7 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
             (None, Some(_)) => useless("search.stages.partial_channels"),
             (None, None) => {
                 let expected = format!(
-                    "another method: it has partial channels, and the space {} has none",
+                    "another method: this one has partial channels, but the space {} has none",
                     space.name()
                 );
                 Problem::refused("search.method", search.method.name(), expected)
@@ -254,7 +255,7 @@ fn stages(config: &Config) -> Result<(), Problem> {
             return Err(Problem::useless("search.stages.partial_channels", place));
         }
         let expected = format!(
-            "another method: it searches in stages, and a network of the space {} is one chain",
+            "another method: this one searches in stages, but a network of the space {} is one chain",
             space.name.name()
         );
         return Err(Problem::refused("search.method", search.method.name(), expected));
@@ -348,7 +349,8 @@ fn layers(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     if aligns.is_none() || CellKind::ALL.into_iter().any(|kind| skeleton.count(kind) > 1) {
         return Ok(());
     }
-    let expected = "another method: it compares cells of one kind, and the super-network has no two";
+    let expected =
+        "another method: this one compares cells of the same kind, but the super-network has no two of a kind";
     Err(Problem::refused("search.method", search.method.name(), expected))
 }
 
@@ -425,7 +427,7 @@ fn kinds(config: &Config, shape: ImageShape) -> Result<(), Problem> {
         Some(kind) => {
             let given = format!("those of {} cells", config.network.shape.cells);
             let expected = format!(
-                "no {} cell: search.reduction_cells gives the super-network none, so that nothing would decide what is in it",
+                "no {} cell: search.reduction_cells gives the super-network none, so the search could not decide on its operations",
                 kind.name()
             );
             Err(Problem::refused("network.reduction_cells", given, expected))

@@ -1,7 +1,7 @@
-//! Fits a recipe to the images and to the requested settings: an auxiliary head for which the
-//! images are too small is left out, the batch sizes of the recipe for folders are lowered for a
-//! small folder, cutout leaves half of small images, grey images keep one channel, and a short
-//! search has a short warm-up.
+//! Fits a recipe to the images and to the requested settings. An auxiliary head is left out if the
+//! images are too small for it. The batch sizes of the recipe for folders are lowered for a small
+//! folder. The square of cutout is at most half as long as a side of the images. Grey images keep
+//! one channel, and a short search has a short warm-up.
 //!
 //! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
 //! requested setting stays, and is refused if it does not fit.
@@ -30,7 +30,7 @@ const WARM_UP: &str = "search.warmup_epochs";
 
 /// Whether the recipe sets an auxiliary head.
 const HEAD: &str = "network.auxiliary";
-/// The message for the user about a head that [`no_head`] leaves out.
+/// The message for the user when [`no_head`] leaves a head out.
 pub(super) const HEAD_LEFT_OUT: &str =
     "network.auxiliary is false instead of true, since the images are too small for an auxiliary head";
 
@@ -50,8 +50,8 @@ pub(super) fn no_head() -> Result<Layer, ConfigError> {
 }
 
 /// The layer with a shorter warm-up and the message about it, if the requested epochs of the search
-/// are too few for a warm-up that was not requested: it keeps its share of them. In a search with
-/// several stages each has the warm-up.
+/// are too few for a warm-up that was not requested. The warm-up keeps its share of the epochs. In
+/// a search with several stages each stage has the warm-up.
 ///
 /// # Errors
 /// If a value does not have the type of its setting.
@@ -77,8 +77,8 @@ pub(super) fn warm_up(layers: &[Layer]) -> Result<Option<(Layer, String)>, Confi
     Ok(Some((layer, note)))
 }
 
-/// The layers with smaller holes of cutout and the messages about them, if a recipe cuts out more
-/// than half the side of the images.
+/// The layers with a smaller square for cutout and the messages about them, if the square of a
+/// recipe is longer than half a side of the images.
 ///
 /// # Errors
 /// If a value does not have the type of its setting.
@@ -112,8 +112,8 @@ pub(super) fn cutout(layers: &[Layer]) -> Result<Vec<(Layer, String)>, ConfigErr
     smaller.collect()
 }
 
-/// The batch sizes that `config`, resolved from these layers, takes from the recipe for folders and
-/// that are too large for its folder; lowered, as layers above the recipe.
+/// The lowered batch sizes, as layers above the recipe: those that `config`, resolved from these
+/// layers, has from the recipe for folders, and that are too large for its folder.
 ///
 /// # Errors
 /// Problems with the folder are not reported here but when it is opened.

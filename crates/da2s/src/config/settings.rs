@@ -1,4 +1,4 @@
-//! All settings of a run, combined from those of the rooms.
+//! All settings of a run, combined from those of the modules.
 
 use da2s_settings::{settings, whole, words};
 
@@ -11,7 +11,7 @@ use crate::search::SearchSettings;
 use crate::space::{SpaceSettings, TargetSpec};
 
 settings! {
-    /// Everything that decides a run.
+    /// All settings of a run.
     pub struct Config {
         /// The images.
         data: DataSettings = DataSettings::default();
@@ -44,10 +44,10 @@ settings! {
     pub struct RunSettings {
         /// Seed of everything random.
         seed: u64 = 1, named "seed";
-        /// Threads of the CPU, 0 for one per core; results do not depend on it.
+        /// CPU threads; 0 means one per core. Results do not depend on it.
         threads: usize = 0, in whole(0..=4096), named "threads", may_change on resume;
-        /// Device: `cpu`, or `cuda`, `rocm`, `metal`, `vulkan` if compiled in; `cuda:1` is the
-        /// second of its kind.
+        /// Device: `cpu`, or `cuda`, `rocm`, `metal` or `vulkan` if compiled in; `cuda:1` is the
+        /// second GPU.
         device: String = "cpu".to_owned(), named "device", may_change on resume;
         /// Implementation of the cells.
         engine: EngineName = EngineName::Auto, named "engine", may_change on resume;
@@ -55,8 +55,8 @@ settings! {
         on_nan: OnNan = OnNan::Stop, named "on_nan", may_change on resume;
         /// Whether the trained network is timed at the end, one image at a time on one thread.
         ///
-        /// `da2s compare --jobs 2` turns it off, since other runs would slow it down, and refuses a
-        /// flag that asks for it.
+        /// `da2s compare` with `--jobs` above 1 turns it off, since runs in parallel slow each
+        /// other down, and refuses a flag that turns it on.
         measure_latency: bool = true, may_change on resume;
     }
 }
@@ -67,8 +67,8 @@ words! {
     pub enum OnNan {
         /// The stage ends with an error; the last checkpoint stays.
         Stop,
-        /// The stage returns to its last checkpoint and continues with half the learning rates, a
-        /// few times at most.
+        /// The stage returns to its last checkpoint and continues with half the learning rates;
+        /// after a few attempts it ends with an error.
         Rollback,
     }
 }

@@ -167,7 +167,7 @@ mod tests {
         /// The gap of a genotype is measured on its own network, even if another operation of an
         /// edge is stronger in the mixture.
         #[test]
-        fn what_the_genotype_keeps_is_all_that_weighs(seed in any::<u64>(), picks in prop::collection::vec(0..7usize, 9)) {
+        fn only_kept_choices_have_a_weight(seed in any::<u64>(), picks in prop::collection::vec(0..7usize, 9)) {
             let space = Space::darts(false);
             let target = target("edges = [1, 2, 3, 3]", &space);
             let strengths = strengths(&space, seed);

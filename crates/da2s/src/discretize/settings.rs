@@ -9,12 +9,13 @@ settings! {
     pub struct DiscretizeSettings {
         /// What decides which operations and edges stay.
         rule: Rule = Rule::Strongest, named "rule";
-        /// Held-out images on which a rule that measures compares choices; 0 takes all of them.
+        /// Held-out images on which the rules `perturbation` and `sequential` compare choices; 0
+        /// takes all of them.
         rule_images: usize = 256, in COUNT_OR_0;
-        /// Epochs for which the weights are tuned after each decision of the rule `perturbation`,
-        /// as in its paper; 0 decides everything with the weights of the search.
+        /// Epochs for which the weights are tuned after each decision of the rule `perturbation`; 0
+        /// decides everything with the weights of the search.
         ///
-        /// Wang et al. 2021 tune for 5 to 10 epochs.
+        /// The paper of the rule, Wang et al. 2021, tunes for 5 to 10 epochs.
         tuning_epochs: usize = 0, in COUNT_OR_0, named "tuning_epochs";
         /// Held-out images on which the cost of each edge by itself is measured, with two
         /// evaluations for each edge.

@@ -103,8 +103,8 @@ pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), EvaluateError> {
 }
 
 /// Evaluates on all images of `loader`; without class names there are only accuracy and loss, and
-/// outputs that are not finite are no error. All misclassified images are listed, the worst first.
-/// `stop` is called before each batch.
+/// outputs that are not finite are not an error. All misclassified images are listed, the worst
+/// first. `stop` is called before each batch.
 ///
 /// # Errors
 /// If an image cannot be read; [`EvaluateError::Output`] if class names are given and an output is

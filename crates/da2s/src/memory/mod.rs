@@ -161,8 +161,8 @@ impl Needs {
         lower: &'static [&'static str],
         engine: &Engine,
     ) -> Result<(), MemoryError> {
-        let foretold = matches!(engine, Engine::Plain | Engine::Fused(_));
-        let Some(available) = available().filter(|_| foretold) else {
+        let is_estimated = matches!(engine, Engine::Plain | Engine::Fused(_));
+        let Some(available) = available().filter(|_| is_estimated) else {
             return Ok(());
         };
         // Memory that the process already uses counts as needed, but is not part of what is left.

@@ -21,12 +21,12 @@ use crate::data::Shard;
 use crate::random::{Purpose, generator};
 
 words! {
-    /// What the probability of drop-path rises over.
+    /// How the probability of drop-path rises.
     #[strum(serialize_all = "lowercase")]
     pub enum DropPathRamp {
-        /// The epochs, as in DARTS: p·(t − 1)/T in epoch t of T, everywhere in the network.
+        /// Over the epochs, as in DARTS: p·(t − 1)/T in epoch t of T, everywhere in the network.
         Epochs,
-        /// The depth, as in stochastic depth: p·ℓ/L in layer ℓ of L, in every epoch.
+        /// Over the depth, as in stochastic depth: p·ℓ/L in layer ℓ of L, in every epoch.
         Depth,
     }
 }
@@ -34,9 +34,9 @@ words! {
 /// The settings of drop-path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropPath {
-    /// Largest probability of dropping in this epoch.
+    /// Maximum probability of dropping in this epoch.
     pub probability: f64,
-    /// What it rises over; over the epochs it is the same at every depth.
+    /// How it rises; over the epochs it is the same at every depth.
     pub ramp: DropPathRamp,
     /// Seed of the run.
     pub seed: u64,

@@ -68,7 +68,7 @@ pub enum LatencyError {
     },
     /// A limit that no network is within.
     #[error(
-        "{} has all blocks of the network at no width of at most {limit_ms} ms: measure its blocks at more widths, or allow more",
+        "{} does not have all blocks of the network at any width within {limit_ms} ms: measure the blocks at more widths, or raise the limit",
         path.display()
     )]
     NoWidth {
@@ -181,7 +181,7 @@ impl LatencyTable {
                 table.conditions = conditions;
             } else if table.conditions != conditions {
                 let problem =
-                    "threads, engine or machine differ from those of the lines before: one table is of one device";
+                    "threads, engine or machine differ from those of the lines before: a table is for one device";
                 return Err(damaged(line, problem.to_owned()));
             }
             if let Some(other) = table.times_ms.insert(shape.clone(), time_ms) {
@@ -461,6 +461,6 @@ mod tests {
         let twice = format!("{HEAD}a,1,1,1,1,1,1\nb,1,1,1,1,1,1\na,1,1,1,1,1,2\n");
         says(&twice, &["line 4", "a, 1 to 1 channels", "line before, with 1 ms"]);
         let two = "block,inputs,outputs,height,width,stride,ms,engine\na,1,1,1,1,1,1,x\nb,1,1,1,1,1,1,y\n";
-        says(two, &["line 3", "one table is of one device"]);
+        says(two, &["line 3", "a table is for one device"]);
     }
 }

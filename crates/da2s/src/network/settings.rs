@@ -20,15 +20,15 @@ settings! {
     pub struct NetworkShape {
         /// The stem.
         skeleton: Stem = Stem::Cifar;
-        /// Channels of the first cells; in the spaces `mobile` and `plain` those of the stem, to
-        /// which all others are in proportion.
+        /// Channels of the first cells; in the spaces `mobile` and `plain` those of the stem. All
+        /// others are in proportion to them.
         channels: usize = 16, in whole(2..=4096);
-        /// Cells; in NAS-Bench-201, cells of each of its three stages. The chain of the
-        /// spaces `mobile` and `plain` is one.
+        /// Number of cells; in NAS-Bench-201, cells of each of its three stages. The chain of the
+        /// spaces `mobile` and `plain` is one cell.
         cells: usize = 5, in whole(1..=1000);
-        /// Which cells halve the image, as `search.reduction_cells`.
+        /// Which cells halve the image, in the form of `search.reduction_cells`.
         reduction_cells: Reductions = Reductions::THIRDS;
-        /// Whether there is an auxiliary head in training.
+        /// Whether the network has an auxiliary head during training.
         auxiliary: bool = false;
     }
 }
@@ -41,10 +41,10 @@ words! {
         MultiplyAdds,
         /// Parameters.
         Parameters,
-        /// Bytes of the weights in the numbers of `target.precision`.
+        /// Bytes of the weights, stored in `target.precision`.
         Size,
-        /// Time for one image by `target.latency_table`, among the widths of a baseline that the
-        /// table has all blocks of.
+        /// Time for one image by `target.latency_table`. Only widths whose blocks are all in the
+        /// table are considered.
         Latency,
     }
 }
@@ -53,21 +53,21 @@ settings! {
     /// Networks that are trained after the final network, to compare it with: the same from other
     /// seeds, and plain ones.
     pub struct BaselineSettings {
-        /// Trainings of the final network, each from its own seed, for the mean and the standard
-        /// deviation of its accuracy; unset is 1.
+        /// Number of trainings of the final network, each from its own seed, for the mean and the
+        /// standard deviation of its accuracy; unset is 1.
         ///
-        /// They differ in first weights, order of the images and augmentation, and share the split
-        /// of the images. The first one is the network of the run.
+        /// The trainings differ in initial weights, order of the images and augmentation, and share
+        /// the split of the images. The first one is the network of the run.
         seeds: Option<usize> = None, in whole(1..=100), may_change on resume;
-        /// Plain networks to train after the final network by the same recipe, to compare it with.
+        /// Plain networks to train after the final network by the same recipe, for comparison.
         baselines: Option<Vec<PlainNetwork>> = None, in BASELINES, named "baselines", may_change on resume;
-        /// Which cost of the final network limits the width of the baselines; unset is
-        /// `multiply-adds`.
+        /// The cost in which a baseline may not exceed the final network, which limits its width;
+        /// unset is `multiply-adds`.
         baseline_match: Option<BaselineMatch> = None, may_change on resume;
-        /// Width of the baselines, whatever they cost and whatever limits the target has; unset
-        /// makes each as wide as `network.baseline_match` allows.
+        /// Width of the baselines, regardless of their cost and of the target's limits; unset makes
+        /// each as wide as `network.baseline_match` allows.
         ///
-        /// At width 1 a baseline has its published channels.
+        /// At width 1 a baseline has its published number of channels.
         baseline_width: Option<f64> = None, in POSITIVE, named "baseline_width", may_change on resume;
     }
 }

@@ -120,7 +120,7 @@ pub fn widest_in_table(
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum WidthError {
     /// A width that multiplies nothing.
-    #[error("a width of {width}: expected a number above 0, which the channels are multiplied by")]
+    #[error("a width of {width}: expected a number above 0, by which the channels are multiplied")]
     Multiple {
         /// The width.
         width: f64,

@@ -47,8 +47,8 @@ const TOLERATED: f64 = 1.0;
 settings! {
     /// The path of the drive `path`.
     pub struct Hardening {
-        /// Share of the search at whose end everything is decided; in a search with several stages,
-        /// of the last one.
+        /// Share of the search after which everything is decided; in a search with several stages,
+        /// share of the last stage.
         decided_at: f64 = 0.9, in positive_up_to(1.0);
         /// a, the exponent of the path: above 1 it is steep at first, below 1 at the end.
         exponent: f64 = 1.5, in POSITIVE;
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_never_what_is_raised() {
+    fn the_operation_none_is_never_raised() {
         let mut row = [1.0, 0.5, 0.0];
         project(&mut row, &[false, true, true], 1, 0.01, Link::Strengthened { kept: 1 });
         let weights = softmax(&row.map(|value| Link::Strengthened { kept: 1 }.logit(f64::from(value))));

@@ -29,11 +29,12 @@ settings! {
     /// added to the loss, where L_α is the term of the operations and L_β that of the edges. The
     /// method `entropy` uses λ, λ_c and λ_α.
     pub struct Regulariser {
-        /// λ, the strength of the whole.
+        /// λ, the strength of the whole regulariser.
         lambda: f64 = 1.0, in NOT_NEGATIVE.in_f32();
         /// λ_β, the strength of the edge term.
         lambda_beta: f64 = 4.0, in NOT_NEGATIVE;
-        /// w, the weight of the terms that count what is kept.
+        /// w, the weight of the cardinality terms, which ask for the number of choices that the
+        /// target keeps.
         cardinality_weight: f64 = 0.2, in NOT_NEGATIVE.in_f32();
         /// λ_c(t), which scales the whole over the epochs.
         lambda_c: Schedule = Schedule::LINEAR;

@@ -12,28 +12,28 @@ words! {
     /// The shape of a schedule.
     #[strum(serialize_all = "lowercase")]
     pub enum Curve {
-        /// 1.
+        /// Always 1.
         Const,
         /// Straight from 0 to 1.
         Linear,
         /// Logarithm: fast, then slow.
         Log,
-        /// Exponential: doubles every five epochs, 1 at the end and in further epochs.
+        /// Exponential: doubles every five epochs and reaches 1 at the end; 1 in further epochs.
         Exp,
         /// Sigmoid around the middle.
         Sigmoid,
-        /// 0, 1/3, 2/3, 1 over the quarters.
+        /// 0, 1/3, 2/3 and 1 in the four quarters.
         Step,
     }
 }
 
 settings! {
-    /// A curve, from the first epoch or delayed until the warm-up is over.
+    /// A factor that follows a curve, from the first epoch or from the end of the warm-up.
     #[derive(Copy, Eq, Hash)]
     pub struct Schedule {
-        /// How it rises over the epochs.
+        /// How the factor rises over the epochs.
         curve: Curve = Curve::Linear;
-        /// Whether it is 0 during the warm-up and starts after it.
+        /// Whether the factor is 0 during the warm-up and the curve starts after it.
         delayed: bool = false;
     }
 }

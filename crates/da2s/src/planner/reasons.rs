@@ -90,7 +90,7 @@ pub(super) fn of(
     }
     if search.is_some() && goal.freedom.may("network.epochs") {
         reasons.push(
-            "after the search, network.epochs follows from the time that is left and from steps of the network that was found"
+            "after the search, network.epochs is chosen for the remaining time, by steps of the network that was found"
                 .to_owned(),
         );
     }
@@ -98,7 +98,7 @@ pub(super) fn of(
         let why = if goal.freedom.may("network.epochs") {
             "more epochs than these would add little"
         } else {
-            "what was requested takes no longer"
+            "the requested settings take no longer"
         };
         reasons.push(format!("it ends early: {why}"));
     }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_what_people_write() {
+    fn times_have_the_usual_forms() {
         for (text, expected) in [
             ("30m", 1800),
             ("30 min", 1800),

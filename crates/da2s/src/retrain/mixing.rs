@@ -19,15 +19,16 @@ const LEAST_ALPHA: f64 = 0.01;
 
 settings! {
     /// Mixes the images of a batch with others, and their labels in the same proportion. By default
-    /// nothing is mixed. An image then counts as classified correctly in training if its class is
-    /// that of the larger share.
+    /// nothing is mixed. The training accuracy of a mixed image counts the class with the larger
+    /// share as correct.
     #[derive(Copy)]
     pub struct Mixing {
-        /// α of mixup, which averages two images with the weights λ and 1 − λ, λ ~ Beta(α, α); 0
-        /// leaves it out.
+        /// α of mixup, which averages two images with the weights λ and 1 − λ, where λ ~ Beta(α,
+        /// α); 0 turns it off.
         mixup: f64 = 0.0, in up_to(100.0);
-        /// α of CutMix, which replaces a rectangle of the share 1 − λ by that of another image; 0
-        /// leaves it out. Beside mixup, each batch takes one of the two at random.
+        /// α of CutMix, which replaces a rectangle with the share 1 − λ of the area by that of
+        /// another image; 0 turns it off. If mixup is on too, each batch uses one of the two at
+        /// random.
         cutmix: f64 = 0.0, in up_to(100.0);
         /// Share of the batches that are mixed.
         probability: f64 = 1.0, in UP_TO_1;

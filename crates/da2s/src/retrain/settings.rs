@@ -9,39 +9,39 @@ use crate::network::DropPathRamp;
 settings! {
     /// How the final network trains.
     pub struct TrainSettings {
-        /// Seed of the training: of the first weights, the order of the images, augmentation and
-        /// drop-path; unset is `run.seed`, which also divides the images.
+        /// Seed of the training: initial weights, order of the images, augmentation and drop-path.
+        /// Unset is `run.seed`, which also determines how the images are divided.
         seed: Option<u64> = None, in whole(0..=i64::MAX);
         /// Weight of the auxiliary head's loss.
         auxiliary_weight: f64 = 0.4, in NOT_NEGATIVE.in_f32();
-        /// Largest probability p of drop-path.
+        /// Maximum probability p of drop-path.
         drop_path: f64 = 0.0, in BELOW_1;
-        /// What the probability of drop-path rises over.
+        /// Whether the probability of drop-path rises over the epochs or over the depth.
         drop_path_ramp: DropPathRamp = DropPathRamp::Epochs;
         /// Label smoothing.
         label_smoothing: f64 = 0.0, in BELOW_1;
         /// Epochs of the training of the final network.
         epochs: usize = 25, in COUNT, named "train_epochs";
-        /// Images in a step, for each process.
+        /// Images per step and process.
         batch_size: usize = 64, in COUNT;
-        /// Learning rate at the start, or after its warm-up.
+        /// Learning rate at the start, or after the warm-up if there is one.
         learning_rate: f64 = 0.025, in POSITIVE.in_f32();
         /// How the learning rate falls.
         decay: Decay = Decay::Cosine;
-        /// Epochs over which the learning rate rises to its start. Must be less than
+        /// Epochs over which the learning rate rises to `network.learning_rate`. Must be less than
         /// `network.epochs`.
         warmup_epochs: usize = 0, in COUNT_OR_0;
         /// Momentum.
         momentum: f64 = 0.9, in BELOW_1.in_f32();
         /// Weight decay.
         weight_decay: f64 = 3e-4, in NOT_NEGATIVE.in_f32();
-        /// Whether scales and shifts of batch norms, and biases, decay too.
+        /// Whether weight decay also applies to biases and to the scales and shifts of batch norms.
         decay_norms: bool = true;
-        /// Decay of an average of the weights over the steps, which is evaluated and kept in place
-        /// of the last weights; 0 keeps the last weights. After step n it is at most
-        /// 1 − n^(−2/3).
+        /// Decay of a moving average of the weights over the steps, which is evaluated and stored
+        /// instead of the last weights; 0 stores the last weights. After step n the decay is at
+        /// most 1 − n^(−2/3).
         weight_average: f64 = 0.0, in BELOW_1.in_f32();
-        /// Largest norm of the gradient.
+        /// Maximum norm of the gradient; a larger one is scaled down to it.
         gradient_clip: f64 = 5.0, in POSITIVE;
         /// What is done to training images.
         augmentation: Augmentation = Augmentation::default();
@@ -85,9 +85,9 @@ words! {
     /// How a learning rate falls over the epochs.
     #[strum(serialize_all = "lowercase")]
     pub enum Decay {
-        /// Half a cosine, to 0.
+        /// Half a cosine down to 0.
         Cosine,
-        /// Straight, to 0.
+        /// Linearly to 0.
         Linear,
         /// By the factor 0.97 per epoch.
         Exponential,

@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_came_to_nothing_leaves_nothing() {
+    fn a_removed_run_leaves_no_files() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("runs/of mine/run");
         let directory = RunDirectory::create(&path).unwrap();

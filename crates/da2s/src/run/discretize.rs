@@ -175,7 +175,7 @@ pub fn discretize(
         let mut operations = cell.edges.iter().flat_map(|edge| &edge.operations);
         if operations.all(|operation| matches!(operation, Operation::SkipConnect | Operation::None)) {
             let text = format!(
-                "the {} cells are skip connections alone: nothing in them is learned",
+                "the {} cells consist of skip connections only: nothing in them is learned",
                 kind.name()
             );
             observer.on(Event::Warning(text.into()));
@@ -199,7 +199,7 @@ pub fn discretize(
             },
             // A longer search would not change what another rule measures.
             rule => format!(
-                "the rule {} keeps what the search had not decided for ({text})",
+                "the rule {} keeps choices that the search had not decided on ({text})",
                 rule.name()
             )
             .into(),

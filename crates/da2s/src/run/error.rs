@@ -1,4 +1,4 @@
-//! Errors of a run: those of the rooms below, and those of a run directory.
+//! Errors of a run: those of the modules below, and those of a run directory.
 //!
 //! Contract: each error names its location. Its kind determines the exit code of the command line.
 
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_given_is_no_setting() {
+    fn an_unreadable_file_is_not_an_invalid_setting() {
         for kind in [
             io::ErrorKind::NotFound,
             io::ErrorKind::PermissionDenied,

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_is_an_error_that_leaves_nothing() {
+    fn a_failed_creation_leaves_no_folders() {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("file");
         fs::write(&file, "").unwrap();

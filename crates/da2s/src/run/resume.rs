@@ -58,7 +58,7 @@ pub(super) trait StageFiles {
     }
 
     /// Prepares the directory for a stage that starts from `state` instead of a checkpoint.
-    fn start_anew(&self, state: &State<Self>) -> Result<(), Error>;
+    fn start_from_scratch(&self, state: &State<Self>) -> Result<(), Error>;
 
     /// Truncates the stage's other files of lines to `epochs` epochs, and writes the files that
     /// must exist while the stage runs.
@@ -113,7 +113,7 @@ where
             if context.resume {
                 directory.expect_no_epochs(F::METRICS, &path, F::Stage::STAGE)?;
             }
-            files.start_anew(&state)?;
+            files.start_from_scratch(&state)?;
         }
         None => {}
     }

@@ -85,7 +85,7 @@ impl StageFiles for SearchFiles<'_> {
         search_state(self.search, checkpoint, self.device)
     }
 
-    fn start_anew(&self, state: &SearchState) -> Result<(), Error> {
+    fn start_from_scratch(&self, state: &SearchState) -> Result<(), Error> {
         write_rates(self.context, self.search)?;
         self.context.directory.remove(SEARCH)?;
         // It tuned the search that is gone.

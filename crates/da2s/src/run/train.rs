@@ -151,7 +151,7 @@ impl<'a> StageFiles for TrainFiles<'a> {
         Ok(imported == [1])
     }
 
-    fn start_anew(&self, _: &TrainState) -> Result<(), Error> {
+    fn start_from_scratch(&self, _: &TrainState) -> Result<(), Error> {
         // They belong to the previous network. The newest checkpoint is removed last: while it
         // exists, nothing else of the stage is missing.
         let stale = [SUMMARY, SUSPECTS, REPORT, EXPORT];

@@ -218,7 +218,7 @@ impl<'a> StageFiles for TuningFiles<'a> {
         Ok(state)
     }
 
-    fn start_anew(&self, _: &TuningState) -> Result<(), Error> {
+    fn start_from_scratch(&self, _: &TuningState) -> Result<(), Error> {
         self.context.directory.remove(TUNING)
     }
 

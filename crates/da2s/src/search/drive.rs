@@ -27,14 +27,14 @@ use crate::objective::{Halves, Hardening, Penalty, Regulariser, strengthen_beta}
 use crate::space::{KindTarget, Operation, Space, Target};
 
 words! {
-    /// What takes the mixture to the target topology.
+    /// What drives the mixture to the target topology.
     #[strum(serialize_all = "lowercase")]
     pub enum Drive {
-        /// Nothing: what pruning costs is left to chance.
+        /// Nothing. The cost of pruning is left to chance.
         None,
-        /// L_α and L_β of DA²S in the loss, see `search.regulariser`.
+        /// The terms L_α and L_β of DA²S in the loss; see `search.regulariser`.
         Regulariser,
-        /// A projection after every step, see `search.hardening`.
+        /// A projection after every step; see `search.hardening`.
         Path,
     }
 }

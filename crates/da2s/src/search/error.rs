@@ -14,7 +14,7 @@ pub enum SearchError {
     Topology(#[from] TopologyError),
     /// A space without a choice.
     #[error(
-        "space.name = {0}: expected a space to search, as darts or mobile; networks of this one are trained without a search"
+        "space.name = {0}: expected a space to search, such as darts or mobile; networks of this one are trained without a search"
     )]
     NotSearched(&'static str),
     /// An auxiliary head on too small an image, in the network whose cost is limited.
@@ -53,7 +53,9 @@ pub enum SearchError {
         steps: u64,
     },
     /// A custom method with other stages than the method of the settings.
-    #[error("the method has other stages than search.method = {0}: set the method whose stages it has")]
+    #[error(
+        "this method has other stages than search.method = {0}: set search.method to a method with the same stages"
+    )]
     Stages(&'static str),
     /// Images that cannot be read, or are too few for a batch.
     #[error(transparent)]

@@ -183,7 +183,7 @@ mod tests {
     use da2s_engine::Engine;
 
     #[test]
-    fn what_disagrees_on_average_is_frozen_for_good() {
+    fn operations_that_disagree_on_average_are_frozen_for_good() {
         let mut freezing = Freezing::default();
         for step in 0..2 * STEPS {
             let sign = if step % 2 == 0 { 1.0 } else { -1.0 };

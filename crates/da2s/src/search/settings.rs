@@ -63,12 +63,12 @@ settings! {
     pub struct SearchSettings {
         /// Search method.
         method: Method = Method::Da2s, named "method";
-        /// Epochs of the search. The stages of a method that has several divide them.
+        /// Epochs of the search. A method with several stages divides them among its stages.
         epochs: usize = 30, in COUNT, named "search_epochs";
-        /// The epoch, from 1, in which α begins to train, in each stage; 0 is 1. Must be less than
-        /// the epochs of a stage, which are `search.epochs` if there is only one.
+        /// The epoch, counted from 1, in which α begins to train, in each stage; 0 means 1. Must be
+        /// less than the epochs of a stage, which are `search.epochs` if there is only one.
         warmup_epochs: usize = 5, in COUNT_OR_0;
-        /// Images in a half-step, for each process.
+        /// Images per half-step and process.
         batch_size: usize = 64, in COUNT;
         /// The super-network's stem.
         skeleton: Stem = Stem::Cifar;
@@ -76,17 +76,18 @@ settings! {
         channels: usize = 8, in whole(1..=4096);
         /// Cells of the super-network; in NAS-Bench-201, cells of each of its three stages.
         cells: usize = 3, in whole(1..=1000);
-        /// Which cells halve the image: those at 1/3 and 2/3 of the depth, or these, counted from
-        /// 0.
+        /// Which cells halve the image: `"thirds"`, which are those at 1/3 and 2/3 of the depth, or
+        /// a list, counted from 0.
         reduction_cells: Reductions = Reductions::THIRDS;
-        /// K: 1/K of the channels go through the candidates, and the others around them.
+        /// K: 1/K of the channels go through the candidates, and the others bypass them.
         ///
         /// Unset is 4 for `pc-darts`, and 1, which is all channels, for the other methods.
         partial_channels: Option<usize> = None, in whole(1..=64);
-        /// Whether α and β train on the images of the weights, and the others are only for
-        /// evaluation.
+        /// Whether α and β train on the same images as the weights; the images of
+        /// `data.arch_fraction` are then used only for evaluation.
         one_level: bool = false;
-        /// Whether the gradient of α and β is the one through a step of the weights.
+        /// Whether the gradient of α and β is taken through a step of the weights, as in
+        /// second-order DARTS.
         second_order: bool = false;
         /// Learning rate of the weights at the start.
         learning_rate: f64 = 0.025, in POSITIVE.in_f32();
@@ -96,14 +97,14 @@ settings! {
         momentum: f64 = 0.9, in BELOW_1.in_f32();
         /// Weight decay of the weights.
         weight_decay: f64 = 3e-4, in NOT_NEGATIVE.in_f32();
-        /// Largest norm of the gradient of the weights.
+        /// Maximum norm of the gradient of the weights; a larger one is scaled down to it.
         gradient_clip: f64 = 5.0, in POSITIVE;
         /// Learning rate of α.
         ///
         /// `"auto"` is the published rate for the number of steps: 3e-4 · 16,380 / (steps of α and
         /// β after the warm-up).
         alpha_rate: Rate = Rate::Fixed(0.03);
-        /// Learning rate of β, as `search.alpha_rate`.
+        /// Learning rate of β, in the form of `search.alpha_rate`.
         beta_rate: Rate = Rate::Fixed(0.03);
         /// Steps of the weights for each step of α and β.
         arch_every: usize = 1, in COUNT;
@@ -113,20 +114,23 @@ settings! {
         arch_momentum: f64 = 0.9, in BELOW_1.in_f32();
         /// Adam's decay of the mean of the gradients of α and β.
         arch_beta_1: f64 = 0.5, in BELOW_1.in_f32();
-        /// Adam's decay of the mean of their squares.
+        /// Adam's decay of the mean of the squared gradients of α and β.
         arch_beta_2: f64 = 0.999, in BELOW_1.in_f32();
         /// Weight decay of α and β.
         arch_weight_decay: f64 = 1e-3, in NOT_NEGATIVE.in_f32();
         /// Held-out images on which accuracy and gap are measured in every epoch; 0 takes all.
         monitor_images: usize = 1000;
-        /// What takes the mixture to the target topology.
+        /// What drives the mixture to the target topology.
         ///
-        /// Unset is what the method's paper has: `regulariser` for `da2s`, its halves and
-        /// `entropy`, or what `search.schedule` says; `none` for the others.
+        /// Unset is the drive of the method's paper: `regulariser` for `da2s`, its halves and
+        /// `entropy`, and `none` for all other methods. For `da2s` and its halves `search.schedule`
+        /// can change it.
         drive: Option<Drive> = None, named "drive";
-        /// The drive of DA²S and its halves where `search.drive` is unset; other methods ignore it.
+        /// The drive of `da2s` and its halves if `search.drive` is unset; other methods ignore this
+        /// setting.
         schedule: ScheduleName = ScheduleName::Published, named "schedule";
-        /// Share of its epochs by which a search that ends undecided may continue, as 0.5.
+        /// Further epochs for a search that is undecided at its end, as a share of `search.epochs`:
+        /// 0.5 allows half as many again.
         extra_epochs: f64 = 0.0, in up_to(10.0), named "extra_epochs";
         /// The path of the drive `path`.
         hardening: Hardening = Hardening::default();
@@ -136,29 +140,30 @@ settings! {
         zero_one_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
         /// Weight of β-DARTS's term at the end of the search; it grows from 0.
         beta_weight: f64 = 50.0, in NOT_NEGATIVE.in_f32();
-        /// ε of SDARTS at the end of the search: the most by which a weight of the mixture is
-        /// disturbed. It grows from 0.03.
+        /// ε of SDARTS at the end of the search: the maximum change of a weight of the mixture. It
+        /// grows from 0.03.
         perturbation: f64 = 0.3, in positive_up_to(1.0);
-        /// Share under which an operation or an edge is removed for good while the search runs; 0
-        /// removes nothing. It needs a drive, and a value under the share at the start (1/7 for
-        /// seven operations); not with `gdas` or `target.most_skips`.
+        /// Share below which an operation or an edge is removed for good during the search; 0
+        /// removes nothing. It requires a drive, and a value below the share at the start (1/7 for
+        /// seven operations). Not with `gdas` or `target.most_skips`.
         ///
-        /// A choice is removed at the end of an epoch after the warm-up if its share was under this
-        /// after every step of the epoch. It is no longer computed, so the search gets faster.
+        /// An operation or edge is removed at the end of an epoch after the warm-up if its share
+        /// was below this after every step of the epoch. It is no longer computed, so the search
+        /// gets faster.
         drop_below: f64 = 0.0, in BELOW_1;
         /// The stages of a search whose super-network changes.
         stages: StageSettings = StageSettings::default();
         /// λ of Λ-DARTS at the end of the search; it grows from 0.
         alignment_weight: f64 = 0.25, in NOT_NEGATIVE.in_f32();
-        /// Mean cosine of its gradients on both halves of the images below which OLES freezes an
-        /// operation.
+        /// OLES freezes an operation if the mean cosine between its gradients on both halves of the
+        /// images falls below this.
         freeze_below: f64 = 0.4, in BELOW_1;
         /// Temperature of GDAS in the first epoch.
         temperature_first: f64 = 10.0, in TEMPERATURE;
         /// Temperature of GDAS in the last epoch.
         temperature_last: f64 = 0.1, in TEMPERATURE;
-        /// Weight in the loss of the share by which the expected cost is above a limit of the
-        /// target, such as `target.max_multiply_adds`.
+        /// Weight of the term for limits such as `target.max_multiply_adds`. The term is the share
+        /// by which the expected cost exceeds the limit.
         limit_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
         /// What is done to training images.
         augmentation: Augmentation = Augmentation::default();
@@ -430,7 +435,7 @@ words! {
 }
 
 words! {
-    /// What moves α and β.
+    /// The optimiser of α and β.
     #[strum(serialize_all = "lowercase")]
     pub enum ArchOptimizerName {
         /// Adam, as in DARTS.

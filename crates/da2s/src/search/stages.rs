@@ -33,20 +33,21 @@ settings! {
     /// Stages of `p-darts`, and of `drnas` if `partial_channels` is set. Each list has one value
     /// per stage.
     pub struct StageSettings {
-        /// Candidates of an edge in each stage, fewer from stage to stage: the strongest stay.
+        /// Number of candidates of an edge in each stage. It falls from stage to stage; the
+        /// strongest stay.
         ///
-        /// Unset is, for `p-darts`, all, 5/8 and 3/8 of them, rounded up (published: 8, 5, 3), and
-        /// for `drnas` all and 4/7, rounded up.
+        /// If unset, `p-darts` has all, 5/8 and 3/8 of them (published: 8, 5, 3), and `drnas` all
+        /// and 4/7, rounded up.
         candidates: Option<Vec<usize>> = None, in COUNTS;
-        /// Cells of the super-network in each stage of `p-darts`, which replace `search.cells`;
-        /// unset is 1, 2 and 3 times `search.cells`.
+        /// Cells of the super-network in each stage of `p-darts`, instead of `search.cells`; unset
+        /// is 1, 2 and 3 times `search.cells`.
         cells: Option<Vec<usize>> = None, in COUNTS;
-        /// Probability with which a skip connection is dropped at the start of each stage of
-        /// `p-darts`; it falls in the stage. Unset is 0, 0.4, 0.7, as published.
+        /// Probability that a skip connection is dropped, at the start of each stage of `p-darts`;
+        /// it falls during the stage. Unset is 0, 0.4, 0.7, as published.
         skip_dropout: Option<Vec<f64>> = None, in PROBABILITIES;
         /// K of each stage of `drnas`: 1/K of the channels go through the candidates.
         ///
-        /// Published: 6, 4. Unset is a search without stages.
+        /// Published: 6, 4. If unset, the search has no stages.
         partial_channels: Option<Vec<usize>> = None, in GROUPS;
     }
 }

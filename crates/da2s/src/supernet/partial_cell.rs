@@ -135,7 +135,7 @@ mod tests {
     /// With the identity as the only candidate the result is known: a node is the weighted sum of
     /// its shuffled inputs, which a cell without partial channels outputs one by one.
     #[test]
-    fn what_passes_and_what_goes_around_is_shuffled_as_in_the_paper() {
+    fn channels_of_both_paths_are_shuffled_as_in_the_paper() {
         let (channels, groups, side) = (8, 4, 3);
         let space = Space::own(1, vec![Operation::SkipConnect]);
         let slot = CellSlot {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// Maximum number of values in a pickle: far more than CIFAR's, which have four per image.
 const MOST_VALUES: usize = 1 << 22;
 
-/// Why bytes are not such a pickle.
+/// Why some bytes are not such a pickle.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     /// Offset of the unsupported opcode.
@@ -324,7 +324,7 @@ impl<'a> Machine<'a> {
         Ok(self.top(1)?[0])
     }
 
-    /// Takes `count` values from the stack, at most down to the last mark.
+    /// Takes `count` values from the stack, which must be above the last mark.
     fn top(&mut self, count: usize) -> Result<Vec<Value<'a>>, Problem> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
@@ -350,7 +350,7 @@ impl<'a> Machine<'a> {
     fn recall(&mut self, place: u32) -> Result<(), Problem> {
         match self.memo.get(&place).copied() {
             Some(value) => self.push(value),
-            None => return Err(self.problem("a value remembered before", place.to_string())),
+            None => return Err(self.problem("a value that was stored before", place.to_string())),
         }
         Ok(())
     }
@@ -386,7 +386,7 @@ impl<'a> Machine<'a> {
                     Ok(name) if !name.contains(char::is_control) => name,
                     _ => "a name that is not text".to_owned(),
                 };
-                return Err(self.problem("no names but those of numpy's arrays", found));
+                return Err(self.problem("only the names of numpy's arrays", found));
             }
         };
         self.push(Value::Global(global));
@@ -405,7 +405,7 @@ impl<'a> Machine<'a> {
             },
             _ => None,
         };
-        let made = made.ok_or_else(|| self.problem("an array or its type to be made", "something else"))?;
+        let made = made.ok_or_else(|| self.problem("a call that creates an array or its type", "something else"))?;
         self.push_node(made);
         Ok(())
     }

@@ -241,11 +241,11 @@ fn what_is_wrong_with_pickles_is_named() {
         ),
         (
             b"\x80\x02cos\nsystem\n(U\x02lstR.".to_vec(),
-            "DIR/data_batch_2, byte 2: expected no names but those of numpy's arrays, found os.system",
+            "DIR/data_batch_2, byte 2: expected only the names of numpy's arrays, found os.system",
         ),
         (
             b"\x80\x02c\x1b[31m\n\xffa\n.".to_vec(),
-            "DIR/data_batch_2, byte 2: expected no names but those of numpy's arrays, found a name that is not text",
+            "DIR/data_batch_2, byte 2: expected only the names of numpy's arrays, found a name that is not text",
         ),
         (
             b"\x80\x02i.".to_vec(),

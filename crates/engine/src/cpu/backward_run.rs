@@ -1,5 +1,5 @@
-//! A backward run over the batch: one pass after another; after each pass, the gradients that are
-//! sums over the batch.
+//! The backward pass: one sweep over the batch after another; after each sweep, the gradients that
+//! are sums over the batch.
 //!
 //! Contract: gradients that are not requested, or that nothing flows through, are not computed
 //! ([`Want`]). The result has the same bits on any number of threads: every block of images has its
@@ -9,11 +9,11 @@ use super::compiled::{Chain, Compiled, Unit};
 use super::image::{Frame, Scratch};
 use super::memory::Shared;
 use super::norms::{GradientSums, carried};
-use super::schedule::{Moving, Pass, Step};
+use super::schedule::{Moving, Step, Sweep};
 use super::{CellKernel, Gradients, Saved, backward_steps, for_each_step, norms, parallel, schedule, weights};
 
 impl CellKernel {
-    /// Writes the requested gradients, given that of the output of the last forward run that kept
+    /// Writes the requested gradients, given that of the output of the last forward pass that kept
     /// its activations. `inputs` and `weights` are those of that run.
     ///
     /// # Panics
@@ -21,7 +21,7 @@ impl CellKernel {
     pub fn backward(&mut self, inputs: &[&[f32]], weights: &[f32], d_output: &[f32], gradients: Gradients) {
         let (weight_count, _, choices) = self.sizes;
         let saved = &mut self.saved;
-        assert!(saved.valid, "no forward run kept its activations");
+        assert!(saved.valid, "no forward pass kept its activations");
         assert_eq!(
             d_output.len(),
             self.compiled.output.map_or(0, |shape| shape.len() * self.batch)
@@ -61,10 +61,10 @@ impl CellKernel {
         let moving_data = Shared::new(moving_data.as_mut_slice());
         let mut tables = [(); 3].map(|()| vec![0.0; compiled.tables]);
         let blocks = parallel::blocks(self.batch);
-        for pass in schedule::backward(compiled, &want.units, &want.flows, &want.nodes) {
+        for sweep in schedule::backward(compiled, &want.units, &want.flows, &want.nodes) {
             let mut weight_sums = weights::Sums::default();
             if d_weights.is_some() {
-                backward_of(compiled, &pass).for_each(|(unit, stage)| weight_sums.add(&unit.stages[stage]));
+                backward_of(compiled, &sweep).for_each(|(unit, stage)| weight_sums.add(&unit.stages[stage]));
             }
             let mut block_sums = self.workspace.lease(weight_sums.len * blocks);
             let block_sums = &mut block_sums.as_mut_slice()[..weight_sums.len * blocks];
@@ -102,7 +102,7 @@ impl CellKernel {
                     // SAFETY: every block has its own sums.
                     let block = unsafe { shared_sums.write(block * weight_sums.len..(block + 1) * weight_sums.len) };
                     block.fill(0.0);
-                    for_each_step(images, &pass, |step, at, next| {
+                    for_each_step(images, &sweep, |step, at, next| {
                         // SAFETY: blocks share no image.
                         unsafe {
                             scratch
@@ -123,7 +123,7 @@ impl CellKernel {
                 second,
                 compiled,
             };
-            for (unit, stage) in summed(compiled, &pass) {
+            for (unit, stage) in summed(compiled, &sweep) {
                 let weight = carried(unit, stage, saved.mixture.as_deref());
                 let last = stage + 1 == unit.stages.len();
                 let of_mixture = norms::prepare_backward(
@@ -146,24 +146,24 @@ impl CellKernel {
     }
 }
 
-/// Stages that a backward pass differentiates.
-fn backward_of<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item = (&'a Unit, usize)> {
-    pass.iter().filter_map(|step| match *step {
+/// Stages that a backward sweep differentiates.
+fn backward_of<'a>(compiled: &'a Compiled, sweep: &'a Sweep) -> impl Iterator<Item = (&'a Unit, usize)> {
+    sweep.iter().filter_map(|step| match *step {
         Step::Backward { unit, stage, .. } => Some((&compiled.units[unit], stage)),
         _ => None,
     })
 }
 
-/// Stages whose sums are complete after a backward pass.
-fn summed<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item = (&'a Unit, usize)> {
-    pass.iter().filter_map(|step| match *step {
+/// Stages whose sums are complete after a backward sweep.
+fn summed<'a>(compiled: &'a Compiled, sweep: &'a Sweep) -> impl Iterator<Item = (&'a Unit, usize)> {
+    sweep.iter().filter_map(|step| match *step {
         Step::Sums(unit) => Some((&compiled.units[unit], compiled.units[unit].stages.len() - 1)),
         Step::Backward { unit, stage, .. } => stage.checked_sub(1).map(|below| (&compiled.units[unit], below)),
         _ => None,
     })
 }
 
-/// The gradients that a backward run has to compute.
+/// The gradients that a backward pass has to compute.
 struct Want {
     /// Nodes whose gradient is needed.
     nodes: Vec<bool>,

@@ -1,4 +1,4 @@
-//! The steps of a backward run on one image.
+//! The steps of a backward pass on one image.
 
 use da2s_kernels::{elementwise, norm, pool};
 
@@ -10,7 +10,7 @@ use super::memory::Shared;
 use super::schedule::{Step, Written};
 use super::weights::Sums;
 
-/// What a backward run reads and writes in addition to the kept tensors.
+/// What a backward pass reads and writes in addition to the kept tensors.
 #[derive(Clone, Copy)]
 pub(super) struct Flow<'a> {
     /// Gradient of the output.
@@ -31,7 +31,7 @@ pub(super) struct Flow<'a> {
     pub sums: [Shared<'a>; 2],
     /// Tables a, b, d of [`norm`] at [`Chain::table`].
     pub tables: [&'a [f32]; 3],
-    /// Positions at which the pass stores gradients of weights.
+    /// Positions at which the sweep stores gradients of weights.
     pub weight_sums: &'a Sums,
 }
 
@@ -64,7 +64,7 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
                 on_image.backward(block, scratch);
             }
             Step::Clear(_) | Step::Pool(_) | Step::Stage { .. } | Step::Accumulate { .. } | Step::Output(_) => {
-                unreachable!("a step of the forward run")
+                unreachable!("a step of the forward pass")
             }
         }
     }

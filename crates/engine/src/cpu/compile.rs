@@ -15,7 +15,7 @@ use super::compiled::{
 use super::memory::Arena;
 
 /// If the only stage of a unit costs at most this many multiply-adds per value, it is recomputed
-/// for the backward run: about the cost of writing a value to memory and reading it back.
+/// for the backward pass: about the cost of writing a value to memory and reading it back.
 const RECOMPUTE_COST: usize = 60;
 
 /// Compiles `plan` for inputs of the given heights and widths and buffers of `batch` images.
@@ -170,8 +170,8 @@ impl Compiler<'_> {
                 self.stage(ChainOperation::Move(map), input, output, None, true)
             }
             Block::Norm => {
-                // A window of one pixel gives the norm a tensor to read: this block occurs once per
-                // network, where the image is small.
+                // Pooling over a window of one pixel gives the norm a tensor to read. The copy is
+                // cheap: this block occurs once per network, and its images are small.
                 let window = Window {
                     kernel: 1,
                     stride: 1,

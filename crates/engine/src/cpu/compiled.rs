@@ -52,7 +52,7 @@ pub(super) struct Node {
     pub state: Option<Tensor>,
     /// Border that the operations reading it need.
     pub pad: usize,
-    /// Gradients of the state and of its ReLU, for one backward pass. The gradient of a source
+    /// Gradients of the state and of its ReLU, for one backward sweep. The gradient of a source
     /// belongs to the caller. Its single reader reads either the ReLU or the value itself, so one
     /// tensor serves for both.
     pub gradient: Option<(Tensor, Tensor)>,
@@ -68,7 +68,7 @@ pub(super) struct SharedPool {
     pub z: Tensor,
     /// First channel in the executor's moments.
     pub moments: usize,
-    /// Gradient of `z`, for one backward pass.
+    /// Gradient of `z`, for one backward sweep.
     pub gradient: Tensor,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Chain {
     pub output: Shape,
     /// The input of the norm.
     pub z: Storage,
-    /// Its number among all stages of the cell.
+    /// Index of this stage among all stages of the cell.
     pub index: usize,
     /// First channel in the executor's per-image sums of the gradient, and of the moments (for
     /// shared pools, one for all).
@@ -109,7 +109,7 @@ pub(super) struct Chain {
     pub table: usize,
     pub norm: Option<StageNorm>,
     /// Whether another stage follows: then the gradient of what it reads needs memory between two
-    /// passes.
+    /// sweeps.
     pub inner: bool,
     /// The activation function after the norm that a following stage reads.
     pub activation: ActivationFunction,
@@ -122,7 +122,7 @@ pub(super) struct Chain {
 pub(super) enum Storage {
     /// The state of the node that the unit reads.
     State,
-    /// Kept until the backward run.
+    /// Kept until the backward pass.
     Kept(Tensor),
     /// In memory that groups of units use in turn (see [`super::schedule::Moving`]): recomputing it
     /// is cheaper than keeping it.
@@ -235,7 +235,7 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// Positions of the per-image sums of `channels` channels from `slot` on, `[image][channel]`.
-    /// They are contiguous because one thread merges those of all images between two passes;
+    /// They are contiguous because one thread merges those of all images between two sweeps;
     /// scattered sums would cost a cache miss per image and slot.
     pub(super) fn sums(&self, slot: usize, channels: usize) -> Range<usize> {
         slot * self.batch..(slot + channels) * self.batch

@@ -1,15 +1,15 @@
-//! A forward run over the batch: one pass after another; after each pass, the coefficients of the
-//! batch norms whose statistics it completed.
+//! The forward pass: one sweep over the batch after another; after each sweep, the coefficients of
+//! the batch norms whose statistics it completed.
 //!
 //! Contract: the statistics are the batch's, or given; `kept` has every image. The result has the
 //! same bits on any number of threads: blocks of images share nothing, and the sums over the batch
-//! are computed between the passes.
+//! are computed between the sweeps.
 
 use super::compiled::{Compiled, Unit};
 use super::image::{Coefficients, Frame, Scratch};
 use super::memory::Shared;
 use super::norms::{Moments, carried};
-use super::schedule::{Moving, Pass, Step};
+use super::schedule::{Moving, Step, Sweep};
 use super::{CellKernel, Forward, Statistics, for_each_step, forward_steps, norms, parallel, schedule};
 
 impl CellKernel {
@@ -33,7 +33,7 @@ impl CellKernel {
         let moving = Moving::new(compiled, live, false);
         let mut moving_data = self.workspace.lease(moving.len);
         let moving_data = Shared::new(moving_data.as_mut_slice());
-        for pass in schedule::forward(compiled, live, from_batch) {
+        for sweep in schedule::forward(compiled, live, from_batch) {
             let results = forward_steps::Results {
                 output,
                 moments: from_batch.then(|| [Shared::new(means), Shared::new(deviations)]),
@@ -56,7 +56,7 @@ impl CellKernel {
                 Scratch::len(compiled),
                 |_, images, memory| {
                     let mut scratch = Scratch::cut(memory, compiled);
-                    for_each_step(images, &pass, |step, at, next| {
+                    for_each_step(images, &sweep, |step, at, next| {
                         // SAFETY: blocks share no image.
                         unsafe {
                             scratch.ahead.set(
@@ -73,7 +73,7 @@ impl CellKernel {
                     deviations,
                     compiled,
                 };
-                for (unit, stage) in stages_of(compiled, &pass) {
+                for (unit, stage) in stages_of(compiled, &sweep) {
                     let weight = carried(unit, stage, call.mixture);
                     let stage = &unit.stages[stage];
                     norms::prepare(
@@ -112,9 +112,9 @@ pub(super) fn prepare_given(compiled: &Compiled, call: &mut Forward, live: &[boo
     }
 }
 
-/// Stages with a norm that a forward pass computes.
-fn stages_of<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item = (&'a Unit, usize)> {
-    pass.iter().filter_map(|step| match *step {
+/// Stages with a norm that a forward sweep computes.
+fn stages_of<'a>(compiled: &'a Compiled, sweep: &'a Sweep) -> impl Iterator<Item = (&'a Unit, usize)> {
+    sweep.iter().filter_map(|step| match *step {
         Step::Stage { unit, stage } if compiled.units[unit].stages[stage].norm.is_some() => {
             Some((&compiled.units[unit], stage))
         }

@@ -1,4 +1,4 @@
-//! The steps of a forward run on one image.
+//! The steps of a forward pass on one image.
 
 use da2s_kernels::activation::{self, ActivationFunction};
 use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
@@ -8,7 +8,7 @@ use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
 use super::schedule::Step;
 
-/// What a forward run writes in addition to the kept tensors: the output, and the moments at the
+/// What a forward pass writes in addition to the kept tensors: the output, and the moments at the
 /// positions given by `Compiled::sums`.
 #[derive(Clone, Copy)]
 pub(super) struct Results<'a> {
@@ -56,7 +56,7 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, results: &Results, scratch: 
             Step::Accumulate { unit, first } => accumulate(frame, &compiled.units[unit], first, scratch, at),
             Step::Output(node) => output(frame, results, node, at),
             Step::Begin(_) | Step::Complete(_) | Step::Again(_) | Step::Sums(_) | Step::Backward { .. } => {
-                unreachable!("a step of the backward run")
+                unreachable!("a step of the backward pass")
             }
         }
     }

@@ -9,8 +9,8 @@ use super::forward_steps::packed;
 use super::memory::Shared;
 use super::schedule::Moving;
 
-/// Coefficients of the norms, as tables at [`Chain::table`]: computed by the forward run and read
-/// again by the backward run.
+/// Coefficients of the norms, as tables at [`Chain::table`]: computed by the forward pass and read
+/// again by the backward pass.
 #[derive(Debug, Default)]
 pub(super) struct Coefficients {
     /// `scale · z + shift` is the normalised value; in a unit's last stage it includes the mixture
@@ -23,7 +23,7 @@ pub(super) struct Coefficients {
     pub inverse: Vec<f32>,
 }
 
-/// What a pass reads; the same for all images.
+/// What a sweep reads; the same for all images.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub level: Level,

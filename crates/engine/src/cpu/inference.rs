@@ -1,5 +1,5 @@
-//! Forward runs with given statistics that keep nothing: an image goes through the whole cell
-//! before the next one starts.
+//! Forward passes with given statistics that keep nothing for a backward pass: an image goes
+//! through the whole cell before the next one starts.
 //!
 //! Contract: the result has the same bits on any number of threads. Images are independent. If
 //! there are fewer images than threads, the steps of an image also run in parallel, if they do not

@@ -42,7 +42,7 @@ impl Touches {
     }
 }
 
-/// The steps of a forward run with given statistics, grouped in levels; the steps of a level share
+/// The steps of a forward pass with given statistics, grouped in levels; the steps of a level share
 /// no tensor.
 pub(super) fn levels(compiled: &Compiled, moving: &Moving, steps: &[Step]) -> Vec<Vec<Step>> {
     let mut placed: Vec<(usize, Touches)> = Vec::with_capacity(steps.len());
@@ -109,7 +109,7 @@ fn touches(compiled: &Compiled, moving: &Moving, step: Step) -> Touches {
             });
         }
         Step::Begin(_) | Step::Complete(_) | Step::Again(_) | Step::Sums(_) | Step::Backward { .. } => {
-            unreachable!("a step of the backward run")
+            unreachable!("a step of the backward pass")
         }
     }
     touches

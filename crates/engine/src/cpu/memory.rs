@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Floats that begin on a cache line. Large buffers use huge pages where the system has them:
-/// otherwise a pass over hundreds of megabytes spends much of its time on address translation.
+/// otherwise a sweep over hundreds of megabytes spends much of its time on address translation.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     /// The allocation and its size.
@@ -156,8 +156,8 @@ impl Arena {
             len,
         };
         // The tensors of an image are used together. If they were all 2ⁿ bytes apart, they would
-        // compete for the same sets of the second-level cache; steps of the golden ratio of a way
-        // spread them evenly.
+        // compete for the same sets of the second-level cache. Steps of the golden ratio times a
+        // cache way spread them evenly over the sets.
         let total = self.images * tensor.stride;
         self.len += total
             + (WAY_FLOATS * 618 / 1000)

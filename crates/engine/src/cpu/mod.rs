@@ -1,15 +1,16 @@
-//! The fused CPU path: a cell as a few passes over the batch instead of one operation at a time.
+//! The fused CPU path: a cell as a few sweeps over the batch instead of one operation at a time.
 //!
 //! A [`CellKernel`] is created from a plan, the sizes of its inputs and the batch, and owns what a
-//! forward run keeps for its backward run. Memory for one call comes from a [`Workspace`] that all
-//! cells of a network share. The interface uses slices only: images in NHWC order; weights, mixture
-//! and statistics flat, in the plan's layout. The result does not depend on the number of threads.
+//! forward pass keeps for the backward pass. Memory for one call comes from a [`Workspace`] that
+//! all cells of a network share. The interface uses slices only: images in NHWC order; weights,
+//! mixture and statistics flat, in the plan's layout. The result does not depend on the number of
+//! threads.
 //!
 //! How it works: images go through chains of kernels whose rows stay in the first-level cache
 //! (depthwise → pointwise); only the inputs of batch norms are stored. Norms are affine maps,
 //! folded together with the mixture weight into the sum that computes a node. ReLU of a node is
-//! shared by all its readers, and poolings of a node by all edges. The backward run recomputes what
-//! is cheap (ReLU, normalisation, depthwise output) and reads the rest.
+//! shared by all its readers, and poolings of a node by all edges. The backward pass recomputes
+//! whatever is cheap (ReLU, normalisation, depthwise output) and reads the rest.
 
 mod backward_run;
 mod backward_stage;
@@ -45,9 +46,9 @@ use self::compiled::{Compiled, Unit};
 use self::forward_run::resize;
 use self::image::{At, Coefficients};
 use self::inference::Prepared;
-use self::schedule::{Pass, Step};
+use self::schedule::{Step, Sweep};
 
-/// The operands of a forward run.
+/// The operands of a forward pass.
 #[derive(Debug)]
 pub struct Forward<'a> {
     /// One slice per input, `[batch, height, width, channels]`.
@@ -62,14 +63,14 @@ pub struct Forward<'a> {
     pub drop: Option<&'a [f32]>,
     /// Statistics of the batch norms.
     pub statistics: Statistics<'a>,
-    /// Whether a backward run may follow.
+    /// Whether a backward pass may follow.
     pub keep: bool,
     /// Whether that run may request the gradient of the mixture (if not, choices with weight 0 are
     /// not computed).
     pub mixture_gradient: bool,
 }
 
-/// Gradients that a backward run writes; those that are `None` are not computed.
+/// Gradients that a backward pass writes; those that are `None` are not computed.
 #[derive(Debug, Default)]
 pub struct Gradients<'a> {
     /// One per input, of the input's length. An empty list requests none.
@@ -80,7 +81,7 @@ pub struct Gradients<'a> {
     pub mixture: Option<&'a mut [f32]>,
 }
 
-/// What a forward run keeps for its backward run.
+/// What a forward pass keeps for its backward pass.
 #[derive(Debug, Default)]
 struct Saved {
     valid: bool,
@@ -236,13 +237,13 @@ impl CellKernel {
 ///
 /// Uses an index and does not move the step: a peekable iterator cost a few percent of a search
 /// step on small images.
-fn for_each_step(images: Range<usize>, pass: &Pass, mut work: impl FnMut(Step, At, Option<(&Step, At)>)) {
+fn for_each_step(images: Range<usize>, sweep: &Sweep, mut work: impl FnMut(Step, At, Option<(&Step, At)>)) {
     let at = |image: usize| At { image, slot: image };
     for image in images.clone() {
-        for (index, &step) in pass.iter().enumerate() {
-            let next = match pass.get(index + 1) {
+        for (index, &step) in sweep.iter().enumerate() {
+            let next = match sweep.get(index + 1) {
                 Some(next) => Some((next, at(image))),
-                None if image + 1 < images.end => Some((&pass[0], at(image + 1))),
+                None if image + 1 < images.end => Some((&sweep[0], at(image + 1))),
                 None => None,
             };
             work(step, at(image), next);

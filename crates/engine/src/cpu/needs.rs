@@ -17,7 +17,7 @@ const FLOAT: usize = size_of::<f32>();
 /// The memory needs of a cell, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CellNeeds {
-    /// What a training step keeps from the forward run for the backward run.
+    /// What a training step keeps from the forward pass for the backward pass.
     pub kept: usize,
     /// The output of the batch.
     pub output: usize,
@@ -64,9 +64,9 @@ impl CellNeeds {
         let nodes = vec![true; compiled.nodes.len()];
         let weight_sums = schedule::backward(&compiled, &all, &all, &nodes)
             .into_iter()
-            .map(|pass| {
+            .map(|sweep| {
                 let mut sums = weights::Sums::default();
-                for step in pass {
+                for step in sweep {
                     if let Step::Backward { unit, stage, .. } = step {
                         sums.add(&compiled.units[unit].stages[stage]);
                     }

@@ -1,4 +1,4 @@
-//! Between passes: from sums over the batch to the coefficients of batch norms, forward and
+//! Between sweeps: from sums over the batch to the coefficients of batch norms, forward and
 //! backward.
 //!
 //! The formulas are those of [`da2s_kernels::norm`].

@@ -1,9 +1,9 @@
-//! The order of work: passes over the batch, each a list of steps that every image goes through.
+//! The order of work: sweeps over the batch, each a list of steps that every image goes through.
 //!
-//! Images are independent within a pass. Between passes come the sums over the batch (statistics of
-//! batch norms, their gradients, gradients of weights). Units are processed in groups of limited
-//! size: the steps of a group share what they read of a node, and the memory that groups use in
-//! turn stays small enough for the last-level cache.
+//! Images are independent within a sweep. Sums over the batch are computed between sweeps
+//! (statistics of batch norms, their gradients, gradients of weights). Units are processed in
+//! groups of limited size: the steps of a group share what they read of a node, and the memory that
+//! groups use in turn stays small enough for the last-level cache.
 
 use super::compiled::{ChainOperation, Compiled, Storage, Unit};
 use super::memory::{Arena, Tensor};
@@ -36,7 +36,7 @@ pub(super) enum Step {
 }
 
 /// Steps between two sums over the batch.
-pub(super) type Pass = Vec<Step>;
+pub(super) type Sweep = Vec<Step>;
 
 /// Limit on the memory of a group's tensors, in bytes. Smaller groups read their sources more
 /// often, which costs more than the cache gains.
@@ -72,8 +72,8 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Memory that groups of units use in turn. A group writes in one pass what the next one or two
-/// passes read, while the next group already writes. So there are two halves, for even and odd
+/// Memory that groups of units use in turn. A group writes in one sweep what the next one or two
+/// sweeps read, while the next group already writes. So there are two halves, for even and odd
 /// groups.
 #[derive(Debug, Default)]
 pub(super) struct Moving {
@@ -94,7 +94,7 @@ impl Moving {
             len: 0,
         };
         let groups = groups(compiled, units);
-        // The first pass only determines the length of the longest group.
+        // The first sweep only determines the length of the longest group.
         let half = groups
             .iter()
             .map(|group| moving.group(compiled, group, back, 0))
@@ -129,17 +129,17 @@ fn longest(compiled: &Compiled, group: &[usize]) -> usize {
         .unwrap_or(0)
 }
 
-fn push(passes: &mut Vec<Pass>, at: usize, step: Step) {
-    if passes.len() <= at {
-        passes.resize_with(at + 1, Vec::new);
+fn push(sweeps: &mut Vec<Sweep>, at: usize, step: Step) {
+    if sweeps.len() <= at {
+        sweeps.resize_with(at + 1, Vec::new);
     }
-    passes[at].push(step);
+    sweeps[at].push(step);
 }
 
 /// Distributes the steps that only stream memory among those that compute, so that data arrives
 /// during computation. The order within each kind does not change.
-fn interleave(pass: &mut Pass, streams: impl Fn(&Step) -> bool, computes: impl Fn(&Step) -> bool) {
-    let (streaming, rest): (Vec<Step>, Vec<Step>) = pass.iter().partition(|step| streams(step));
+fn interleave(sweep: &mut Sweep, streams: impl Fn(&Step) -> bool, computes: impl Fn(&Step) -> bool) {
+    let (streaming, rest): (Vec<Step>, Vec<Step>) = sweep.iter().partition(|step| streams(step));
     let computing = rest.iter().filter(|step| computes(step)).count();
     if streaming.is_empty() || computing == 0 {
         return;
@@ -147,21 +147,21 @@ fn interleave(pass: &mut Pass, streams: impl Fn(&Step) -> bool, computes: impl F
     let count = streaming.len();
     let mut streaming = streaming.into_iter();
     let (mut seen, mut placed) = (0, 0);
-    pass.clear();
+    sweep.clear();
     for step in rest {
-        pass.push(step);
+        sweep.push(step);
         if computes(&step) {
             seen += 1;
             let due = seen * count / computing;
-            pass.extend(streaming.by_ref().take(due - placed));
+            sweep.extend(streaming.by_ref().take(due - placed));
             placed = due;
         }
     }
 }
 
-/// The passes of a forward run; a single one without `barriers` (statistics given).
-pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec<Pass> {
-    let mut passes = vec![Vec::new()];
+/// The sweeps of a forward pass; a single one without `barriers` (statistics given).
+pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec<Sweep> {
+    let mut sweeps = vec![Vec::new()];
     let mut begun = vec![false; compiled.nodes.len()];
     let mut pooled = vec![false; compiled.pools.len()];
     let reached = |node: usize| {
@@ -173,7 +173,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
     };
     for (index, node) in compiled.nodes.iter().enumerate() {
         if node.source.is_none() && !reached(index) {
-            push(&mut passes, 0, Step::Clear(index));
+            push(&mut sweeps, 0, Step::Clear(index));
         }
     }
     let mut base = 0;
@@ -185,11 +185,11 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                 match unit.stages.get(stage).map(|stage| &stage.operation) {
                     Some(&ChainOperation::Pool(pool)) => {
                         if !pooled[pool] {
-                            push(&mut passes, at, Step::Pool(pool));
+                            push(&mut sweeps, at, Step::Pool(pool));
                             pooled[pool] = true;
                         }
                         // Coefficients are still separate for each unit.
-                        push(&mut passes, at, Step::Stage { unit: index, stage });
+                        push(&mut sweeps, at, Step::Stage { unit: index, stage });
                     }
                     Some(
                         ChainOperation::Identity
@@ -201,7 +201,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                         | ChainOperation::Depthwise { .. }
                         | ChainOperation::Separable { .. },
                     ) => {
-                        push(&mut passes, at, Step::Stage { unit: index, stage });
+                        push(&mut sweeps, at, Step::Stage { unit: index, stage });
                     }
                     None => {}
                 }
@@ -213,7 +213,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
         for &unit in &group {
             let to = compiled.units[unit].to;
             push(
-                &mut passes,
+                &mut sweeps,
                 if barriers { base } else { 0 },
                 Step::Accumulate {
                     unit,
@@ -224,22 +224,22 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
         }
     }
     if barriers {
-        for pass in &mut passes {
-            let read: Vec<usize> = pass.iter().filter_map(|step| reads_node(compiled, step)).collect();
+        for sweep in &mut sweeps {
+            let read: Vec<usize> = sweep.iter().filter_map(|step| reads_node(compiled, step)).collect();
             let streams = |step: &Step| matches!(step, Step::Accumulate { unit, .. } if !read.contains(&compiled.units[*unit].to));
-            interleave(pass, streams, |step| matches!(step, Step::Stage { .. }));
+            interleave(sweep, streams, |step| matches!(step, Step::Stage { .. }));
         }
     }
-    let last = passes.len() - 1;
+    let last = sweeps.len() - 1;
     for (index, node) in compiled.nodes.iter().enumerate() {
         if !node.outputs.is_empty() {
-            push(&mut passes, last, Step::Output(index));
+            push(&mut sweeps, last, Step::Output(index));
         }
     }
-    passes
+    sweeps
 }
 
-/// Whether the input of a unit's only norm is recomputed for the backward run.
+/// Whether the input of a unit's only norm is recomputed for the backward pass.
 fn is_moving(compiled: &Compiled, unit: usize) -> bool {
     compiled.units[unit].stages[0].z == Storage::Moving
 }
@@ -254,7 +254,7 @@ fn reads_node(compiled: &Compiled, step: &Step) -> Option<usize> {
 }
 
 /// Which gradients of nodes' ReLUs and of poolings have been written. They are written by the units
-/// that read the tensor in the forward run; the first one overwrites, the others add.
+/// that read the tensor in the forward pass; the first one overwrites, the others add.
 #[derive(Debug)]
 pub(super) struct Written {
     pub relus: Vec<bool>,
@@ -289,17 +289,22 @@ impl Written {
     }
 }
 
-/// The passes of a backward run: for units whose sums are wanted, units that a gradient flows
+/// The sweeps of a backward pass: for units whose sums are wanted, units that a gradient flows
 /// through, and nodes whose gradient is wanted.
-pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool], wanted_nodes: &[bool]) -> Vec<Pass> {
-    let mut passes = vec![Vec::new()];
+pub(super) fn backward(
+    compiled: &Compiled,
+    wanted_units: &[bool],
+    flows: &[bool],
+    wanted_nodes: &[bool],
+) -> Vec<Sweep> {
+    let mut sweeps = vec![Vec::new()];
     let mut begun: Vec<bool> = wanted_nodes.iter().map(|wanted| !wanted).collect();
     let mut completed = begun.clone();
     let mut written = Written::new(compiled);
     // `overwritten`: the next step writes all of the gradient.
-    let mut begin = |passes: &mut Vec<Pass>, at: usize, node: usize, overwritten: bool| {
+    let mut begin = |sweeps: &mut Vec<Sweep>, at: usize, node: usize, overwritten: bool| {
         if !std::mem::replace(&mut begun[node], true) && !overwritten {
-            push(passes, at, Step::Begin(node));
+            push(sweeps, at, Step::Begin(node));
         }
     };
     let mut base = 0;
@@ -308,15 +313,15 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
             let to = compiled.units[unit].to;
             if !completed[to] {
                 completed[to] = true;
-                begin(&mut passes, base, to, false);
-                push(&mut passes, base, Step::Complete(to));
+                begin(&mut sweeps, base, to, false);
+                push(&mut sweeps, base, Step::Complete(to));
             }
         }
         for &unit in &group {
             if is_moving(compiled, unit) {
-                push(&mut passes, base, Step::Again(unit));
+                push(&mut sweeps, base, Step::Again(unit));
             }
-            push(&mut passes, base, Step::Sums(unit));
+            push(&mut sweeps, base, Step::Sums(unit));
         }
         let longest = longest(compiled, &group);
         for back in 0..longest {
@@ -329,17 +334,17 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
                         first = written.mark(unit);
                         // A source has one gradient, written by its only reader.
                         let overwritten = first && compiled.nodes[unit.from].source.is_some();
-                        begin(&mut passes, at, unit.from, overwritten);
+                        begin(&mut sweeps, at, unit.from, overwritten);
                     }
-                    push(&mut passes, at, Step::Backward { unit, stage, first });
+                    push(&mut sweeps, at, Step::Backward { unit, stage, first });
                 }
             }
         }
         base += longest;
     }
-    for pass in &mut passes {
-        // The gradient of a node that this pass completes does not exist before.
-        let completed: Vec<usize> = pass
+    for sweep in &mut sweeps {
+        // The gradient of a node that this sweep completes does not exist before.
+        let completed: Vec<usize> = sweep
             .iter()
             .filter_map(|step| {
                 if let Step::Complete(node) = step {
@@ -353,14 +358,14 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
             matches!(step, Step::Sums(unit)
             if !completed.contains(&compiled.units[*unit].to) && !is_moving(compiled, *unit))
         };
-        interleave(pass, streams, |step| matches!(step, Step::Backward { .. }));
+        interleave(sweep, streams, |step| matches!(step, Step::Backward { .. }));
     }
-    let last = passes.len() - 1;
+    let last = sweeps.len() - 1;
     for (index, node) in compiled.nodes.iter().enumerate() {
         if node.source.is_some() && wanted_nodes[index] {
-            begin(&mut passes, last, index, false);
-            push(&mut passes, last, Step::Complete(index));
+            begin(&mut sweeps, last, index, false);
+            push(&mut sweeps, last, Step::Complete(index));
         }
     }
-    passes
+    sweeps
 }

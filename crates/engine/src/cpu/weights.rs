@@ -90,7 +90,7 @@ pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bo
         });
 }
 
-/// Positions at which the blocks of a pass store their sums of weight gradients.
+/// Positions at which the blocks of a sweep store their sums of weight gradients.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     items: Vec<(PackedWeights, MatrixKind, usize)>,

@@ -69,7 +69,7 @@ pub(super) struct NodeProgram {
     pub pools: Launch,
     /// The terms of the node's sum.
     pub terms: Launch,
-    /// Backward: the sources of its edges, for each kind of record.
+    /// Backward: the sources of the node's edges, for each kind of record.
     pub depthwise_sources: Launch,
     pub dense_sources: Launch,
     pub pool_sources: Launch,

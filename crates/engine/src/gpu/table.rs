@@ -1,7 +1,7 @@
 //! Tables: what a launch computes, as numbers that its kernel reads.
 //!
 //! A cell has hundreds of small convolutions. A separate launch for each would take longer than the
-//! work itself, so one launch runs all that are alike and ready at the same time. The third
+//! work itself, so one launch runs all of the same kind that are ready at the same time. The third
 //! dimension of its grid counts *records* of a table, which say where in the cell's memory each of
 //! them reads and writes. Every record has [`FIELDS`] numbers, whatever its kind.
 
@@ -18,10 +18,10 @@ pub(super) const PAD_BIAS: u32 = 64;
 pub(super) mod field {
     /// Start of the source among the activations.
     pub const SOURCE: u32 = 0;
-    /// First slot of the batch norm that the source goes through when it is read;
-    /// [`NONE`](super::NONE) for none.
+    /// First slot of the batch norm that is applied to the source when it is read;
+    /// [`NONE`](super::NONE) if there is none.
     pub const SOURCE_SLOT: u32 = 1;
-    /// Whether the source then goes through ReLU.
+    /// Whether ReLU is then applied to the source.
     pub const RELU: u32 = 2;
     /// Channels, height and width of the source.
     pub const INPUTS: u32 = 3;

@@ -33,7 +33,7 @@ pub enum QuantiseError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// No images.
-    #[error("it takes at least one image to calibrate a network")]
+    #[error("calibrating a network takes at least one image")]
     NoImages,
     /// `stop` returned true.
     #[error("stopped while the network was being calibrated")]

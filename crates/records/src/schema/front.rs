@@ -1,5 +1,5 @@
-//! `front/front.json`: several networks from one search, and which of them are on the front of
-//! accuracy against what they cost.
+//! `front/front.json`: several networks from one search, and which of them are on the Pareto front
+//! of accuracy and a cost.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct Front {
     pub seed: Option<u64>,
     /// Epochs of the training of each network.
     pub epochs: u64,
-    /// The numbers that size and memory count in: `float32` or `int8`.
+    /// The number format for which size and memory are counted: `float32` or `int8`.
     pub precision: String,
     /// Where the latencies are from; `None` if there are none.
     pub latency: Option<LatencySource>,
@@ -43,7 +43,8 @@ pub struct FrontPoint {
     pub name: String,
     /// The directory of its run, relative to that of the search; `.` is the search itself.
     pub directory: String,
-    /// What it was requested for, as `width 0.5`; empty for networks of earlier requests.
+    /// The request that it was trained for, such as `width 0.5`; empty for networks of earlier
+    /// requests.
     pub requested: Vec<String>,
     /// Its channels divided by those of the search's own network.
     pub width: f64,
@@ -54,7 +55,7 @@ pub struct FrontPoint {
     /// Layers that each stage of a chain keeps; empty for cells.
     #[serde(default)]
     pub depth: Vec<usize>,
-    /// What it reaches and costs.
+    /// Its accuracy and costs.
     #[serde(flatten)]
     pub trained: TrainedNetwork,
     /// Which fronts it is on.
@@ -62,19 +63,19 @@ pub struct FrontPoint {
 }
 
 impl FrontPoint {
-    /// The number of cells, or of layers of each stage, as `2/3/3/2`.
+    /// The number of cells, or of layers of each stage, such as `2/3/3/2`.
     pub fn cells_text(&self) -> String {
         self.cells.map_or_else(|| self.depth_text(), |cells| cells.to_string())
     }
 
-    /// The layers of the stages, as `2/3/3/2`; empty for cells.
+    /// The number of layers of each stage, such as `2/3/3/2`; empty for cells.
     pub fn depth_text(&self) -> String {
         self.depth.iter().map(usize::to_string).collect::<Vec<_>>().join("/")
     }
 }
 
-/// The fronts that a network is on: no other one is at least as good in both numbers and better in
-/// one.
+/// The fronts that a network is on: no other network is at least as good in both numbers and better
+/// in one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnFront {
     /// Accuracy and multiply-adds.
@@ -143,7 +144,7 @@ impl FrontCost {
 }
 
 impl Front {
-    /// The costs that some network has.
+    /// The costs that are known for at least one network.
     pub fn costs(&self) -> Vec<FrontCost> {
         let known = |cost: &FrontCost| {
             self.points
@@ -170,8 +171,8 @@ impl Front {
         }
     }
 
-    /// Finds out which networks are on which front. Contract: on the front of a cost that a network
-    /// lacks it is not, and on none without an accuracy.
+    /// Determines which networks are on which front. Contract: a network without a cost is not on
+    /// the front of that cost, and one without an accuracy is on none.
     pub fn mark(&mut self) {
         let costs = self.costs();
         let on = |costs: &[FrontCost]| {

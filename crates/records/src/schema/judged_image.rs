@@ -1,4 +1,4 @@
-//! What a network makes of one image: its label, the prediction, their probabilities.
+//! What a network predicts for one image: its label, the prediction, and their probabilities.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct JudgedImage {
     /// Its index within its part of the data set, from 0.
     pub index: u64,
-    /// Its file, relative to the folder of the data set; absent for images that are not files of
-    /// their own, and in runs of earlier versions.
+    /// Its file, relative to the folder of the data set; absent for images that are not separate
+    /// files, and in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Its class according to its label, an index into the class names.
@@ -27,7 +27,7 @@ pub struct JudgedImage {
 }
 
 impl JudgedImage {
-    /// Whether the prediction is not the label.
+    /// Whether the prediction differs from the label.
     pub fn is_mistake(&self) -> bool {
         self.class != self.predicted
     }

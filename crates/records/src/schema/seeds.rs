@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::statistics::Spread;
 
-/// Trainings of one network that differ in their seeds: of the first weights, the order of the
+/// Trainings of one network that differ in their seeds: of the initial weights, the order of the
 /// images, and augmentation. They have the same training and test images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seeds {

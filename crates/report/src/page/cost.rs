@@ -147,12 +147,12 @@ fn figure(costs: &Costs, title: &str, unit: &str, of: Measure) -> Markup {
         figure.costs {
             h3 { (title) }
             (bars(&spoken, &rows))
-            figcaption { (count(all)) " " (unit) " in all. " (data(costs).link("cost", title)) }
+            figcaption { (count(all)) " " (unit) " in total. " (data(costs).link("cost", title)) }
         }
     }
 }
 
-/// `cell 3, normal`; the name of the part if it is not a cell.
+/// `cell 3, normal`, or the name of the part if it is not a cell.
 fn part_name(part: &PartCost) -> String {
     let number = part.part.strip_prefix("cells.");
     match (number, part.kind.as_str()) {

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentences_say_what_there_is() {
+    fn the_sentences_describe_the_data_set() {
         assert_eq!(totals(&images(&[5, 5])), "10 training, 2 test images of 2 classes.");
         assert!(unevenness(&images(&[5, 5])).starts_with("All classes"));
         assert!(unevenness(&images(&[5, 4])).contains("from 4 (class 1) to 5 (class 0) training images"));

@@ -1,4 +1,4 @@
-//! The three accuracies of a run, with the gap between the first two: what the search came to.
+//! The three accuracies of a run, with the gap between the first two: the result of the search.
 
 use da2s_records::counted;
 use maud::{Markup, html};

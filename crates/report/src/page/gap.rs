@@ -64,7 +64,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     })
 }
 
-/// What following the path cost the super-network; `None` if there was none.
+/// The cost of following the path for the super-network; `None` if there was no path.
 fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
     let start = epochs.first()?.path_p?;
     let first = epochs

@@ -74,7 +74,7 @@ pub fn render(run: &Run) -> String {
     .render()
 }
 
-/// What matters to someone who deploys the network, and what the search came to.
+/// What matters to someone who deploys the network, and the result of the search.
 fn before_the_film(run: &Run) -> Vec<Section> {
     let evaluation = run.evaluation.as_ref();
     let sections = [

@@ -19,7 +19,7 @@ pub(crate) fn suspects_page(name: &str, suspects: &Suspects) -> String {
         (
             "trained",
             "Images that it was trained on",
-            "A network learns wrong labels by heart, so some may not be found.",
+            "A network memorises wrong labels, so some of them may be missing here.",
             &suspects.trained,
         ),
     ];
@@ -36,7 +36,7 @@ pub(crate) fn suspects_page(name: &str, suspects: &Suspects) -> String {
             p {
                 "The images whose label has the lowest probability, contradicted labels first. A label is "
                 b { "contradicted" }
-                " if the network predicts another class at least as surely as it predicts that class, on average, on images with that label "
+                " if the network predicts another class with at least the average probability of that class on images with its label "
                 "(confident learning, Northcutt et al., 2021). The network may be wrong too: only a person can tell."
             }
             @for (id, title, note, doubted) in parts {

@@ -29,7 +29,8 @@ impl Tools {
             })
         })();
         if tools.is_none() {
-            // Written past the test runner, which hides what passing tests print.
+            // Written directly to the terminal, since the test runner hides what passing tests
+            // print.
             let note = format!(
                 "skipped: {test} needs Node, Chromium and playwright-core; crates/report/tests/browser/setup.sh gets the latter two\n"
             );

@@ -105,7 +105,7 @@ fn the_result_comes_first_with_its_uncertainty() {
 }
 
 #[test]
-fn a_run_of_an_earlier_version_shows_what_it_has() {
+fn runs_of_earlier_versions_are_shown() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
     for (file, keys) in [
@@ -286,7 +286,7 @@ fn the_same_run_gives_the_same_page() {
 }
 
 #[test]
-fn a_layer_that_keeps_skip_alone_is_no_layer() {
+fn a_layer_that_keeps_only_skip_is_left_out() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
     fs::remove_dir_all(folder.path().join("search")).expect("folder of the search");

@@ -1,4 +1,4 @@
-//! Hostile text, damaged files, and directories that are no runs.
+//! Hostile text, damaged files, and directories that are not runs.
 
 use std::fs;
 

@@ -2,7 +2,7 @@
 //! accuracies rise, the gap closes. Deterministic. The numbers follow the method (S_α, S_β,
 //! softmax); the data are invented.
 
-#![allow(dead_code, reason = "each program of tests uses its part of it")]
+#![allow(dead_code, reason = "each test program uses only a part of it")]
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub const CHAIN_WITH_SKIP: &str = r#"{
     "target": { "normal": { "edges": [1, 2], "depth": [3], "operations": 1 } }
 }"#;
 
-/// How far a synthetic run got.
+/// How far a synthetic run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reached {
     /// In the search, after this epoch; the last line of both search files is incomplete.
@@ -125,7 +125,7 @@ impl Synthetic {
         put("summary.json", self.summary().to_string());
     }
 
-    /// Progress of the decision at an epoch, from 0 to 1 and beyond.
+    /// How decided the mixture is at an epoch: from 0 to 1, and above 1 at the end.
     fn progress(&self, epoch: usize) -> f64 {
         let share = epoch as f64 / self.epochs.max(1) as f64;
         if self.decided {
@@ -236,7 +236,7 @@ impl Synthetic {
         })
     }
 
-    /// p mean, p least, q mean, q least at an epoch.
+    /// Mean and minimum of p, then of q, at an epoch.
     fn sharpness(&self, epoch: usize) -> [f64; 4] {
         let (mut ps, mut qs) = (Vec::new(), Vec::new());
         for kind in ["normal", "reduction"] {
@@ -310,8 +310,8 @@ impl Synthetic {
         })
     }
 
-    /// A network of five cells, of which the second and the fourth are reductions; sums to the
-    /// sizes of the genotype.
+    /// A network of five cells, of which the second and the fourth are reduction cells; the parts
+    /// add up to the sizes of the genotype.
     fn cost(&self) -> Value {
         let genotype = self.genotype();
         let mut parts = vec![
@@ -456,7 +456,7 @@ impl Synthetic {
     }
 }
 
-/// One object per line; a `cut` file ends in the middle of another one.
+/// One object per line; a `cut` file ends in the middle of a further object.
 fn lines(records: impl Iterator<Item = Value>, cut: bool) -> String {
     let mut text: String = records.map(|record| format!("{record}\n")).collect();
     if cut {

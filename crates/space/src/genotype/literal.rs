@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_literal_is_refused_with_its_place() {
+    fn anything_but_a_literal_is_refused_with_its_position() {
         for (text, at, says) in [
             ("[1 2]", 3, "expected ]"),
             ("[1", 2, "expected ]"),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Number of characters of the text that are shown on either side of the position.
 const SHOWN: usize = 24;
 
-/// Why a text is not a genotype, with the byte offset where reading stopped and the surrounding
+/// Why a text is not a genotype, with the byte offset at which reading stopped and the surrounding
 /// text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("genotype{place}: {problem}")]
@@ -32,7 +32,8 @@ impl GenotypeError {
     }
 }
 
-/// An error whose position has not been described yet, which requires a pass through the text.
+/// An error whose position has not been described yet. Describing it requires a pass through the
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
     pub(super) at: usize,

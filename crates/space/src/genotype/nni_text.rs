@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_say_what_is_chosen() {
+    fn masks_select_the_operations() {
         let one_of = |place: usize, count: usize| format!("{:?}", (0..count).map(|at| at == place).collect::<Vec<_>>());
         let cell = |name: &str| {
             format!(

@@ -1,9 +1,9 @@
-//! The text that is meant by one with quotes of HTML or CSV, or with strings that Python joins.
+//! Undoes the quoting of HTML, CSV and Python in a text with a genotype.
 //!
 //! `&quot;` and `&#39;` are quotes, and so is `""` next to a name, as in a quoted cell of CSV. Two
-//! strings with the same quotes are one if only whitespace, a line continuation or a `+` is between
-//! them, and so are two lines of a notebook, which end with `\n` within their quotes. Contract: one
-//! pass; the text is copied once, and every offset can be mapped back to the original.
+//! strings with the same quotes are joined if only whitespace, a line continuation or a `+` is
+//! between them. So are two lines of a notebook, which end with `\n` within their quotes. Contract:
+//! one pass; the text is copied once, and every offset can be mapped back to the original.
 
 /// Entities, without the `&`, and their characters.
 const ENTITIES: [(&str, &str); 14] = [
@@ -23,7 +23,7 @@ const ENTITIES: [(&str, &str); 14] = [
     ("#124;", "|"),
 ];
 
-/// A text without such quotes and joints.
+/// A text without such quotes and string boundaries.
 pub(super) struct Plain {
     pub(super) text: String,
     /// Offsets in `text`, ascending, and the corresponding ones in the original.
@@ -45,7 +45,8 @@ impl Plain {
                 at += 1;
                 continue;
             };
-            // A joint may begin before its quote, but not before what was already replaced.
+            // The boundary of two strings may begin before its quote, but not before what was
+            // already replaced.
             let from = from.max(copied);
             plain.text.push_str(&text[copied..from]);
             plain.text.push_str(instead);
@@ -135,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn quotes_and_joints_are_replaced() {
+    fn quotes_and_string_boundaries_are_replaced() {
         for (text, means) in [
             ("a&#39;b&quot;&QUOT;&amp;&apos", "a'b\"\"&amp;&apos"),
             ("(\"\"ab\"\", \"\"c\"\")", "(\"ab\", \"c\")"),

@@ -101,7 +101,7 @@ fn one_genotype_is_found_anywhere_in_a_text() {
 }
 
 #[test]
-fn entries_may_name_their_node_or_stand_with_those_of_their_node() {
+fn entries_may_name_their_node_or_be_grouped_by_node() {
     let small = "Genotype(normal=[[('skip_connect', 0), ('sep_conv_3x3', 1)], [('max_pool_3x3', 2)]], normal_concat=[3], \
         reduce=((('skip_connect', 0), ('skip_connect', 1)), (('skip_connect', 0), ('avg_pool_3x3', 1))), reduce_concat=range(2, 4))";
     let right = "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('max_pool_3x3', 2)], normal_concat=[3], \
@@ -134,7 +134,7 @@ fn entries_may_name_their_node_or_stand_with_those_of_their_node() {
 }
 
 #[test]
-fn a_fraction_in_third_place_is_a_weight_and_dropped() {
+fn a_fraction_as_third_value_is_a_weight_and_ignored() {
     for text in [
         DARTS_V2.replace(", 0)", ", 0, 0.31)"),
         DARTS_V2.replace(", 0)", ", 0, 1.0)"),
@@ -168,7 +168,7 @@ fn a_fraction_in_third_place_is_a_weight_and_dropped() {
 }
 
 #[test]
-fn an_operation_may_stand_twice_on_an_edge() {
+fn an_edge_may_have_an_operation_twice() {
     let nasnet = "Genotype(normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0)], \
         normal_concat=[2, 3], reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0)], reduce_concat=[2])";
     let genotype = Genotype::parse(nasnet).unwrap();
@@ -181,7 +181,7 @@ fn an_operation_may_stand_twice_on_an_edge() {
 }
 
 #[test]
-fn of_several_one_is_picked_by_its_name_or_line() {
+fn one_of_several_is_selected_by_name_or_line() {
     let text = format!(
         "{HEAD}DARTS_V1 = {DARTS_V1}\nDARTS_V2 = {DARTS_V2}\nDARTS = DARTS_V2  # the best\n\
          Wide = {}\n# Old = {DARTS_V1}\n",
@@ -227,7 +227,7 @@ fn of_several_one_is_picked_by_its_name_or_line() {
 }
 
 #[test]
-fn an_invalid_genotype_is_not_skipped_beside_a_valid_one() {
+fn an_invalid_genotype_is_not_skipped_if_a_valid_one_follows() {
     let broken = DARTS_V1.replace("('skip_connect', 2)]", "('skip_connect', 2]");
     assert!(
         Genotype::parse(&format!("A = {broken}\nB = {DARTS_V2}\n"))
@@ -266,7 +266,7 @@ fn architectures_of_nas_bench_201_are_found_too() {
 }
 
 #[test]
-fn objects_are_found_in_others() {
+fn nested_objects_are_found() {
     let key = |cell: &str, rest: &str| format!("\"NetworkSelectorDatasetInfo:darts:{rest}\": \"{cell}\"");
     let cell = |cell: &str| {
         [
@@ -310,7 +310,7 @@ fn objects_are_found_in_others() {
 
 #[test]
 fn a_long_text_takes_linear_time() {
-    // Texts that could be scanned again from every position: each would take minutes then.
+    // If these texts were scanned again from every position, each would take minutes.
     for unit in [
         "(",
         "[0,",
@@ -350,7 +350,7 @@ proptest! {
 }
 
 #[test]
-fn several_in_one_line_are_not_distinguished_by_it() {
+fn a_line_does_not_distinguish_several_in_it() {
     let one = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
     let other = one.replace("none~2", "skip_connect~2");
     let said = |text: &str| Genotype::parse(text).unwrap_err();
@@ -372,8 +372,8 @@ fn several_in_one_line_are_not_distinguished_by_it() {
     assert_eq!(Genotype::parse(&format!("{one} {one}")).unwrap().to_string(), one);
 }
 
-/// A reader goes at most ten brackets deep, each of which may start another reader, and the text is
-/// scanned twice.
+/// Time is bounded: a reader goes at most ten brackets deep, each bracket may start another reader,
+/// and the text is scanned twice.
 #[test]
 fn hostile_brackets_are_read_in_linear_time() {
     const TIMES: usize = 24;
@@ -422,7 +422,7 @@ fn hostile_brackets_are_read_in_linear_time() {
 }
 
 #[test]
-fn strings_that_python_joins_are_read_as_one() {
+fn adjacent_python_strings_are_read_as_one() {
     let halves = |quote: &str, joint: &str| {
         let text = DARTS_V2.replace("_concat=", &format!("_concat={joint}"));
         format!(
@@ -457,7 +457,7 @@ fn strings_that_python_joins_are_read_as_one() {
 }
 
 #[test]
-fn quotes_of_html_and_csv_are_quotes() {
+fn html_and_csv_quotes_are_quotes() {
     let quoted = DARTS_V2.replace('\'', "\"");
     let json = quoted
         .replace("Genotype(", "{\"")
@@ -479,7 +479,7 @@ fn quotes_of_html_and_csv_are_quotes() {
     assert!(says(&two).contains("several"), "{}", says(&two));
     let both = format!("{DARTS_V1}, {}", DARTS_V2.replace('\'', "&#39;"));
     assert!(says(&both).contains("several in line 1"), "{}", says(&both));
-    // The `#` of an entity begins no comment.
+    // The `#` of an HTML entity does not begin a comment.
     let line = format!("{DARTS_V1}, {DARTS_V2}").replace('\'', "&#39;");
     assert!(says(&line).contains("several in line 1"), "{}", says(&line));
 }

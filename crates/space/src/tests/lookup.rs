@@ -257,7 +257,7 @@ fn shares_beside_percent_are_refused() {
 }
 
 #[test]
-fn the_numbers_of_rows_are_no_indices() {
+fn row_numbers_are_not_indices() {
     let (skip, conv) = (uniform(Operation201::SkipConnect), uniform(Operation201::Conv3x3));
     // pandas numbers the rows of a part of the benchmark.
     let numbered = read(format!(",arch,a\n0,{skip},50\n1,{conv},90\n").as_bytes()).unwrap();
@@ -274,7 +274,7 @@ fn the_numbers_of_rows_are_no_indices() {
 }
 
 #[test]
-fn what_unpacks_without_an_end_is_refused() {
+fn a_decompression_bomb_is_refused() {
     let blank = " ".repeat(4000) + "\n";
     let packed = gzip(&("architecture,a\n".to_owned() + &blank.repeat(17_000)));
     let error = read(&packed).unwrap_err().to_string();

@@ -64,7 +64,7 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
         failed => Err(Failure::new(
             Code::Runs,
             format!(
-                "{failed} of {} runs failed: their reasons are in the table, their logs in {}; the same command tries them again",
+                "{failed} of {} runs failed: the reasons are in the table, the logs in {}; the same command tries them again",
                 comparison.runs.len(),
                 comparing.out.display()
             ),
@@ -72,14 +72,14 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
     }
 }
 
-/// Runs at the same time slow each other down, so their networks are not timed. Files set every
-/// setting; only a flag or `--vary` says that somebody wants the time.
+/// Runs in parallel slow each other down, so their networks are not timed. A file has every
+/// setting, so only a flag or `--vary` shows that the user asked for the time.
 fn check_latency(arguments: &CompareArguments, shared: &Config, plan: &Plan, runs: &[Planned]) -> Result<(), Failure> {
     let by_flag = arguments.settings.request()?.sets_by_flag(LATENCY) && shared.run.measure_latency;
     let varied = runs.iter().any(|run| run.varied(LATENCY) == Some("true"));
     let is_beside = usize::from(arguments.jobs).min(runs.len()) > 1;
     if is_beside && !plan.search_only && (by_flag || varied) {
-        let reason = "run.measure_latency=true: runs at the same time would slow each other down; use --jobs 1";
+        let reason = "run.measure_latency=true: runs in parallel would slow each other down; use --jobs 1";
         return Err(Failure::usage(reason));
     }
     Ok(())
@@ -108,7 +108,7 @@ impl Comparing {
         let out = place(arguments)?;
         let stored = out.join(PLAN).symlink_metadata().is_ok();
         let (shared, plan) = if stored {
-            taken_up(arguments, &Folder::open(&out)?)?
+            existing(arguments, &Folder::open(&out)?)?
         } else {
             let mut shared = arguments.shared()?;
             let plan = arguments.plan(&mut shared, None).map_err(Failure::usage)?;
@@ -282,7 +282,7 @@ impl Planned {
     /// Refuses an invalid run, and an existing run with other settings.
     fn check(&self, out: &Path, shared: &Config) -> Result<(), Failure> {
         let asked = if matches!(self.given, Some(Given::Baseline { .. })) {
-            // One that has not begun has nothing to fit.
+            // A baseline that has not begun has no settings to check.
             let Ok(Some(config)) = self.baseline(out, shared) else {
                 return Ok(());
             };
@@ -331,7 +331,7 @@ fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
 }
 
 /// Settings and plan of the comparison in `out`, extended by the arguments.
-fn taken_up(arguments: &CompareArguments, folder: &Folder) -> Result<(Config, Plan), Failure> {
+fn existing(arguments: &CompareArguments, folder: &Folder) -> Result<(Config, Plan), Failure> {
     let path = folder.file(SETTINGS);
     let text = text(folder, SETTINGS)?;
     // The file is complete, so if it is invalid the comparison is damaged, not the request.
@@ -372,7 +372,7 @@ fn baseline(plan: &Plan, runs: &[Planned]) -> Result<String, Failure> {
     }
     if !runs_of(&asked) {
         return Err(Failure::usage(format!(
-            "--baseline {asked}: every run of it is left out"
+            "--baseline {asked}: all runs of this method are left out"
         )));
     }
     Ok(asked.clone())
@@ -458,7 +458,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_architecture_is_not_looked_up() {
+    fn only_architectures_are_looked_up() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("table.csv");
         let arch = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";

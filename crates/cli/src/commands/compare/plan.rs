@@ -116,7 +116,7 @@ impl Plan {
         }
         if plan.search_only && (plan.random > 0 || !plan.genotypes.is_empty() || !plan.baselines.is_empty()) {
             return Err(
-                "--search-only trains nothing, and --genotypes, --random and --baselines are only trained: leave them out"
+                "--search-only trains no network, but --genotypes, --random and --baselines only train: leave them out"
                     .to_owned(),
             );
         }
@@ -124,16 +124,14 @@ impl Plan {
         let of_search = |key: &str| key.starts_with("search.") || key.starts_with("discretize.");
         if let Some(other) = plan.vary.iter().find(|varied| given && !of_search(&varied.key)) {
             return Err(format!(
-                "--vary {}: --genotypes and --random have only the shared settings; compare each value separately",
+                "--vary {}: networks of --genotypes and --random have only the shared settings; compare each value separately",
                 other.key
             ));
         }
         plan.fits()?;
         let runs = plan.runs();
         match first_twice(runs.iter().map(|run| &run.name)) {
-            Some(name) => Err(format!(
-                "two of the varied values would have the same directory, {name}"
-            )),
+            Some(name) => Err(format!("two of the varied values would use the same directory, {name}")),
             None => Ok(plan),
         }
     }

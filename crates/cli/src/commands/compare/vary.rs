@@ -75,7 +75,7 @@ pub(super) fn combinations(vary: &[Varied]) -> Vec<Vec<(String, String)>> {
     })
 }
 
-/// The first of the words that was there before.
+/// The first word that occurs twice.
 pub(super) fn first_twice<'a>(words: impl Iterator<Item = &'a String>) -> Option<&'a String> {
     let mut seen = BTreeSet::new();
     words.into_iter().find(|word| !seen.insert(*word))

@@ -96,7 +96,7 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
         ref several => {
             let names: Vec<&str> = several.iter().map(|format| format.name()).collect();
             Err(Failure::usage(format!(
-                "{} may contain any of {}: say which with --dataset",
+                "{} may contain any of {}: select one with --dataset",
                 dir.display(),
                 names.join(", ")
             )))

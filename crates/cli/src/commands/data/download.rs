@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_is_gone_on_with() {
+    fn an_interrupted_download_is_continued() {
         let out = TempDir::new().unwrap();
         let url = serve(vec![cut_off, ranged]);
         let told = get(&url, out.path()).unwrap_err().to_string();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_published_file_does_not_stay() {
+    fn only_the_published_file_stays() {
         let out = TempDir::new().unwrap();
         let other: fn(usize) -> Vec<u8> = |_| response("200 OK", b"every image of a small data sex");
         let longer: fn(usize) -> Vec<u8> = |_| response("200 OK", &[CONTENT, CONTENT].concat());

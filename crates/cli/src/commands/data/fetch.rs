@@ -1,7 +1,7 @@
 //! `da2s data fetch`: downloads a published data set.
 //!
-//! The archives and files stay as published: da2s reads them directly. Their pages state MD5 sums;
-//! the SHA-256 sums here are those that other projects pin for the same files.
+//! Archives and files stay as published: da2s reads them directly. Their publishers state MD5
+//! checksums; the SHA-256 checksums here are those that other projects pin for the same files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::args::DataFetchArguments;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Limit for connecting to a server, for its answer, and between two pieces of a file.
+/// Time limit for connecting to a server, for its answer, and between two pieces of a file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The location of a published data set.
@@ -103,8 +103,7 @@ pub const fn source(format: Format) -> Option<Source> {
 /// Downloads every file and prints the next step.
 ///
 /// # Errors
-/// If the data set is not published, or a file cannot be downloaded or does not match the published
-/// one.
+/// If the data set is not published, a file cannot be downloaded, or its checksum does not match.
 pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
     let format = arguments.dataset;
     let source = source(format).ok_or_else(|| {
@@ -145,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_published_file_is_reached_safely_and_has_a_checksum() {
+    fn every_published_file_has_a_checksum_and_an_https_address() {
         for source in Format::ALL.into_iter().filter_map(source) {
             assert!(source.base.starts_with("https://") && source.base.ends_with('/'));
             for file in source.files {

@@ -34,7 +34,7 @@ fn table(suspects: &Suspects) -> String {
     let parts = [
         ("not trained on", &suspects.held_out),
         (
-            "trained on; a network learns wrong labels by heart, so some may not be found",
+            "trained on; a network memorises wrong labels, so some of them may be missing here",
             &suspects.trained,
         ),
     ];
@@ -70,7 +70,7 @@ fn part(name: &str, doubted: &Doubted, classes: &[String]) -> String {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(doubted.suspects.iter().map(row));
     format!(
-        "{} {name}\n{} contradicted: another class is at least as probable as it is, on average, for images with its label\n{}",
+        "{} {name}\n{} contradicted: the network predicts another class, with at least the average probability of that class on images with its label\n{}",
         match doubted.images {
             1 => "1 image".to_owned(),
             images => format!("{} images", grouped(images)),

@@ -138,7 +138,7 @@ fn of_baseline(
     Ok(network_blocks(&network, side))
 }
 
-/// Random networks of the target with their first weights.
+/// Random networks of the target with their initial weights.
 fn drawn(config: &Config, dataset: &Dataset, size: &NetworkSize, count: u16) -> Result<Vec<Trained>, Failure> {
     if count == 0 {
         return Ok(Vec::new());

@@ -1,12 +1,12 @@
-//! The answers of the server: the page with its script and style, what it needs to know, and the
+//! The answers of the server: the page with its script and style, facts about the network, and the
 //! classes of a posted image.
 //!
 //! Contract: only a fixed list of paths exists. Images are decoded and classified one at a time; a
 //! request waits [`PATIENCE`] for its turn, and is dropped if its client disconnects while it
-//! waits. The fixed pages are answered at once. Whatever is wrong with an image is an answer in
-//! JSON, `{"error": …}`, with status 400 for a damaged form, or a client that can send no more (it
-//! may have gone), 422 for an image that cannot be read, 500 for a network whose outputs are not
-//! finite and 503 for an image whose turn does not come.
+//! waits. The fixed pages are answered at once. A problem with an image is answered in JSON,
+//! `{"error": …}`: status 400 for a damaged form or a client that has closed its side of the
+//! connection, 422 for an image that cannot be read, 500 for a network whose outputs are not
+//! finite, and 503 for an image whose turn does not come in time.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use serde::Serialize;
 
 use super::turns::Turns;
 
-/// Where images are posted, and the longest one.
+/// The path to which images are posted, and the maximum length of one.
 pub const UPLOADS: Uploads = Uploads {
     path: "/predict",
     most_bytes: 32 << 20,
 };
-/// What an image without a name is called in messages.
+/// Name in messages of an image that has none.
 const UNNAMED: &str = "the image";
 
-/// Most pixels of an image.
+/// Maximum pixels of an image.
 const MOST_PIXELS: u64 = 50_000_000;
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -105,7 +105,7 @@ impl Source {
         let busy = || Refused(503, "other images are being classified; try again".to_owned());
         let _turn = self.turns.take(PATIENCE).ok_or_else(busy)?;
         if !asked.is_open() {
-            let problem = "the connection was closed for sending before the image was classified; keep it open";
+            let problem = "the client closed its side of the connection before the image was classified; keep it open";
             return Err(Refused(400, problem.to_owned()));
         }
         self.predict(content_type, body)

@@ -368,7 +368,7 @@ fn weights() -> Vec<Case> {
         case(&format!("import: {name}"), &arguments, code, &[&[path], says].concat()).tiny()
     };
     let file = |name: &str, bytes: &'static [u8]| {
-        import(name, "own.bin", 5, &["no safetensors file"]).make(move |dir| write(dir, "own.bin", bytes))
+        import(name, "own.bin", 5, &["not a safetensors file"]).make(move |dir| write(dir, "own.bin", bytes))
     };
     vec![
         file("ONNX", b"\x08\x08\x12\x04da2s\x1a\x050.1.0:\xff\x01"),
@@ -382,6 +382,12 @@ fn weights() -> Vec<Case> {
         import("a pipe", "pipe", 7, &["not a regular file"]).make(|dir| pipe(&dir.join("pipe"))),
         import("a device", "/dev/zero", 7, &["not a regular file"]),
         import("a run", "run", 7, &["cannot read"]).make(finished_copy),
-        import("a run's configuration", "run/config.toml", 5, &["no safetensors file"]).make(finished_copy),
+        import(
+            "a run's configuration",
+            "run/config.toml",
+            5,
+            &["not a safetensors file"],
+        )
+        .make(finished_copy),
     ]
 }

@@ -9,7 +9,7 @@ use predicates::prelude::*;
 /// Methods × drives, published cells and random ones; combinations that make no sense are skipped
 /// and reported.
 #[test]
-fn genotypes_are_trained_beside_what_is_found_and_ranked_among_random_ones() {
+fn published_genotypes_are_trained_too_and_ranked_among_random_ones() {
     let temporary = tempfile::tempdir().unwrap();
     let out = temporary.path().join("rivals");
     let told = predicate::str::contains("random, search.drive=path is left out: it learns no mixture")

@@ -270,7 +270,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[search]\nmethod = \"lambda-darts\"\ncells = 2\nreduction_cells = [1]\n[network]\nreduction_cells = [1]",
-            "search.method = lambda-darts: expected another method: it compares cells of one kind",
+            "search.method = lambda-darts: expected another method: this one compares cells of the same kind",
         ),
         (
             "[search]\nschedule = \"adaptive\"\nepochs = 50\nwarmup_epochs = 49",

@@ -49,13 +49,13 @@ macro_rules! rules {
 }
 
 rules! {
-    /// The operations and edges of largest rank.
+    /// The operations and edges with the largest weights.
     Strongest = "strongest", strongest::Strongest;
-    /// What the super-network loses most accuracy without (Wang et al. 2021), measured on
-    /// `discretize.rule_images` held-out images.
+    /// The operations and edges whose removal costs the super-network the most accuracy (Wang et
+    /// al. 2021), measured on `discretize.rule_images` held-out images.
     Perturbation = "perturbation", perturbation::Perturbation;
-    /// The surest choice first, each by what serves best with all that is decided, measured on
-    /// `discretize.rule_images` held-out images.
+    /// One choice after another, the surest first: what gives the best result with all earlier
+    /// choices stays, measured on `discretize.rule_images` held-out images.
     Sequential = "sequential", sequential::Sequential;
 }
 

@@ -57,7 +57,7 @@ mod tests {
     /// A super-network whose loss depends on planted operations, not on their weights: the planted
     /// ones are kept, although others have larger weights.
     #[test]
-    fn what_costs_most_stays_although_it_weighs_least() {
+    fn the_most_costly_operation_stays_despite_the_smallest_weight() {
         let space = Space::darts(false);
         let spec: TargetSpec = toml::from_str("edges = [2, 1, 2, 1]\noperations = 1").unwrap();
         let target = spec.resolve(&space).unwrap();

@@ -152,7 +152,7 @@ mod tests {
     /// A super-network whose accuracy is a sum of planted values: brute force finds the optimum,
     /// and the most certain edge is measured first.
     #[test]
-    fn what_is_best_with_all_that_is_decided_stays_and_the_surest_comes_first() {
+    fn the_best_choice_stays_and_the_surest_comes_first() {
         let space = Space::darts(false);
         let spec: TargetSpec = toml::from_str("edges = [1, 2, 1, 2]").unwrap();
         let target = spec.resolve(&space).unwrap();

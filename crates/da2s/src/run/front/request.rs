@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_network_is_refused() {
+    fn impossible_networks_are_refused() {
         let widths = |widths: &[f64]| FrontRequest {
             widths: widths.to_vec(),
             ..FrontRequest::default()

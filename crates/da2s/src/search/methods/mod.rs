@@ -54,13 +54,13 @@ macro_rules! methods {
 }
 
 methods! {
-    /// β-DARTS, which keeps the weights of an edge from spreading.
+    /// β-DARTS, which keeps the weights of an edge close to each other.
     BetaDarts = "beta-darts", beta_darts::BetaDarts::new;
     /// Discretization-aware search.
     Da2s = "da2s", |_| da2s::Da2s { halves: Halves { operations: true, edges: true } };
-    /// Its operation half: L_α alone; edges all weigh the same.
+    /// The operation half of `da2s`: L_α alone; all edges have the same weight.
     Da2sOperations = "da2s-operations", |_| da2s::Da2s { halves: Halves { operations: true, edges: false } };
-    /// Its edge half: L_β alone.
+    /// The edge half of `da2s`: L_β alone.
     Da2sEdges = "da2s-edges", |_| da2s::Da2s { halves: Halves { operations: false, edges: true } };
     /// First-order DARTS.
     Darts = "darts", |_| darts::Darts;

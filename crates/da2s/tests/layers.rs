@@ -1,8 +1,8 @@
-//! The floors: crates and rooms import downward only, as drawn in the picture in ARCHITECTURE.md.
+//! The layers: crates and modules import downward only, as drawn in ARCHITECTURE.md.
 //!
-//! The test reads the picture, the manifests of the crates and the imports of the library's rooms.
-//! A crate or room that is missing from the picture, an upward import and a cycle are each reported
-//! by name, with file and line. Tests may import anything.
+//! The test reads the picture, the manifests of the crates and the imports of the library's
+//! modules. A crate or module that is missing from the picture, an upward import and a cycle are
+//! each reported by name, with file and line. Tests may import anything.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The line after which the picture begins.
-const BEGIN: &str = "```text floors";
-/// The crate whose rooms are drawn below it, indented.
+const BEGIN: &str = "```text layers";
+/// The crate whose modules are drawn below it, indented.
 const LIBRARY: &str = "da2s";
 
 /// The imports and where they are: `(importer, imported)` → places.
@@ -20,27 +20,27 @@ type Imports = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// The lines of the picture from top to bottom, each with its names.
 #[derive(Debug, Default)]
-struct Floors {
+struct Layers {
     crates: Vec<Vec<String>>,
-    rooms: Vec<Vec<String>>,
+    modules: Vec<Vec<String>>,
 }
 
-impl Floors {
+impl Layers {
     /// Parses the picture in `text`. Names are separated by ` · `; two spaces begin a remark.
     fn read(text: &str) -> Self {
-        let (_, rest) = text.split_once(BEGIN).expect("a picture of the floors");
+        let (_, rest) = text.split_once(BEGIN).expect("a picture of the layers");
         let (picture, _) = rest.split_once("```").expect("the end of the picture");
-        let mut floors = Self::default();
+        let mut layers = Self::default();
         for line in picture.lines().filter(|line| !line.trim().is_empty()) {
             let names = line.trim().split("  ").next().unwrap_or_default();
             let names = names.split(" · ").map(str::to_owned).collect();
             if line.starts_with(' ') {
-                floors.rooms.push(names);
+                layers.modules.push(names);
             } else {
-                floors.crates.push(names);
+                layers.crates.push(names);
             }
         }
-        floors
+        layers
     }
 
     /// The picture in ARCHITECTURE.md.
@@ -49,19 +49,19 @@ impl Floors {
     }
 }
 
-/// The violations by `imports` among `existing` crates or rooms, one sentence each.
-fn problems(floors: &[Vec<String>], imports: &Imports, existing: &BTreeSet<String>) -> Vec<String> {
+/// The violations by `imports` among `existing` crates or modules, one sentence each.
+fn problems(layers: &[Vec<String>], imports: &Imports, existing: &BTreeSet<String>) -> Vec<String> {
     let mut problems = Vec::new();
-    let drawn: BTreeSet<String> = floors.iter().flatten().cloned().collect();
+    let drawn: BTreeSet<String> = layers.iter().flatten().cloned().collect();
     for name in existing.difference(&drawn) {
         problems.push(format!("{name} is missing in the picture"));
     }
     for name in drawn.difference(existing) {
         problems.push(format!("{name} is in the picture, but does not exist"));
     }
-    let floor = |name: &String| floors.iter().position(|line| line.contains(name));
+    let layer = |name: &String| layers.iter().position(|line| line.contains(name));
     for ((from, to), places) in imports {
-        if let (Some(above), Some(below)) = (floor(from), floor(to))
+        if let (Some(above), Some(below)) = (layer(from), layer(to))
             && below < above
         {
             let places: Vec<_> = places.iter().map(String::as_str).collect();
@@ -152,26 +152,26 @@ fn sources(folder: &Path, prefix: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The room that the file `path` is in.
-fn room(path: &str) -> &str {
+/// The module that the file `path` is in.
+fn module(path: &str) -> &str {
     path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
 
-/// Which rooms the rooms of `files` name: every path from the root of the crate counts, wherever it
-/// is written.
-fn imports_of_rooms(files: &BTreeMap<String, String>) -> (BTreeSet<String>, Imports) {
-    let rooms: BTreeSet<String> = files.keys().map(|path| room(path).to_owned()).collect();
+/// The modules that `files` belong to, and which of them each one imports: every path from the root
+/// of the crate counts, wherever it is written.
+fn imports_of_modules(files: &BTreeMap<String, String>) -> (BTreeSet<String>, Imports) {
+    let modules: BTreeSet<String> = files.keys().map(|path| module(path).to_owned()).collect();
     let mut imports = Imports::new();
     for (path, text) in files {
         for (line, other) in named(path, text) {
             // Other names are items of lib.rs: crates re-exported under shorter names.
-            if rooms.contains(&other) && other != room(path) {
-                let between = (room(path).to_owned(), other);
+            if modules.contains(&other) && other != module(path) {
+                let between = (module(path).to_owned(), other);
                 imports.entry(between).or_default().insert(format!("{path}:{line}"));
             }
         }
     }
-    (rooms, imports)
+    (modules, imports)
 }
 
 /// The names at the root of the crate that the file `path` with this `text` uses, by line.
@@ -238,18 +238,18 @@ fn code(text: &str) -> String {
 fn crates_import_downward() {
     let crates = crates();
     let existing = crates.keys().cloned().collect();
-    let problems = problems(&Floors::drawn().crates, &imports_of_crates(&crates), &existing);
+    let problems = problems(&Layers::drawn().crates, &imports_of_crates(&crates), &existing);
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
 #[test]
-fn rooms_import_downward() {
+fn modules_import_downward() {
     let mut files = BTreeMap::new();
     sources(&crates()[LIBRARY].join("src"), "", &mut files);
     files.remove("lib.rs");
-    let (rooms, imports) = imports_of_rooms(&files);
-    assert!(rooms.len() > 10 && imports.len() > 20, "{rooms:?}, {imports:?}");
-    let problems = problems(&Floors::drawn().rooms, &imports, &rooms);
+    let (modules, imports) = imports_of_modules(&files);
+    assert!(modules.len() > 10 && imports.len() > 20, "{modules:?}, {imports:?}");
+    let problems = problems(&Layers::drawn().modules, &imports, &modules);
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
@@ -257,7 +257,7 @@ fn rooms_import_downward() {
 #[test]
 fn what_is_wrong_is_named() {
     let picture = format!("# Title\n{BEGIN}\nlibrary\n    top · side  above\n    middle\n    ghost\n    bottom\n```\n");
-    let floors = Floors::read(&picture).rooms;
+    let layers = Layers::read(&picture).modules;
     let files = [
         (
             "top/mod.rs",
@@ -276,9 +276,9 @@ fn what_is_wrong_is_named() {
         ("new.rs", ""),
     ];
     let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
-    let (rooms, imports) = imports_of_rooms(&files);
+    let (modules, imports) = imports_of_modules(&files);
     assert_eq!(
-        problems(&floors, &imports, &rooms),
+        problems(&layers, &imports, &modules),
         [
             "new is missing in the picture",
             "ghost is in the picture, but does not exist",
