@@ -349,7 +349,8 @@ fn layers(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     if aligns.is_none() || CellKind::ALL.into_iter().any(|kind| skeleton.count(kind) > 1) {
         return Ok(());
     }
-    let expected = "another method: this one compares cells of the same kind, but the super-network has no two of a kind";
+    let expected =
+        "another method: this one compares cells of the same kind, but the super-network has no two of a kind";
     Err(Problem::refused("search.method", search.method.name(), expected))
 }
 
