@@ -54,7 +54,7 @@ fn a_super_network_from_elsewhere_is_discretized() {
         assert_eq!(json(&own.join(name)), json(&other.join(name)), "{name}");
     }
     // A second import does not resume it; `run` does, after the search.
-    let told = predicate::str::contains("an import creates a run of its own");
+    let told = predicate::str::contains("an import always creates a new run");
     import().arg("--resume").assert().code(2).stderr(told);
     da2s()
         .args(["run", "--quiet", "--resume", "--out"])

@@ -339,14 +339,14 @@ fn genotypes() -> Vec<Case> {
             "run: a file for the text of a genotype",
             &["run", "--genotype", "own.txt", "--out", "out"],
             2,
-            &["--genotype takes the text of a genotype; own.txt is a file"],
+            &["--genotype takes the text of a genotype, but own.txt looks like a file; use --genotype-file"],
         )
         .make(|dir| write(dir, "own.txt", GENOTYPE)),
         case(
             "discretize: a file for the text of a genotype",
             &["discretize", "run", "--genotype", "own.txt"],
             2,
-            &["--genotype takes the text of a genotype; own.txt is a file"],
+            &["--genotype takes the text of a genotype, but own.txt looks like a file; use --genotype-file"],
         )
         .make(|dir| {
             finished_copy(dir);
