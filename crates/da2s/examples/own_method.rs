@@ -2,7 +2,7 @@
 //! too many (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR
 //! 2020).
 //!
-//!     cargo run --release -p da2s --example own_method
+//!     cargo run --release --example own_method
 
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
