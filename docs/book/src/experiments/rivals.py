@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tables of what pruning costs, for every method, drive and rule; no page has them yet.
+"""Tables of what pruning costs, for every method, drive and rule: rivals.md.
 
     cargo build --release
     python3 docs/book/src/experiments/rivals.py --out runs/rivals            # resumes; OUT/rivals.csv grows
@@ -74,9 +74,9 @@ def write(path, known):
 
 
 def mean(values):
-    """Mean and half of Student's 95 % interval."""
-    if len(values) < 2:
-        return f"{values[0]:.2f}" if values else "–"
+    """Mean and half of Student's 95 % interval; one or two values as they are."""
+    if len(values) < 3:
+        return ", ".join(f"{value:.2f}" for value in values) or "–"
     half = STUDENT[len(values) - 2] * statistics.stdev(values) / math.sqrt(len(values))
     return f"{statistics.mean(values):.2f} ± {half:.2f}"
 
