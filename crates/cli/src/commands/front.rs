@@ -1,7 +1,7 @@
 //! `da2s front`: networks of a run's search at several widths, depths or limits, and which of them
 //! no other one beats.
 //!
-//! Contract: latencies are predicted from the table, if there is one and it has every block;
+//! Contract: latencies are predicted from a latency table, if there is one and it has every block;
 //! otherwise all networks are timed in turn on this machine, on one thread, as `da2s-infer` runs
 //! them. Results are in `front/` in the run.
 

@@ -38,7 +38,7 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     terminal::print(&table)
 }
 
-/// The requested genotype, given as a text, a file or the name of a network.
+/// The requested genotype, given as text, a file or the name of a network.
 fn asked(arguments: &RunArguments) -> Result<Option<Genotype>, Failure> {
     match arguments.network() {
         Some(network) => {
@@ -63,7 +63,7 @@ fn stages(session: &mut Session, given: Option<&Genotype>, began: Instant) -> Re
     session.train()?;
     let evaluated = if session.leads() {
         let summary = session.evaluate()?;
-        // The trainings that follow may take several times as long.
+        // Written now, since the training runs that follow may take several times as long.
         Some((summary, da2s_report::write_report(session.path())?))
     } else {
         None

@@ -38,7 +38,7 @@ pub type Reported = (Summary, Result<PathBuf, ReportError>);
 /// What a plan of a run starts from.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanStart<'a> {
-    /// The time in which the run must end, if one is given.
+    /// The time within which the run must end, if one is given.
     pub time: Option<Duration>,
     /// The genotype that takes the place of the search, if there is one.
     pub given: Option<&'a Genotype>,
@@ -64,7 +64,7 @@ pub fn require_images(settings: &SettingArguments) -> Result<(), Failure> {
 
 impl Session {
     /// Creates a run, or opens the existing one if `--resume` was given; the leading process of
-    /// `group` does so for all. `network` is the network that is trained instead of a search.
+    /// `group` does so for all. `network` is the network to train instead of running a search.
     ///
     /// # Errors
     /// If the arguments are invalid, a run already exists, or it has other settings.
@@ -76,7 +76,7 @@ impl Session {
     /// settings that follow from its time, and shows how long its stages will take.
     ///
     /// # Errors
-    /// Like [`Self::create`], or if the run cannot end in its time.
+    /// Like [`Self::create`], or if the run cannot end within its time.
     pub fn create_planned(
         arguments: &CreateArguments,
         network: Option<NamedNetwork>,
@@ -275,7 +275,7 @@ impl Session {
         Ok(self.run.given(asked)?)
     }
 
-    /// Discretizes the search, or uses the given genotype.
+    /// Discretizes the result of the search, or uses the given genotype.
     pub fn discretize(&mut self, given: Option<&Genotype>) -> Result<Discretized, Failure> {
         let discretized = self.run.discretize(given, &mut self.progress)?;
         self.unless_stopped()?;
@@ -311,7 +311,7 @@ impl Session {
         Ok(quantised)
     }
 
-    /// Trains the final network from its other seeds, if there are any; returns the summary with
+    /// Trains the final network with its other seeds, if there are any; returns the summary with
     /// them, and its report.
     pub fn seeds(&mut self) -> Result<Option<Reported>, Failure> {
         let (path, mut report) = (self.path().to_owned(), None);
@@ -410,7 +410,7 @@ pub(super) fn this_command() -> String {
 ///
 /// The calling thread is one of them and works instead of waiting: handing all work over to other
 /// threads made a search on small images 15 to 20 % slower. All other computation in this process
-/// must also run on this thread, since nothing else wakes it.
+/// must also run on this thread, since no other thread can wake it.
 pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

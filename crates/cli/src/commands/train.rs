@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// # Errors
 /// Any failure.
 pub fn execute(arguments: &TrainArguments, group: &Group) -> Result<(), Failure> {
-    // The other processes receive it from the leading one.
+    // The other processes receive the genotype from the leading one.
     let file = arguments.genotype_file.as_deref().filter(|_| group.leads());
     let given = file.map(genotype::read).transpose()?;
     let mut session = Session::open_in(arguments, group)?;

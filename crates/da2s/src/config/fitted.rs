@@ -1,6 +1,6 @@
 //! Fits a recipe to the images and to the requested settings. An auxiliary head is left out if the
 //! images are too small for it. The batch sizes of the recipe for folders are lowered for a small
-//! folder. The square of cutout is at most half as long as a side of the images. Grey images keep
+//! folder. The cutout square is at most half as wide as the images. Grey images keep
 //! one channel, and a short search has a short warm-up.
 //!
 //! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
@@ -11,7 +11,7 @@ use super::layers::{Layer, merged};
 use super::settings::Config;
 use crate::data::{Format, SearchSplit, are_grey, small_training_set};
 
-/// Number of files at which a folder has enough images for every batch.
+/// Number of files above which a folder is assumed to have enough images for any batch size.
 const MANY_FILES: usize = 4096;
 /// The batch sizes of search and retraining.
 const SEARCH: &str = "search.batch_size";
@@ -28,7 +28,7 @@ pub(super) const ONE_CHANNEL: &str = "data.channels is 1, since the images are g
 const EPOCHS: &str = "search.epochs";
 const WARM_UP: &str = "search.warmup_epochs";
 
-/// Whether the recipe sets an auxiliary head.
+/// The setting that turns on the auxiliary head.
 const HEAD: &str = "network.auxiliary";
 /// The message for the user when [`no_head`] leaves a head out.
 pub(super) const HEAD_LEFT_OUT: &str =
@@ -44,14 +44,14 @@ pub(super) fn is_head_of_recipe(layers: &[Layer], error: &ConfigError) -> bool {
 /// The layer without an auxiliary head.
 ///
 /// # Errors
-/// None, as the key exists.
+/// Never, since the key exists.
 pub(super) fn no_head() -> Result<Layer, ConfigError> {
     Layer::flag("the size of the images", HEAD, false.into())
 }
 
 /// The layer with a shorter warm-up and the message about it, if the requested epochs of the search
 /// are too few for a warm-up that was not requested. The warm-up keeps its share of the epochs. In
-/// a search with several stages each stage has the warm-up.
+/// a search with several stages, each stage has the warm-up.
 ///
 /// # Errors
 /// If a value does not have the type of its setting.
@@ -77,8 +77,8 @@ pub(super) fn warm_up(layers: &[Layer]) -> Result<Option<(Layer, String)>, Confi
     Ok(Some((layer, note)))
 }
 
-/// The layers with a smaller square for cutout and the messages about them, if the square of a
-/// recipe is longer than half a side of the images.
+/// The layers with a smaller cutout square and the messages about them, if the square that the
+/// recipe sets is longer than half a side of the images.
 ///
 /// # Errors
 /// If a value does not have the type of its setting.
@@ -112,8 +112,8 @@ pub(super) fn cutout(layers: &[Layer]) -> Result<Vec<(Layer, String)>, ConfigErr
     smaller.collect()
 }
 
-/// The lowered batch sizes, as layers above the recipe: those that `config`, resolved from these
-/// layers, has from the recipe for folders, and that are too large for its folder.
+/// Layers above the recipe that lower its batch sizes: one for each that `config`, resolved from
+/// `layers`, takes from the recipe for folders and that is too large for its folder.
 ///
 /// # Errors
 /// Problems with the folder are not reported here but when it is opened.

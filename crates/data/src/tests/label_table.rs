@@ -1,4 +1,4 @@
-//! Tables of labels as written by spreadsheets, scripts and people, and refused ones.
+//! Tables of labels as written by spreadsheets, scripts and people, and tables that are refused.
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn a_column_that_divides_the_images_but_is_not_used_is_named() {
 }
 
 #[test]
-fn what_is_refused_names_its_line() {
+fn an_error_names_the_line_of_the_table() {
     for (text, message) in [
         (
             &b""[..],

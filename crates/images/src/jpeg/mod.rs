@@ -2,10 +2,10 @@
 //!
 //! The JPEG crates silently fill missing data with grey or zeros, since browsers show files that
 //! way while they load. Nobody should train on such data. (zune-jpeg, which the image crate uses,
-//! does so in its strict mode too, mixes up components with separate scans, and rounds differently
+//! fills gaps in strict mode too, mixes up components in separate scans, and rounds differently
 //! from libjpeg, by up to 3 levels.) Contract:
 //!
-//! - A file that is cut at any byte, lacks a scan, or ends before its last block, is an error.
+//! - A file that is truncated at any byte, lacks a scan, or ends before its last block is an error.
 //!   Bytes after the end marker are ignored.
 //! - Samples, chroma and colours are bit-identical to those of libjpeg, which Pillow, PyTorch and
 //!   OpenCV use.
@@ -242,7 +242,7 @@ fn define_codes(mut segment: &[u8], tables: &mut Tables) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Reads the quantisers of a DQT segment.
+/// Reads the quantisation tables of a DQT segment.
 fn define_quantisers(mut segment: &[u8], tables: &mut Tables) -> Result<(), Flaw> {
     while let [kind, rest @ ..] = segment {
         let size = if kind >> 4 == 0 { 1 } else { 2 };

@@ -28,7 +28,7 @@ pub struct GenotypeFile {
     pub target: BTreeMap<String, GenotypeTarget>,
     /// Whether every kept edge and operation had all the weight before pruning.
     pub decided: Option<bool>,
-    /// Minimum over the kept edges of the weight of the best operation(s) at the end of the search;
+    /// Minimum over the kept edges of the weight of the kept operations at the end of the search;
     /// `None` for a given genotype.
     #[serde(default, serialize_with = "single::option")]
     pub p_least: Option<f64>,
@@ -72,7 +72,7 @@ impl GenotypeEdge {
     /// The operation of a layer that vanishes.
     pub const VANISHES: &str = "skip";
 
-    /// Whether it is a layer of a chain that vanishes: it keeps [`Self::VANISHES`] alone.
+    /// Whether the layer vanishes from its chain: its only operation is [`Self::VANISHES`].
     pub fn vanishes(&self) -> bool {
         self.operations == [Self::VANISHES]
     }

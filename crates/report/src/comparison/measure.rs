@@ -84,7 +84,7 @@ impl Measure {
         format!("rank:{column}")
     }
 
-    /// Whether setups are tested by this measure.
+    /// Whether differences between setups in this measure are tested for significance.
     pub(super) fn is_tested(&self) -> bool {
         match self.unit {
             Unit::Percent | Unit::Points => true,
@@ -158,7 +158,7 @@ pub(super) fn signed(value: f64) -> String {
     }
 }
 
-/// A probability with two significant digits, but nothing below a ten-thousandth.
+/// A probability with at most three significant digits, or `< 0.0001` if it is smaller.
 pub(super) fn probability(value: f64) -> String {
     if value < 1e-4 {
         "< 0.0001".to_owned()
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_share_their_unit_with_their_spread() {
+    fn a_mean_and_its_spread_share_a_unit() {
         let spread = |unit: Unit, mean, std| unit.spread(&Spread { n: 3, mean, std });
         assert_eq!(spread(Unit::Percent, 97.644, Some(0.481)), "97.64 ± 0.48");
         assert_eq!(spread(Unit::Points, -0.001, Some(0.0)), "0.00 ± 0.00");

@@ -46,7 +46,7 @@ pub struct Plan {
     /// The method that the others are tested against; `None` for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// Plain networks to train, as wide as the networks of the first setup allow.
+    /// Plain networks to train, each as wide as the cost of the first setup's networks allows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baselines: Vec<PlainNetwork>,
 }

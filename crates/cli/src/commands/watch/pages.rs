@@ -65,7 +65,7 @@ impl<'a> Source<'a> {
             },
             "/report.html" => match self.follow.poll() {
                 Ok(_) => Page::new(HTML, REPORT_POLICY, self.report()),
-                // Also allows the frame: it can only reload a page that it may embed, once the run
+                // The frame may embed this page too: otherwise it could not reload it once the run
                 // is readable again.
                 Err(error) => Page {
                     policy: REPORT_POLICY,
