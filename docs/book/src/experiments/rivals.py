@@ -73,10 +73,10 @@ def write(path, known):
     path.with_suffix(".part").replace(path)
 
 
-def mean(values):
+def mean(values, digits=2):
     """Mean and half of Student's 95 % interval; one or two values as they are."""
     if len(values) < 3:
-        return ", ".join(f"{value:.2f}" for value in values) or "–"
+        return ", ".join(f"{value:.{digits}f}" for value in values) or "–"
     half = STUDENT[len(values) - 2] * statistics.stdev(values) / math.sqrt(len(values))
     return f"{statistics.mean(values):.2f} ± {half:.2f}"
 
@@ -92,7 +92,7 @@ def print_table(path):
                 continue
             strongest = [row for row in of if row["rule"] == "strongest"]
             gaps = " | ".join(mean([float(row["gap"]) for row in of if row["rule"] == rule]) for rule in RULES)
-            print(f"| {method} | {len(strongest)} | {mean([float(row['supernet']) for row in strongest])} | {gaps} | {mean([float(row['skips']) for row in strongest])} |")
+            print(f"| {method} | {len(strongest)} | {mean([float(row['supernet']) for row in strongest])} | {gaps} | {mean([float(row['skips']) for row in strongest], digits=0)} |")
     for drive in ("none", "path"):
         for rule in RULES:
             gaps = [float(row["gap"]) for row in rows if row["drive"] == drive and row["rule"] == rule]
