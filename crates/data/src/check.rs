@@ -62,12 +62,12 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
         ) => {
             // Opening reads all of it.
             let dataset = open(format, dir, &DataOptions::default())?;
-            let (classes, size) = (dataset.classes(), (dataset.shape.height, dataset.shape.width));
+            let size = (dataset.shape.height, dataset.shape.width);
             let checked = |part| {
                 let split = dataset.part(part);
                 (!split.is_empty()).then(|| CheckedPart {
                     part,
-                    images: class_counts(split.labels(), classes),
+                    images: dataset.class_counts(part),
                     sizes: BTreeMap::from([(size, split.len())]),
                 })
             };
@@ -76,7 +76,7 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
                 class_names: dataset.class_names.clone(),
                 damaged: Vec::new(),
                 passed_over: PassedOver::default(),
-                mirrored: mirrored(dataset.train.labels(), classes, &|index| {
+                mirrored: mirrored(dataset.train.labels(), dataset.classes(), &|index| {
                     dataset.train.image(index).ok()
                 }),
                 notes: dataset.notes.clone(),

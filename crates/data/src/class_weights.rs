@@ -6,6 +6,7 @@
 use da2s_settings::{Allowed, FieldKind, Setting, positive_up_to, words};
 use serde::{Deserialize, Serialize};
 
+use super::dataset::class_counts;
 use super::error::DataError;
 use std::collections::BTreeMap;
 
@@ -49,18 +50,11 @@ impl ClassWeights {
         match self {
             Self::Scheme(Scheme::None) => Ok(None),
             Self::Scheme(Scheme::Balanced) => {
-                let mut counts = vec![0u32; class_names.len()];
-                for &label in labels {
-                    counts[label as usize] += 1;
-                }
+                let counts = class_counts(labels, class_names.len());
                 let even = labels.len() as f64 / class_names.len() as f64;
                 // A class without images never contributes to a loss.
-                let weight = |count: u32| {
-                    if count == 0 {
-                        1.0
-                    } else {
-                        (even / f64::from(count)) as f32
-                    }
+                let weight = |count: usize| {
+                    if count == 0 { 1.0 } else { (even / count as f64) as f32 }
                 };
                 Ok(Some(counts.into_iter().map(weight).collect()))
             }

@@ -347,6 +347,11 @@ impl Dataset {
         }
     }
 
+    /// Number of images of each class in a part.
+    pub fn class_counts(&self, part: Part) -> Vec<usize> {
+        class_counts(self.part(part).labels(), self.classes())
+    }
+
     /// The images at a glance: how many of each class, and their sizes. `set_aside` are those of
     /// the training images that only choose the epoch.
     pub fn images(&self, set_aside: &[usize]) -> DatasetImages {

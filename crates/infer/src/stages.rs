@@ -1,7 +1,9 @@
 //! The stages of a float32 network, read from a file and run by the engine's kernels.
 //!
 //! Contract: every stage is a kernel of the engine with the running statistics; the memory of a
-//! stage's output is used again when no later stage reads it.
+//! stage's output is used again when no later stage reads it. Calls at the same time have kernels
+//! of their own: a thread that waits inside a call may begin another one, so no call holds a lock
+//! while it computes.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -31,8 +33,8 @@ pub(crate) struct Stages {
     /// `[classes, features]`, then `[classes]`.
     classifier: (Vec<f32>, Vec<f32>),
     workspace: Workspace,
-    /// What the last call left for the next.
-    ready: Mutex<Option<Ready>>,
+    /// What earlier calls have left for later ones, all for one batch size.
+    ready: Mutex<Vec<Ready>>,
 }
 
 /// The kernels for a batch size, and memory for the outputs of stages.
@@ -89,19 +91,17 @@ impl Stages {
             last_relu: plan.last_relu,
             classifier: (matrix, bias),
             workspace: Workspace::new(),
-            ready: Mutex::new(None),
+            ready: Mutex::new(Vec::new()),
         })
     }
 
     /// The logits of `batch` images, which are one after another and have their channels innermost.
     pub(crate) fn logits(&self, image: &[f32], batch: usize) -> Vec<Vec<f32>> {
-        let mut left = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = || self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = left().pop().filter(|ready| ready.batch == batch);
         let Ready {
             mut kernels, mut free, ..
-        } = match left.take() {
-            Some(ready) if ready.batch == batch => ready,
-            _ => self.prepare(batch),
-        };
+        } = ready.unwrap_or_else(|| self.prepare(batch));
         let mut outputs: Vec<Vec<f32>> = Vec::with_capacity(self.stages.len());
         for (index, (stage, kernel)) in self.stages.iter().zip(&mut kernels).enumerate() {
             let source = |source: &Option<usize>| match *source {
@@ -139,7 +139,9 @@ impl Stages {
         let logits = last.chunks(last.len() / batch).map(classified).collect();
         free.push(last);
         free.extend(outputs.into_iter().filter(|output| !output.is_empty()));
-        *left = Some(Ready { batch, kernels, free });
+        let mut left = left();
+        left.retain(|other| other.batch == batch);
+        left.push(Ready { batch, kernels, free });
         logits
     }
 

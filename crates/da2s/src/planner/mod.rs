@@ -325,9 +325,9 @@ impl Found {
     fn new(inputs: &Inputs<'_>, counts: ImageCounts) -> Self {
         let dataset = inputs.dataset;
         let mut images = vec![0; dataset.classes()];
-        for part in [Part::Train, Part::Validation, Part::Test] {
-            for &label in dataset.part(part).labels() {
-                images[label as usize] += 1;
+        for part in Part::ALL {
+            for (sum, count) in images.iter_mut().zip(dataset.class_counts(part)) {
+                *sum += count;
             }
         }
         Self {

@@ -11,6 +11,7 @@ use da2s_records::statistics::interval_of;
 use super::mirrored::tell_mirrored;
 use super::{Context, Error, RunDirectory, genotype_file, search, tuning};
 use crate::backbone::NetworkSize;
+use crate::data::Part;
 use crate::discretize::{Decision, MOST_EXAMINED, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
@@ -149,11 +150,7 @@ pub fn discretize(
         Some((search, state, outcome, tuned)) if allowed.is_ok() => {
             let pruned = search.pruned(state, outcome);
             let (gap, edges) = measure(search, &pruned, &mut decision, &device, &|| observer.stop())?;
-            let mut counts = vec![0; dataset.classes()];
-            for &label in dataset.train.labels() {
-                counts[label as usize] += 1;
-            }
-            if let Some(text) = of_chance(&gap, &counts) {
+            if let Some(text) = of_chance(&gap, &dataset.class_counts(Part::Train)) {
                 observer.on(Event::Warning(text.into()));
             }
             let removed = search.removed_gap(state);
@@ -256,8 +253,8 @@ const ENOUGH_FOR_CHANCE: u64 = 100;
 
 /// What to say of a super-network that may have learned nothing, since then its gap is small
 /// whatever is pruned; `counts` are the training images of each class.
-fn of_chance(gap: &Gap, counts: &[u64]) -> Option<String> {
-    let all: u64 = counts.iter().sum();
+fn of_chance(gap: &Gap, counts: &[usize]) -> Option<String> {
+    let all: usize = counts.iter().sum();
     let chance = 100.0 * counts.iter().copied().max()? as f64 / all.max(1) as f64;
     let (accuracy, images) = (gap.as_trained.supernet?, gap.images?);
     let [least, _] = interval_of(accuracy, images)?;
@@ -453,7 +450,7 @@ mod tests {
 
     #[test]
     fn a_super_network_at_chance_is_told() {
-        let said = |accuracy: f64, images: u64, counts: &[u64]| {
+        let said = |accuracy: f64, images: u64, counts: &[usize]| {
             let gap = Gap {
                 images: Some(images),
                 as_trained: GapRow {

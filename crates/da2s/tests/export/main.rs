@@ -22,6 +22,7 @@ use da2s_engine::{Block, EdgePlan, InputPlan, PlacedBlock, StagePlan};
 use da2s_infer::Network;
 use da2s_records::WeightsFile;
 use proptest::prelude::*;
+use rayon::prelude::*;
 use serde_json::Value;
 
 use cases::Case;
@@ -220,6 +221,29 @@ fn a_deployed_network_computes_the_same_logits() {
         assert!(f64::from(worst(&one, expected)) <= TOLERANCE, "{}", case.name);
         assert_eq!(network.logits(&pictures).concat(), logits.concat());
     }
+}
+
+/// A thread that waits inside a call may begin another call, so none may hold what that one needs.
+#[test]
+fn a_deployed_network_can_be_called_by_several_threads() {
+    let case = cases::all().into_iter().find(|case| case.name == "trained").unwrap();
+    let network = Network::from_bytes(&exported(&case)).unwrap();
+    let pictures: Vec<Vec<f32>> = case.expected[0]
+        .data
+        .chunks(network.preprocessing().len())
+        .take(5)
+        .map(<[f32]>::to_vec)
+        .collect();
+    let logits = network.logits(&pictures);
+    let is_same = |images: usize| network.logits(&pictures[..images]) == logits[..images];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    assert!(pool.install(|| (0..80).into_par_iter().all(|call| is_same(1 + call % 5))));
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..20).all(|call| is_same(1 + call % 5))))
+            .collect();
+        assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
+    });
 }
 
 proptest! {

@@ -2,8 +2,10 @@
 //! through the whole cell before the next one starts.
 //!
 //! Contract: the result has the same bits on any number of threads. Images are independent. If
-//! there are fewer images than threads, the steps of an image also run in parallel, if they do not
+//! there are at least two threads for each image, its steps also run in parallel, if they do not
 //! share a tensor.
+
+use std::sync::OnceLock;
 
 use super::compiled::Compiled;
 use super::forward_run::{prepare_given, resize};
@@ -19,21 +21,23 @@ use super::{CellKernel, Forward, Statistics, forward_steps, parallel, weights};
 pub(super) struct Order {
     moving: Moving,
     steps: Vec<Step>,
-    /// The same steps for several threads; empty if they are not needed.
-    levels: Levels,
+    /// The same steps for several threads, once they are needed.
+    levels: OnceLock<Levels>,
 }
 
 impl Order {
-    /// The order of the steps of `live` units; without `in_levels`, `levels` is empty.
-    pub(super) fn new(compiled: &Compiled, live: &[bool], in_levels: bool) -> Self {
-        let moving = Moving::new(compiled, live, false);
-        let steps: Vec<Step> = schedule::forward(compiled, live, false).concat();
-        let levels = match in_levels {
-            true => levels(compiled, &moving, &steps),
-            false => Vec::new(),
-        };
-        let levels = Levels::new(&levels);
-        Self { moving, steps, levels }
+    /// The order of the steps of `live` units.
+    fn new(compiled: &Compiled, live: &[bool]) -> Self {
+        Self {
+            moving: Moving::new(compiled, live, false),
+            steps: schedule::forward(compiled, live, false).concat(),
+            levels: OnceLock::new(),
+        }
+    }
+
+    fn levels(&self, compiled: &Compiled) -> &Levels {
+        let levels = || Levels::new(&levels(compiled, &self.moving, &self.steps));
+        self.levels.get_or_init(levels)
     }
 }
 
@@ -56,7 +60,7 @@ impl Prepared {
         Self {
             packed,
             coefficients: coefficients(compiled, call, &live),
-            order: Order::new(compiled, &live, true),
+            order: Order::new(compiled, &live),
         }
     }
 }
@@ -122,13 +126,15 @@ impl CellKernel {
         // With few images, several threads share the steps of each.
         let threads = (rayon::current_num_threads() / self.batch).max(1);
         let of_call;
-        let Order { moving, steps, levels } = match &self.prepared {
+        let order = match &self.prepared {
             Some(prepared) if live.iter().all(|&live| live) => &prepared.order,
             _ => {
-                of_call = Order::new(compiled, live, threads > 1);
+                of_call = Order::new(compiled, live);
                 &of_call
             }
         };
+        let Order { moving, steps, .. } = order;
+        let levels = (threads > 1).then(|| order.levels(compiled));
         let len = Scratch::len(compiled);
         let all = len + compiled.kept_len + moving.len;
         parallel::for_each_block(self.batch, &self.workspace, all, |_, images, memory| {
@@ -151,11 +157,11 @@ impl CellKernel {
                 // time share no tensor.
                 unsafe { forward_steps::run(step, &frame, &results, scratch, At { image, slot: 0 }) };
             };
-            if threads == 1 {
+            let Some(levels) = levels else {
                 let mut scratch = Scratch::cut(memory, compiled);
                 images.for_each(|image| steps.iter().for_each(|&step| run(&mut scratch, step, image)));
                 return;
-            }
+            };
             for image in images {
                 levels.run(threads, |steps| {
                     let mut memory = self.workspace.lease(len);
