@@ -13,6 +13,7 @@ mod cell;
 #[cfg(feature = "burn")]
 mod classifier;
 pub mod cpu;
+pub mod deployed;
 #[cfg(feature = "burn")]
 mod fused;
 #[cfg(feature = "gpu")]
@@ -31,9 +32,9 @@ pub use cell::{Call, Cell, Engine, NormStatistics, Output};
 pub use classifier::Classifier;
 pub use da2s_plan::{
     Activation, ActivationFunction, Arena, Block, BlockShape, CLASSIFIER, CellPlan, CellPlanBuilder, CheckedStage,
-    Choice, ConvolutionStep, ConvolutionWeights, Edge, EdgePlan, InputPlan, Layout, NORM_EPSILON, NetworkPlan, NoSteps,
-    Norm, NormWeights, Operation, PlacedBlock, PlanError, PoolKind, RunningStage, SCALE_AND_BIAS, StagePlan, Step,
-    Steps, TensorShape, Weight, WeightRole, activations, breadth,
+    Choice, ConvolutionStep, ConvolutionWeights, Edge, EdgePlan, InputPlan, Layout, NORM_EPSILON, NetworkPlan, Norm,
+    NormWeights, NotInteger, Operation, PlacedBlock, PlanError, PoolKind, RunningStage, SCALE_AND_BIAS, SqueezeStep,
+    StagePlan, Step, Steps, TensorShape, Weight, WeightRole, activations, breadth,
 };
 #[cfg(feature = "burn")]
 pub use fused::Memory;

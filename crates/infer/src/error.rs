@@ -3,7 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use da2s_engine::{NoSteps, PlanError};
+use da2s_engine::deployed::DeployedError;
+use da2s_engine::{NotInteger, PlanError};
+
+use crate::fold;
 
 /// What can be wrong with a network file.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +33,7 @@ pub enum NetworkError {
     Plan(#[from] PlanError),
     /// A block without integer kernels, in an int8 network.
     #[error(transparent)]
-    NoSteps(#[from] NoSteps),
+    NotInteger(#[from] NotInteger),
     /// Invalid preprocessing constants.
     #[error("its preprocessing is invalid: {0}")]
     Preprocessing(String),
@@ -88,6 +91,21 @@ pub enum NetworkError {
         /// The limit.
         most: usize,
     },
+}
+
+impl From<fold::Missing> for NetworkError {
+    fn from(fold::Missing { name }: fold::Missing) -> Self {
+        Self::Missing { name }
+    }
+}
+
+impl From<DeployedError> for NetworkError {
+    fn from(error: DeployedError) -> Self {
+        match error {
+            DeployedError::Memory { most } => Self::Memory { most },
+            DeployedError::Weights { place } => Self::Missing { name: place },
+        }
+    }
 }
 
 /// An output of a network is NaN or infinite.

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use da2s_engine::NetworkPlan;
+use da2s_engine::{NetworkPlan, TensorShape};
 use da2s_records::schema::Preprocessing;
 use da2s_records::{is_whole, read_weights};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{NetworkError, OutputNotFinite};
+use crate::float32::FloatNetwork;
 use crate::int8::{self, Int8Network, Int8Runner};
-use crate::stages::Stages;
 use crate::tensors::Tensors;
 
 /// Key of the description in the file's metadata.
@@ -48,7 +48,7 @@ pub struct Network {
 
 #[derive(Debug)]
 enum Body {
-    Float32(Stages),
+    Float32(Box<FloatNetwork>),
     Int8(Box<Int8Runner>),
 }
 
@@ -95,7 +95,12 @@ impl Network {
         }
         let mut file = Tensors::new(file);
         let body = match precision {
-            Precision::Float32 => Body::Float32(Stages::read(&plan, checked, classes, &mut file)?),
+            Precision::Float32 => Body::Float32(Box::new(FloatNetwork::read(
+                &plan,
+                &checked,
+                &preprocessing,
+                &mut file,
+            )?)),
             Precision::Int8 => {
                 let network = int8::read(plan, &checked, preprocessing.clone(), &mut file)?;
                 Body::Int8(Box::new(Int8Runner::new(network)?))
@@ -137,16 +142,14 @@ impl Network {
             return Vec::new();
         }
         match &self.body {
-            Body::Float32(stages) => {
+            Body::Float32(network) => {
                 let length = self.preprocessing.len();
-                let image = pictures.iter().flat_map(|picture| {
+                for picture in pictures {
                     assert_eq!(picture.len(), length, "values of a picture");
-                    channels_last(picture, self.preprocessing.channels)
-                });
-                let image: Vec<f32> = image.collect();
-                // Once into the pool for the whole call: from outside, each step of each stage
-                // would wake a thread of it.
-                rayon::scope(|_| stages.logits(&image, batch))
+                }
+                // Once into the pool for the whole call: from outside, each group of images would
+                // wake a thread of it.
+                rayon::scope(|_| network.logits(pictures))
             }
             Body::Int8(runner) => runner.logits(pictures),
         }
@@ -168,9 +171,11 @@ impl Network {
     }
 }
 
-/// From channels × rows × columns to rows × columns × channels.
-pub(crate) fn channels_last(picture: &[f32], channels: usize) -> Vec<f32> {
-    let pixels = picture.len() / channels;
-    let pixel = |at: usize| (0..channels).map(move |channel| picture[channel * pixels + at]);
-    (0..pixels).flat_map(pixel).collect()
+/// The shape of an image as a network reads it.
+pub(crate) fn image_shape(preprocessing: &Preprocessing) -> TensorShape {
+    let side = preprocessing.image_size;
+    TensorShape {
+        channels: preprocessing.channels,
+        size: (side, side),
+    }
 }

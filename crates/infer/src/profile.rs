@@ -11,11 +11,12 @@
 
 use std::time::{Duration, Instant};
 
-use da2s_engine::Block;
-use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
+use da2s_engine::deployed::{DeployedError, DeployedNetwork, StepWeights};
+use da2s_engine::{Block, CellPlan, CheckedStage, NetworkPlan, Operation, StagePlan, Steps, TensorShape};
 
+use crate::error::NetworkError;
+use crate::float32::Classifier;
 use crate::network::Network;
-use crate::stages::classify;
 
 /// Blocks that run one after another, about as many as a network has. They share one workspace, as
 /// those of a network do. With 3 to 6 the tables of three spaces predicted 4 to 26 % too little,
@@ -50,9 +51,11 @@ pub enum Subject<'a> {
 }
 
 /// The median time of each subject over this number of rounds, in milliseconds.
-pub fn medians_ms(subjects: &[Subject<'_>], rounds: usize) -> Vec<f64> {
-    let workspace = Workspace::new();
-    let mut runs: Vec<Box<dyn FnMut() + '_>> = subjects.iter().map(|subject| ready(subject, &workspace)).collect();
+///
+/// # Errors
+/// If a block needs too much memory.
+pub fn medians_ms(subjects: &[Subject<'_>], rounds: usize) -> Result<Vec<f64>, NetworkError> {
+    let mut runs = subjects.iter().map(ready).collect::<Result<Vec<_>, _>>()?;
     let is_network = |at: &usize| matches!(subjects[*at], Subject::Network(_));
     let (networks, mut parts): (Vec<usize>, Vec<usize>) = (0..runs.len()).partition(is_network);
     let mut times_ms = vec![Vec::with_capacity(rounds); runs.len()];
@@ -67,7 +70,7 @@ pub fn medians_ms(subjects: &[Subject<'_>], rounds: usize) -> Vec<f64> {
             }
         }
     }
-    times_ms.into_iter().map(median).collect()
+    Ok(times_ms.into_iter().map(median).collect())
 }
 
 /// The latency of a network by itself.
@@ -93,7 +96,10 @@ pub fn latency(network: &Network, within: Duration) -> Result<Latency, rayon::Th
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     Ok(pool.install(|| {
         let began = Instant::now();
-        let mut run = ready(&Subject::Network(network), &Workspace::new());
+        let picture = [numbers(network.preprocessing().len())];
+        let mut run = || {
+            std::hint::black_box(network.logits(&picture));
+        };
         for _ in 0..WARM_UP {
             run();
         }
@@ -160,23 +166,31 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// A subject that is ready to run, with what it needs in memory.
-fn ready<'a>(subject: &Subject<'a>, workspace: &Workspace) -> Box<dyn FnMut() + 'a> {
-    match *subject {
+fn ready<'a>(subject: &Subject<'a>) -> Result<Box<dyn FnMut() + 'a>, DeployedError> {
+    Ok(match *subject {
         Subject::Block {
             block,
             inputs,
             outputs,
             size,
-        } => block_run(block, inputs, outputs, size, workspace),
+        } => {
+            let network = part(Some(block.alone(inputs, outputs)), inputs, size)?;
+            Box::new(move || {
+                std::hint::black_box(network.run_again());
+            })
+        }
         Subject::Classifier {
             features,
             classes,
             size,
         } => {
-            let classifier = (numbers(features * classes), numbers(classes));
-            let image = numbers(features * size.0 * size.1);
+            let classifier = Classifier {
+                matrix: numbers(features * classes),
+                bias: numbers(classes),
+            };
+            let network = part(None, features, size)?;
             Box::new(move || {
-                std::hint::black_box(classify(&classifier, true, &image));
+                std::hint::black_box(classifier.logits(&network.run_again()));
             })
         }
         Subject::Network(network) => {
@@ -185,40 +199,35 @@ fn ready<'a>(subject: &Subject<'a>, workspace: &Workspace) -> Box<dyn FnMut() + 
                 std::hint::black_box(network.logits(&picture));
             })
         }
-    }
+    })
 }
 
-fn block_run(
-    block: Block,
-    inputs: usize,
-    outputs: usize,
-    size: (usize, usize),
-    workspace: &Workspace,
-) -> Box<dyn FnMut()> {
-    let plan = block.alone(inputs, outputs);
-    let mut kernel = CellKernel::new(&plan, &[size], 1, workspace);
-    let image = numbers(inputs * size.0 * size.1);
-    let weights = numbers(plan.weight_count);
-    let (mean, variance) = (vec![0.0; plan.norm_channels], vec![1.0; plan.norm_channels]);
-    kernel.prepare_once(&weights, (&mean, &variance));
-    let mut output = vec![0.0; kernel.output_len()];
-    Box::new(move || {
-        let call = Forward {
-            inputs: &[&image],
-            weights: &weights,
-            mixture: None,
-            active: None,
-            drop: None,
-            statistics: Statistics::Running {
-                mean: &mean,
-                variance: &variance,
-            },
-            keep: false,
-            mixture_gradient: false,
-        };
-        kernel.forward(call, &mut output);
-        std::hint::black_box(&output);
-    })
+/// A part of a network, for an image with as many channels: a block, or nothing.
+fn part(block: Option<CellPlan>, channels: usize, size: (usize, usize)) -> Result<DeployedNetwork, DeployedError> {
+    let stages = block.iter().map(|cell| StagePlan::new("", vec![None], cell));
+    let plan = NetworkPlan {
+        stages: stages.collect(),
+        last_relu: false,
+    };
+    let checked = block.map(|cell| CheckedStage {
+        cell,
+        sizes: vec![size],
+    });
+    let shape = TensorShape { channels, size };
+    let steps = Steps::new(&plan, checked.as_slice(), shape);
+    let weights = steps.steps.iter().map(|step| match &step.operation {
+        Operation::Convolution(one) => {
+            StepWeights::Convolution(numbers(one.outputs * one.per_output()), numbers(one.outputs))
+        }
+        Operation::Squeeze(one) => {
+            let matrices = 2 * one.channels * one.squeezed;
+            StepWeights::Squeeze(numbers(matrices + one.channels + one.squeezed))
+        }
+        _ => StepWeights::None,
+    });
+    let network = DeployedNetwork::new(&steps, &weights.collect::<Vec<_>>())?;
+    network.features(&[numbers(channels * size.0 * size.1)]);
+    Ok(network)
 }
 
 /// Numbers of both signs, none of them so small that arithmetic with it is slow: weights and images
@@ -300,7 +309,7 @@ mod tests {
                 size: (5, 5),
             },
         ];
-        let times_ms = medians_ms(&subjects, 3);
+        let times_ms = medians_ms(&subjects, 3).unwrap();
         assert!(
             times_ms.iter().all(|time| time.is_finite() && *time > 0.0),
             "{times_ms:?}"

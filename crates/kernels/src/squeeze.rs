@@ -75,23 +75,39 @@ impl Squeeze {
 
     /// Computes the means, h and u of `image`.
     fn forward(self, weights: &[f32], image: &[f32], values: &mut Values<'_>) {
-        let [first, first_bias, second, second_bias] = self.parts().map(|part| &weights[part]);
         values.mean.fill(0.0);
         for pixel in image.chunks_exact(self.channels) {
             add(pixel, 1.0, values.mean);
         }
         let share = self.channels as f32 / image.len() as f32;
         values.mean.iter_mut().for_each(|mean| *mean *= share);
+        self.excite(weights, values.mean, values.hidden, values.excited);
+    }
+
+    /// Computes h and u.
+    fn excite(self, weights: &[f32], mean: &[f32], hidden: &mut [f32], excited: &mut [f32]) {
+        let [first, first_bias, second, second_bias] = self.parts().map(|part| &weights[part]);
         let rows = first.chunks_exact(self.channels).zip(first_bias);
-        for (hidden, (row, bias)) in values.hidden.iter_mut().zip(rows) {
-            let sum = product(row, values.mean) + bias;
+        for (hidden, (row, bias)) in hidden.iter_mut().zip(rows) {
+            let sum = product(row, mean) + bias;
             // NaN stays, so that it is found before a step moves anything.
             *hidden = if sum <= 0.0 { 0.0 } else { sum };
         }
         let rows = second.chunks_exact(self.squeezed).zip(second_bias);
-        for (excited, (row, bias)) in values.excited.iter_mut().zip(rows) {
-            *excited = product(row, values.hidden) + bias;
+        for (excited, (row, bias)) in excited.iter_mut().zip(rows) {
+            *excited = product(row, hidden) + bias;
         }
+    }
+
+    /// Computes the gates of an image from the means of its channels, with memory for the squeezed
+    /// channels.
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    pub fn gates(self, weights: &[f32], means: &[f32], hidden: &mut [f32], gates: &mut [f32]) {
+        let (hidden, gates) = (&mut hidden[..self.squeezed], &mut gates[..self.channels]);
+        self.excite(weights, &means[..self.channels], hidden, gates);
+        gates.iter_mut().for_each(|u| *u = gate(*u));
     }
 
     /// Multiplies `image` by its gates.

@@ -61,7 +61,9 @@ fn measure(front: &mut Front, run: &Path) -> Result<(), Failure> {
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let one_thread =
         one_thread.map_err(|error| Failure::new(Code::Files, format!("cannot start a thread: {error}")))?;
-    let times_ms = one_thread.install(|| medians_ms(&subjects, ROUNDS));
+    let times_ms = one_thread
+        .install(|| medians_ms(&subjects, ROUNDS))
+        .map_err(da2s::run::Error::from)?;
     for (point, ms) in front.points.iter_mut().zip(times_ms) {
         point.trained.on_device.latency_ms = Some(ms);
     }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files that may contain `unsafe {`, `unsafe fn` or `unsafe impl`, and how often.
-const ALLOWED: [(&str, usize); 37] = [
+const ALLOWED: [(&str, usize); 44] = [
     ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
     ("engine/src/cpu/backward_stage.rs", 17),
@@ -21,6 +21,9 @@ const ALLOWED: [(&str, usize); 37] = [
     ("engine/src/cpu/inference.rs", 1),
     ("engine/src/cpu/memory.rs", 18),
     ("engine/src/cpu/weights.rs", 2),
+    ("engine/src/deployed/mod.rs", 1),
+    ("engine/src/deployed/run.rs", 14),
+    ("engine/src/deployed/team.rs", 1),
     ("engine/src/gpu/backward.rs", 8),
     ("engine/src/gpu/executor.rs", 9),
     ("engine/src/gpu/memory.rs", 2),
@@ -30,6 +33,10 @@ const ALLOWED: [(&str, usize); 37] = [
     ("kernels/src/depthwise/rows.rs", 20),
     ("kernels/src/depthwise/weights.rs", 4),
     ("kernels/src/elementwise.rs", 8),
+    ("kernels/src/fixed/dense.rs", 9),
+    ("kernels/src/fixed/depthwise.rs", 9),
+    ("kernels/src/fixed/mod.rs", 4),
+    ("kernels/src/fixed/pool.rs", 13),
     ("kernels/src/gemm/mod.rs", 6),
     ("kernels/src/gemm/outer.rs", 6),
     ("kernels/src/gemm/product.rs", 8),
@@ -45,9 +52,9 @@ const ALLOWED: [(&str, usize); 37] = [
     ("kernels/src/norm.rs", 16),
     ("kernels/src/pool.rs", 16),
     ("kernels/src/prefetch.rs", 1),
-    ("kernels/src/simd.rs", 42),
-    ("kernels/src/simd/arm.rs", 17),
-    ("kernels/src/simd/x86.rs", 47),
+    ("kernels/src/simd.rs", 44),
+    ("kernels/src/simd/arm.rs", 18),
+    ("kernels/src/simd/x86.rs", 50),
 ];
 /// The crates with `unsafe` code. Every other crate forbids it.
 const WITH_UNSAFE: [&str; 2] = ["engine", "kernels"];

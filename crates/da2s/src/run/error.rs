@@ -219,7 +219,7 @@ impl Error {
             Self::Quantise(QuantiseError::NotFinite) => Kind::Numbers,
             Self::Quantise(QuantiseError::Network(NetworkError::Memory { .. }))
             | Self::Int8(NetworkError::Memory { .. }) => Kind::Memory,
-            Self::Quantise(QuantiseError::NoSteps(_)) => Kind::Genotype,
+            Self::Quantise(QuantiseError::NotInteger(_)) => Kind::Genotype,
             Self::Quantise(_) | Self::Int8(_) => Kind::Internal,
             Self::Device(_) => Kind::Device,
             Self::RunExists { .. }

@@ -22,13 +22,11 @@ mod forward_run;
 mod forward_steps;
 mod image;
 mod inference;
-mod levels;
 mod memory;
 mod needs;
 mod norms;
 mod parallel;
 mod schedule;
-mod team;
 mod weights;
 
 pub use classifier::Classifier;
@@ -45,7 +43,6 @@ use da2s_plan::CellPlan;
 use self::compiled::{Compiled, Unit};
 use self::forward_run::resize;
 use self::image::{At, Coefficients};
-use self::inference::Prepared;
 use self::schedule::{Step, Sweep};
 
 /// The operands of a forward pass.
@@ -105,8 +102,6 @@ pub struct CellKernel {
     level: Level,
     workspace: Workspace,
     saved: Saved,
-    /// For all inference, if [`Self::prepare_once`] was called.
-    prepared: Option<Prepared>,
 }
 
 impl CellKernel {
@@ -135,7 +130,6 @@ impl CellKernel {
             level,
             workspace: workspace.clone(),
             saved: Saved::default(),
-            prepared: None,
         }
     }
 

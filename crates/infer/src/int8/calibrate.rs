@@ -10,9 +10,9 @@ use std::fmt;
 
 use rayon::prelude::*;
 
-use super::float::FloatSteps;
 use super::network::Quantisation;
 use super::quantise::QuantiseError;
+use crate::plain::FloatSteps;
 
 /// How a range follows from the values that were seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use da2s_records::{StoredTensor, WeightsFileError, signed_file};
 use safetensors::Dtype;
 
 use super::network::{Int8Classifier, Int8Convolution, Int8Network, Quantisation};
-use super::quantise::{check_products, image_shape};
+use super::quantise::check_products;
 use crate::error::NetworkError;
-use crate::network::{DESCRIPTION, Deployed, Precision};
+use crate::network::{DESCRIPTION, Deployed, Precision, image_shape};
 use crate::tensors::Tensors;
 
 const CLASSIFIER: &str = "classifier";
@@ -105,7 +105,8 @@ pub(crate) fn read(
     preprocessing: Preprocessing,
     file: &mut Tensors<'_>,
 ) -> Result<Int8Network, NetworkError> {
-    let steps = Steps::new(&plan, checked, image_shape(&preprocessing))?;
+    let steps = Steps::new(&plan, checked, image_shape(&preprocessing));
+    steps.check_integer()?;
     check_products(&steps)?;
     let mut convolutions = Vec::with_capacity(steps.steps.len());
     for step in &steps.steps {

@@ -14,8 +14,6 @@
 
 mod calibrate;
 mod file;
-mod float;
-mod fold;
 mod network;
 mod quantise;
 mod run;

@@ -1,15 +1,17 @@
 //! From a trained float32 network to int8, with images to calibrate it.
 
-use da2s_engine::{NetworkPlan, NoSteps, Operation, PlanError, Steps, TensorShape};
+use da2s_engine::deployed::StepWeights;
+use da2s_engine::{NetworkPlan, NotInteger, Operation, PlanError, Steps};
 use da2s_records::Named;
 use da2s_records::schema::Preprocessing;
 
 use super::calibrate::{RangeSetting, calibrated};
-use super::float::FloatSteps;
-use super::fold::{ByName, Folded};
 use super::network::{Int8Classifier, Int8Convolution, Int8Network, Quantisation};
 use super::run::check_memory;
 use crate::error::NetworkError;
+use crate::fold::{ByName, Missing, weights};
+use crate::network::image_shape;
+use crate::plain::FloatSteps;
 
 /// Why a network cannot be quantised.
 #[derive(Debug, thiserror::Error)]
@@ -19,13 +21,10 @@ pub enum QuantiseError {
     Plan(#[from] PlanError),
     /// A block without integer kernels.
     #[error(transparent)]
-    NoSteps(#[from] NoSteps),
+    NotInteger(#[from] NotInteger),
     /// A tensor that is missing or too short.
-    #[error("the tensor {name} is missing or too short")]
-    Missing {
-        /// Its name.
-        name: String,
-    },
+    #[error(transparent)]
+    Missing(#[from] Missing),
     /// A value that is NaN or infinite.
     #[error("a value inside the network is NaN or infinite: the weights are damaged, or the training diverged")]
     NotFinite,
@@ -64,31 +63,30 @@ pub fn quantise(
     let shape = image_shape(preprocessing);
     let classes = preprocessing.classes.len();
     let stages = plan.check(shape.channels, shape.size, classes)?;
-    let steps = Steps::new(plan, &stages, shape)?;
+    let steps = Steps::new(plan, &stages, shape);
+    steps.check_integer()?;
     check_products(&steps)?;
     check_memory(&steps)?;
     let by_name = ByName::new(tensors);
-    let folded = steps.steps.iter().map(|step| match &step.operation {
-        Operation::Convolution(convolution) => Folded::new(convolution, &by_name).map(Some),
-        _ => Ok(None),
-    });
-    let folded: Vec<Option<Folded>> = folded.collect::<Result<_, _>>()?;
+    let weights = steps.steps.iter().map(|step| weights(step, &by_name));
+    let weights = weights.collect::<Result<Vec<StepWeights>, _>>()?;
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
     // In bytes NaN would be a number.
-    if !folded
-        .iter()
-        .flatten()
-        .all(|one| finite(&one.weights) && finite(&one.bias))
-    {
+    let all_finite = |weights: &StepWeights| match weights {
+        StepWeights::Convolution(weights, bias) => finite(weights) && finite(bias),
+        StepWeights::Squeeze(weights) => finite(weights),
+        StepWeights::None => true,
+    };
+    if !weights.iter().all(all_finite) {
         return Err(QuantiseError::NotFinite);
     }
     let like = steps.quantised_like();
     let wanted: Vec<bool> = (0..steps.tensors()).map(|tensor| like.contains(&tensor)).collect();
-    let found = calibrated(&FloatSteps::new(&steps, &folded), images, &wanted, setting, stop)?;
+    let found = calibrated(&FloatSteps::new(&steps, &weights), images, &wanted, setting, stop)?;
     let quantised: Vec<Quantisation> = like.iter().map(|&like| found[like]).collect();
-    let convolutions = steps.steps.iter().zip(&folded).map(|(step, folded)| {
-        let folded = folded.as_ref()?;
-        Some(convolution(folded, quantised[step.inputs[0]].scale))
+    let convolutions = steps.steps.iter().zip(&weights).map(|(step, weights)| match weights {
+        StepWeights::Convolution(weights, bias) => Some(convolution((weights, bias), quantised[step.inputs[0]].scale)),
+        _ => None,
     });
     let convolutions = convolutions.collect();
     let features = steps.shape(steps.output).channels;
@@ -113,14 +111,6 @@ pub fn quantise(
     })
 }
 
-pub(super) fn image_shape(preprocessing: &Preprocessing) -> TensorShape {
-    let side = preprocessing.image_size;
-    TensorShape {
-        channels: preprocessing.channels,
-        size: (side, side),
-    }
-}
-
 /// No sum of a layer may exceed 32 bits.
 pub(super) fn check_products(steps: &Steps) -> Result<(), NetworkError> {
     for step in &steps.steps {
@@ -134,16 +124,16 @@ pub(super) fn check_products(steps: &Steps) -> Result<(), NetworkError> {
     Ok(())
 }
 
-fn convolution(folded: &Folded, input_scale: f32) -> Int8Convolution {
-    let length = folded.weights.len() / folded.bias.len();
+fn convolution((weights, bias): (&[f32], &[f32]), input_scale: f32) -> Int8Convolution {
+    let length = weights.len() / bias.len();
     // If an output is little more than its bias, its scale must be large enough for the bias to fit
     // 32 bits.
     let at_least = |output: usize, scale: f32| {
-        let least = f64::from(folded.bias[output].abs()) / (f64::from(input_scale) * MOST_BIAS);
+        let least = f64::from(bias[output].abs()) / (f64::from(input_scale) * MOST_BIAS);
         scale.max(least as f32)
     };
-    let (weights, scales) = per_output(&folded.weights, length, at_least);
-    let bias = folded.bias.iter().zip(&scales);
+    let (rounded, scales) = per_output(weights, length, at_least);
+    let bias = bias.iter().zip(&scales);
     let bias = bias.map(|(&bias, &scale)| {
         let unit = f64::from(input_scale) * f64::from(scale);
         // Saturates.
@@ -151,7 +141,7 @@ fn convolution(folded: &Folded, input_scale: f32) -> Int8Convolution {
     });
     Int8Convolution {
         bias: bias.collect(),
-        weights,
+        weights: rounded,
         scales,
     }
 }
@@ -178,11 +168,8 @@ mod tests {
 
     #[test]
     fn each_output_has_the_scale_of_its_largest_weight() {
-        let folded = Folded {
-            weights: vec![0.5, -1.27, 0.0, 0.0, 1e-12, -1e-12],
-            bias: vec![0.25, -3.0, 7.0],
-        };
-        let found = convolution(&folded, 0.1);
+        let weights = [0.5, -1.27, 0.0, 0.0, 1e-12, -1e-12];
+        let found = convolution((&weights, &[0.25, -3.0, 7.0]), 0.1);
         assert_eq!(found.weights[..4], [50, -127, 0, 0]);
         assert_eq!(found.scales[0], 1.27 / 127.0);
         assert_eq!(found.bias[0], 250);

@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use da2s_engine::{ActivationFunction, ConvolutionStep, Operation, PoolKind, Steps};
+use da2s_engine::{ActivationFunction, ConvolutionStep, NotInteger, Operation, PoolKind, Steps};
 use da2s_kernels::int8::{
     Bounds, Dense, Depthwise, Level, Part, Pool, Region, Scaling, Term, bytes, channel_sums, int8_level, padded, place,
     relu, sum,
@@ -15,9 +15,10 @@ use da2s_kernels::int8::{
 use da2s_kernels::{Extent, View};
 use rayon::prelude::*;
 
-use super::float::activated;
 use super::network::{Int8Convolution, Int8Network, Quantisation};
 use crate::error::NetworkError;
+use crate::float32::Classifier;
+use crate::plain::activated;
 
 /// Limit on the bytes of all buffers of one image.
 const MOST_BYTES: usize = 1 << 28;
@@ -31,8 +32,7 @@ pub struct Int8Runner {
     level: Level,
     buffers: Vec<Buffer>,
     layers: Vec<Layer>,
-    /// The classifier's weights as numbers, `[classes, features]`.
-    matrix: Vec<f32>,
+    classifier: Classifier,
     /// Sets of buffers that no call uses.
     free: Mutex<Vec<Vec<Vec<u8>>>>,
 }
@@ -112,6 +112,10 @@ impl Int8Runner {
                     let name = step.place.clone();
                     return Err(NetworkError::Missing { name });
                 }
+                (Operation::Squeeze(_), _) => {
+                    let block = step.place.clone();
+                    return Err(NotInteger { block }.into());
+                }
                 (Operation::Zeros, _) => Layer::Zeros,
                 (
                     &Operation::Pool {
@@ -148,7 +152,10 @@ impl Int8Runner {
         let rows = classifier.weights.chunks(features.max(1)).zip(&classifier.scales);
         let matrix = rows.flat_map(|(row, &scale)| row.iter().map(move |&weight| f32::from(weight) * scale));
         Ok(Self {
-            matrix: matrix.collect(),
+            classifier: Classifier {
+                matrix: matrix.collect(),
+                bias: classifier.bias.clone(),
+            },
             level,
             buffers,
             layers,
@@ -197,7 +204,7 @@ impl Int8Runner {
         let features =
             self.buffers[output].mean(self.level, &tensors[output], self.network.steps.shape(output).channels);
         free().push(tensors);
-        self.classified(&features)
+        self.classifier.logits(&features)
     }
 
     fn run(
@@ -305,11 +312,6 @@ impl Int8Runner {
             Layer::Zeros => {}
         }
     }
-
-    fn classified(&self, features: &[f32]) -> Vec<f32> {
-        let rows = self.matrix.chunks(features.len()).zip(&self.network.classifier.bias);
-        rows.map(|(row, bias)| product(row, features) + bias).collect()
-    }
 }
 
 /// The byte that an activation function computes from each byte.
@@ -319,19 +321,6 @@ fn table(function: ActivationFunction, from: Quantisation, (to, bounds): (Quanti
         bounds.byte(activated(function, value) / to.scale)
     };
     Box::new(std::array::from_fn(byte))
-}
-
-/// The sum of products, in eight sums kept in a vector.
-fn product(row: &[f32], features: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let ((rows, row_rest), (parts, rest)) = (row.as_chunks::<8>(), features.as_chunks::<8>());
-    for (row, part) in rows.iter().zip(parts) {
-        for ((sum, weight), value) in sums.iter_mut().zip(row).zip(part) {
-            *sum += weight * value;
-        }
-    }
-    let rest: f32 = row_rest.iter().zip(rest).map(|(weight, value)| weight * value).sum();
-    sums.iter().sum::<f32>() + rest
 }
 
 impl Layer {

@@ -5,9 +5,9 @@
 
 use super::level::{Level, per_level};
 use super::output::Scaling;
-use super::region::Region;
 use super::simd::Integers;
 use super::{LANES, padded};
+use crate::region::Region;
 
 /// Input channels whose products one instruction sums.
 const GROUP: usize = 4;
@@ -122,15 +122,15 @@ impl Panel<'_> {
         let mut pixels = self.region.pixels();
         // SAFETY: guaranteed by the caller; the pixels belong to the region.
         unsafe {
-            while let Some((from, to)) = pixels.next::<R>() {
+            while let Some([from, to]) = pixels.next::<R>() {
                 self.tile::<S, R, V>(from, to);
             }
             if R > 4 {
-                while let Some((from, to)) = pixels.next::<4>() {
+                while let Some([from, to]) = pixels.next::<4>() {
                     self.tile::<S, 4, V>(from, to);
                 }
             }
-            while let Some((from, to)) = pixels.next::<1>() {
+            while let Some([from, to]) = pixels.next::<1>() {
                 self.tile::<S, 1, V>(from, to);
             }
         }

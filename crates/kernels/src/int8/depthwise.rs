@@ -2,9 +2,9 @@
 
 use super::level::{Level, per_level};
 use super::output::Scaling;
-use super::region::Region;
 use super::simd::Integers;
 use super::{LANES, padded};
+use crate::region::Region;
 
 /// The packed weights of a depthwise convolution.
 #[derive(Clone, Debug)]
@@ -68,14 +68,14 @@ unsafe fn depthwise_body<S: Integers>(depthwise: &Depthwise, region: &Region<'_>
             let (source, target) = (source.add(LANES * block), target.add(LANES * block));
             let panel = (depthwise, region.taps, block);
             if S::BLOCKS > 1 {
-                while let Some((from, to)) = pixels.next::<8>() {
+                while let Some([from, to]) = pixels.next::<8>() {
                     tile::<S, 8>(panel, source, target, from, to);
                 }
             }
-            while let Some((from, to)) = pixels.next::<2>() {
+            while let Some([from, to]) = pixels.next::<2>() {
                 tile::<S, 2>(panel, source, target, from, to);
             }
-            while let Some((from, to)) = pixels.next::<1>() {
+            while let Some([from, to]) = pixels.next::<1>() {
                 tile::<S, 1>(panel, source, target, from, to);
             }
         }

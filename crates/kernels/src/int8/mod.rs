@@ -17,7 +17,6 @@ mod elementwise;
 mod level;
 mod output;
 mod pool;
-mod region;
 mod simd;
 
 pub use dense::Dense;
@@ -26,7 +25,8 @@ pub use elementwise::{Part, Term, bytes, place, relu, sum};
 pub use level::{Level, int8_level};
 pub use output::{Bounds, Scaling};
 pub use pool::{Pool, channel_sums};
-pub use region::Region;
+
+pub use crate::region::Region;
 
 /// Channels of a pixel in memory: `channels` rounded up to the 16 lanes of a vector.
 pub fn padded(channels: usize) -> usize {

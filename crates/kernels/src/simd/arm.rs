@@ -78,6 +78,10 @@ impl<const Q: usize> Simd for Neon<Q> {
         quads!(i => vmaxq_f32(a[i], b[i]))
     }
     #[inline(always)]
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        quads!(i => vminq_f32(a[i], b[i]))
+    }
+    #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         quads!(i => vfmaq_f32(c[i], a[i], b[i]))
     }

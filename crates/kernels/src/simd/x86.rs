@@ -95,6 +95,16 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn min(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see the module.
+        unsafe {
+            if cfg!(miri) {
+                return _mm512_mask_blend_ps(compare::<_CMP_GT_OQ>(b, a), b, a);
+            }
+            _mm512_min_ps(a, b)
+        }
+    }
+    #[inline(always)]
     unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: see the module.
         unsafe { _mm512_fmadd_ps(a, b, c) }
@@ -215,6 +225,10 @@ impl<const N: usize, const MASKS: bool> Simd for Avx<N, MASKS> {
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
         registers!(i => _mm256_max_ps(a[i], b[i]))
+    }
+    #[inline(always)]
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        registers!(i => _mm256_min_ps(a[i], b[i]))
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {

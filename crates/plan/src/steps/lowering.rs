@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{ConvolutionStep, Operation, Step, TensorShape};
+use super::{ConvolutionStep, Operation, SqueezeStep, Step, TensorShape};
 use crate::activation_function::ActivationFunction;
 use crate::block::Block;
 use crate::cell::{CellPlan, Choice};
@@ -238,7 +238,6 @@ impl Lowering {
                 stride,
                 expansion,
                 activation,
-                // The steps of a network with it are refused.
                 squeeze: _,
             } => {
                 let hidden = inputs * expansion;
@@ -254,6 +253,7 @@ impl Lowering {
                 let window = Window::same(kernel, stride, 1);
                 x = layers.depthwise(self, x, hidden, window, index, layers.whole_norm(index), size);
                 x = self.activated(x, activation);
+                x = layers.squeeze(self, x);
                 let norm = layers.whole_norm(index + 1);
                 layers.convolution(self, x, (hidden, outputs), Window::POINT, index + 1, norm, size)
             }
@@ -294,6 +294,24 @@ impl Layers<'_> {
             norm: self.whole_norm(0),
         };
         lowering.push(&self.place, vec![x], Operation::Convolution(step), shape)
+    }
+
+    /// Squeeze-and-excitation of `x`, if the block has one.
+    fn squeeze(&self, lowering: &mut Lowering, x: usize) -> usize {
+        let Some(convolutions) = &self.layout.squeeze else {
+            return x;
+        };
+        let named = |name: &str| format!("{}{name}", self.prefix);
+        let shape = lowering.shape(x);
+        let step = SqueezeStep {
+            channels: shape.channels,
+            squeezed: convolutions[0].kernel.shape[0],
+            weights: convolutions.each_ref().map(|one| {
+                let bias = one.bias.as_ref().map_or_else(String::new, |bias| named(&bias.name));
+                [named(&one.kernel.name), bias]
+            }),
+        };
+        lowering.push(&self.place, vec![x], Operation::Squeeze(step), shape)
     }
 
     #[expect(clippy::too_many_arguments, reason = "a convolution has that many")]

@@ -1,5 +1,5 @@
-//! A network as a line of elementary steps on tensors, each of which an integer kernel or an
-//! operator of another tool computes.
+//! A network as a line of elementary steps on tensors, each of which a kernel or an operator of
+//! another tool computes.
 //!
 //! Contract: tensor 0 is the image, and step i writes tensor i + 1 from earlier ones. A batch norm
 //! belongs to the convolution before it, as in Jacob et al. 2018, section 3.2; one without a
@@ -72,8 +72,21 @@ pub enum Operation {
     Sum,
     /// The inputs one after another along the channels.
     Concatenation,
+    /// Squeeze-and-excitation: each channel times a gate that depends on the means of all.
+    Squeeze(SqueezeStep),
     /// Zeros.
     Zeros,
+}
+
+/// The two pointwise convolutions of a squeeze-and-excitation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqueezeStep {
+    /// Channels.
+    pub channels: usize,
+    /// Channels between the two.
+    pub squeezed: usize,
+    /// The names of the weights and of the bias of each.
+    pub weights: [[String; 2]; 2],
 }
 
 /// A convolution with its bias and batch norm.
@@ -101,11 +114,11 @@ pub struct ConvolutionStep {
     pub norm: Option<(String, usize)>,
 }
 
-/// A block that no steps compute.
+/// A step that integers do not compute.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{block} has squeeze-and-excitation, for which there are no int8 kernels: it runs in float32 only")]
-pub struct NoSteps {
-    /// The prefix of its names.
+pub struct NotInteger {
+    /// The prefix of its block's names.
     pub block: String,
 }
 
@@ -124,18 +137,10 @@ impl ConvolutionStep {
 
 impl Steps {
     /// The steps of `plan`, whose stages were checked, on an image of this shape.
-    ///
-    /// # Errors
-    /// If a block has squeeze-and-excitation, which no step computes.
-    pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Result<Self, NoSteps> {
+    pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Self {
         let mut lowering = Lowering::new(image);
         let mut outputs: Vec<usize> = Vec::with_capacity(stages.len());
         for (stage, checked) in plan.stages.iter().zip(stages) {
-            let mut choices = checked.cell.choices();
-            if let Some(choice) = choices.find(|choice| choice.block.squeezed(choice.inputs).is_some()) {
-                let block = format!("{}{}", stage.prefix, choice.name);
-                return Err(NoSteps { block });
-            }
             let inputs = stage.sources.iter().map(|source| match *source {
                 None => 0,
                 Some(earlier) => outputs[earlier],
@@ -153,7 +158,21 @@ impl Steps {
             output,
         };
         steps.fuse_activations();
-        Ok(steps.without_dead())
+        steps.without_dead()
+    }
+
+    /// Checks that integers can compute all steps.
+    ///
+    /// # Errors
+    /// If there is a squeeze-and-excitation.
+    pub fn check_integer(&self) -> Result<(), NotInteger> {
+        let squeezes = |step: &&Step| matches!(step.operation, Operation::Squeeze(_));
+        match self.steps.iter().find(squeezes) {
+            Some(step) => Err(NotInteger {
+                block: step.place.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The shape of a tensor.
@@ -170,7 +189,7 @@ impl Steps {
     }
 
     /// How many steps read each tensor; the global mean reads the output.
-    fn readers(&self) -> Vec<usize> {
+    pub fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.tensors()];
         for &input in self.steps.iter().flat_map(|step| &step.inputs) {
             readers[input] += 1;
@@ -288,7 +307,7 @@ mod tests {
             channels: 2,
             size: (5, 4),
         };
-        Steps::new(&plan, &plan.check(2, image.size, 3).unwrap(), image).unwrap()
+        Steps::new(&plan, &plan.check(2, image.size, 3).unwrap(), image)
     }
 
     fn described(steps: &Steps) -> Vec<String> {
@@ -300,6 +319,7 @@ mod tests {
                 Operation::Activation(function) => function.block().name(),
                 Operation::Sum => "sum".to_owned(),
                 Operation::Concatenation => "concatenation".to_owned(),
+                Operation::Squeeze(one) => format!("squeeze {}", one.squeezed),
                 Operation::Zeros => "zeros".to_owned(),
             };
             let after = step.activation.map(|function| format!(", {}", function.block().name()));

@@ -45,8 +45,9 @@ def searches(program, out, seeds):
     if (out / "rivals.csv").exists():
         known = {(row["method"], row["drive"], int(row["seed"]), row["rule"]): row
                  for row in csv.DictReader(open(out / "rivals.csv", newline=""))}
-    # Seed by seed, so that an interrupted experiment has complete seeds.
-    for count in range(1, seeds + 1):
+    # Seed by seed, so that an interrupted experiment has complete seeds. A comparison may grow, never shrink: resume at the last seed.
+    begun = [int(folder.name.rsplit("-s", 1)[1]) for folder in (out / "searches").glob("*-s*/") if folder.is_dir()]
+    for count in range(max(begun, default=1), seeds + 1):
         run(program, "compare", "digits", "--methods", ",".join(METHODS), "--drives", "none,path", "--search-only", "--threads", 1,
             "--seeds", count, "--out", out / "searches", "--quiet")
         for folder in sorted((out / "searches").glob("*-s*/")):

@@ -78,7 +78,7 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
         .map(subject)
         .chain(networks.iter().map(Subject::Network))
         .collect();
-    let times_ms = medians_ms(&subjects, arguments.repeat.into());
+    let times_ms = medians_ms(&subjects, arguments.repeat.into()).map_err(da2s::run::Error::from)?;
     let (of_blocks, of_networks) = times_ms.split_at(blocks.len());
 
     let conditions = Conditions {

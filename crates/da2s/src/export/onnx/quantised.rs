@@ -72,7 +72,10 @@ impl Writer<'_> {
         let place = &step.place;
         match (&step.operation, weights) {
             (Operation::Convolution(one), Some(weights)) => self.convolution(step, one, weights, inputs[0]),
-            (Operation::Convolution(_), None) | (Operation::Zeros, _) => self.zeros(tensor, step),
+            // An int8 network has weights for every convolution, and no squeeze-and-excitation.
+            (Operation::Convolution(_), None) | (Operation::Squeeze(_) | Operation::Zeros, _) => {
+                self.zeros(tensor, step)
+            }
             (&Operation::Activation(function), _) => self.graph.activation(place, inputs[0], function),
             (Operation::Sum, _) => {
                 let mut sum = inputs[0].to_owned();

@@ -1,0 +1,138 @@
+//! Where each tensor of a deployed network is in memory.
+//!
+//! Contract: a tensor is inside a border of zeros that is as wide as its readers need, and a pixel
+//! has whole blocks of 16 channels. A tensor may be a part of another one: a term of a sum, or some
+//! channels of a concatenation. Tensors that are never needed in the same phase share memory if
+//! they have the same layout, so that nobody has to write a border.
+
+use da2s_kernels::fixed::padded;
+use da2s_kernels::{Extent, View};
+use da2s_plan::{Operation, Steps};
+
+/// Where a tensor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The floats of the first image, with its border: from where on, and how many.
+    pub start: usize,
+    /// The next image follows after as many floats.
+    pub len: usize,
+    /// Rows and columns.
+    pub extent: Extent,
+    /// The pixels, relative to `start`.
+    pub view: View,
+    /// Channels.
+    pub channels: usize,
+}
+
+/// The tensor that contains each tensor, and the first of its channels there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub whole: usize,
+    pub channel: usize,
+}
+
+/// The first and the last phase in which a tensor is in use.
+pub(super) type Life = (usize, usize);
+
+/// Rows and columns of zeros around an image, and what is inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    extent: Extent,
+    channels: usize,
+    before: usize,
+    below: usize,
+    right: usize,
+}
+
+impl Shape {
+    fn row(&self) -> usize {
+        (self.before + self.extent.columns + self.right).saturating_mul(padded(self.channels))
+    }
+
+    fn len(&self) -> usize {
+        self.row().saturating_mul(self.before + self.extent.rows + self.below)
+    }
+
+    fn view(&self) -> View {
+        let pixel = padded(self.channels);
+        View {
+            at: self.before * (self.row() + pixel),
+            row: self.row(),
+            pixel,
+        }
+    }
+}
+
+/// The places of all tensors for one image, and how many floats they take; `None` if these are more
+/// than `most`.
+pub(super) fn places(steps: &Steps, parts: &[Part], lives: &[Life], most: usize) -> Option<(Vec<Place>, usize)> {
+    let shapes = shapes(steps, parts);
+    // Shape, first float, and the phase after which it is free.
+    let mut slots: Vec<(Shape, usize, usize)> = Vec::new();
+    let mut total = 0usize;
+    let mut starts = vec![0; steps.tensors()];
+    let mut wholes: Vec<usize> = (0..steps.tensors()).filter(|&at| parts[at].whole == at).collect();
+    wholes.sort_by_key(|&at| lives[at].0);
+    for at in wholes {
+        let (first, last) = lives[at];
+        let fits = |slot: &&mut (Shape, usize, usize)| slot.0 == shapes[at] && slot.2 < first;
+        // The memory that was used last is most likely in a cache.
+        if let Some(slot) = slots.iter_mut().filter(fits).max_by_key(|slot| slot.2) {
+            slot.2 = last;
+            starts[at] = slot.1;
+            continue;
+        }
+        slots.push((shapes[at], total, last));
+        starts[at] = total;
+        total = total.saturating_add(shapes[at].len());
+        if total > most {
+            return None;
+        }
+    }
+    let place = |(at, part): (usize, &Part)| {
+        let shape = &shapes[part.whole];
+        let mut view = shape.view();
+        view.at += part.channel;
+        Place {
+            start: starts[part.whole],
+            len: shape.len(),
+            extent: shape.extent,
+            view,
+            channels: steps.shape(at).channels,
+        }
+    };
+    Some((parts.iter().enumerate().map(place).collect(), total))
+}
+
+/// The shape of each tensor that is no part of another, with the border that all readers of it and
+/// of its parts need.
+fn shapes(steps: &Steps, parts: &[Part]) -> Vec<Shape> {
+    let shape = |tensor: usize| {
+        let shape = steps.shape(tensor);
+        Shape {
+            extent: Extent {
+                rows: shape.size.0,
+                columns: shape.size.1,
+            },
+            channels: shape.channels,
+            before: 0,
+            below: 0,
+            right: 0,
+        }
+    };
+    let mut shapes: Vec<Shape> = (0..steps.tensors()).map(shape).collect();
+    for step in &steps.steps {
+        let Operation::Convolution(one) = &step.operation else {
+            continue;
+        };
+        let shape = &mut shapes[parts[step.inputs[0]].whole];
+        let beyond = |outputs: usize, side: usize| {
+            let last = (outputs.saturating_sub(1) * one.stride + (one.kernel - 1) * one.dilation) as isize;
+            (last + 1 - one.padding - side as isize).max(0) as usize
+        };
+        shape.before = shape.before.max(one.padding.max(0) as usize);
+        shape.below = shape.below.max(beyond(step.shape.size.0, shape.extent.rows));
+        shape.right = shape.right.max(beyond(step.shape.size.1, shape.extent.columns));
+    }
+    shapes
+}

@@ -1,0 +1,104 @@
+//! A float32 network, read from a file and compiled for the engine.
+
+use da2s_engine::deployed::{DeployedNetwork, StepWeights};
+use da2s_engine::{CheckedStage, NetworkPlan, Steps};
+use da2s_records::Named;
+use da2s_records::schema::Preprocessing;
+
+use crate::error::NetworkError;
+use crate::fold::{ByName, weights};
+use crate::network::image_shape;
+use crate::tensors::Tensors;
+
+/// A compiled network and its classifier.
+#[derive(Debug)]
+pub(crate) struct FloatNetwork {
+    network: DeployedNetwork,
+    classifier: Classifier,
+}
+
+/// The classifier of a network.
+#[derive(Debug)]
+pub(crate) struct Classifier {
+    /// `[classes, features]`.
+    pub(crate) matrix: Vec<f32>,
+    /// One per class.
+    pub(crate) bias: Vec<f32>,
+}
+
+impl FloatNetwork {
+    /// Takes the weights of `plan`, whose stages were `checked`, from a file.
+    pub(crate) fn read(
+        plan: &NetworkPlan,
+        checked: &[CheckedStage],
+        preprocessing: &Preprocessing,
+        file: &mut Tensors<'_>,
+    ) -> Result<Self, NetworkError> {
+        let mut tensors = Vec::new();
+        for (stage, CheckedStage { cell, .. }) in plan.stages.iter().zip(checked) {
+            let named = |name: &str| format!("{}{name}", stage.prefix);
+            let mut take = |name: String, shape: &[usize]| {
+                let data = file.floats(&name, shape)?;
+                let shape = shape.to_vec();
+                tensors.push(Named { name, shape, data });
+                Ok::<_, NetworkError>(())
+            };
+            // A plan's sizes are trusted only as far as the file contains the tensors.
+            for weight in &cell.weights {
+                take(named(&weight.name), &weight.shape)?;
+            }
+            for norm in &cell.norms {
+                let part = |part: &str| named(&format!("{}.{part}", norm.name));
+                take(part("running_mean"), &[norm.channels])?;
+                take(part("running_var"), &[norm.channels])?;
+            }
+        }
+        let negative = |tensor: &&Named| {
+            tensor.name.ends_with(".running_var") && tensor.data.iter().any(|&variance| variance < 0.0)
+        };
+        if let Some(tensor) = tensors.iter().find(negative) {
+            let name = tensor.name.trim_end_matches(".running_var").to_owned();
+            return Err(NetworkError::Variance { name });
+        }
+        let steps = Steps::new(plan, checked, image_shape(preprocessing));
+        let by_name = ByName::new(&tensors);
+        let weights = steps.steps.iter().map(|step| weights(step, &by_name));
+        let weights = weights.collect::<Result<Vec<StepWeights>, _>>()?;
+        let (classes, features) = (preprocessing.classes.len(), steps.shape(steps.output).channels);
+        Ok(Self {
+            network: DeployedNetwork::new(&steps, &weights)?,
+            classifier: Classifier {
+                matrix: file.floats("classifier.weight", &[classes, features])?,
+                bias: file.floats("classifier.bias", &[classes])?,
+            },
+        })
+    }
+
+    /// The logits of images, each channels × rows × columns.
+    pub(crate) fn logits(&self, images: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let features = self.network.features(images);
+        let means = features.chunks(self.network.feature_count());
+        means.map(|means| self.classifier.logits(means)).collect()
+    }
+}
+
+impl Classifier {
+    /// The logits of an image whose global means are `features`.
+    pub(crate) fn logits(&self, features: &[f32]) -> Vec<f32> {
+        let rows = self.matrix.chunks(features.len()).zip(&self.bias);
+        rows.map(|(row, bias)| product(row, features) + bias).collect()
+    }
+}
+
+/// The sum of products, in eight sums kept in a vector.
+fn product(row: &[f32], features: &[f32]) -> f32 {
+    let mut sums = [0.0f32; 8];
+    let ((rows, row_rest), (parts, rest)) = (row.as_chunks::<8>(), features.as_chunks::<8>());
+    for (row, part) in rows.iter().zip(parts) {
+        for ((sum, weight), value) in sums.iter_mut().zip(row).zip(part) {
+            *sum += weight * value;
+        }
+    }
+    let rest: f32 = row_rest.iter().zip(rest).map(|(weight, value)| weight * value).sum();
+    sums.iter().sum::<f32>() + rest
+}
