@@ -101,8 +101,8 @@ settings! {
         gradient_clip: f64 = 5.0, in POSITIVE;
         /// Learning rate of α.
         ///
-        /// `"auto"` is the published rate for the number of steps: 3e-4 · 16,380 / (steps of α and
-        /// β after the warm-up).
+        /// `"auto"` is the published rate, scaled to the number of steps: 3e-4 · 16,380 / (steps of
+        /// α and β after the warm-up).
         alpha_rate: Rate = Rate::Fixed(0.03);
         /// Learning rate of β, in the form of `search.alpha_rate`.
         beta_rate: Rate = Rate::Fixed(0.03);
