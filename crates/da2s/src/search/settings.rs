@@ -303,7 +303,7 @@ impl SearchSettings {
         if self.drop_below > 0.0 {
             let method = self.method.build(self);
             let reason = if self.drive() == Drive::None {
-                Some("nothing takes the mixture to the target, so a small share need not have lost")
+                Some("nothing takes the mixture to the target, so a small share may still grow")
             } else {
                 method.refuses_dropping()
             };
@@ -314,7 +314,7 @@ impl SearchSettings {
             }
         }
         if self.one_level && self.second_order {
-            let expected = "false with search.one_level, which has no inner level to look through";
+            let expected = "false with search.one_level, which has no inner step to differentiate through";
             return Err(Problem::refused("search.second_order", true, expected));
         }
         if self.method.build(self).freezes_below().is_some() {
