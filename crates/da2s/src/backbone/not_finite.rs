@@ -10,8 +10,8 @@ use crate::device::host;
 use crate::finite::NotFinite;
 
 impl NotFinite {
-    /// The gradient, one flat tensor per part, that made the others not finite: the one closest to
-    /// the loss.
+    /// The gradient that made the others not finite: the one closest to the loss. `gradients` has
+    /// one flat tensor per part.
     pub(crate) fn in_gradients(backbone: &Backbone, gradients: &[Option<Tensor<1>>]) -> Option<Self> {
         let parts = backbone.parts().iter().zip(gradients).rev();
         let mut named = parts
