@@ -14,7 +14,7 @@ import numpy
 
 
 def batch(shape, count):
-    """Images of the network's shape N×C×H×W, of numbers that are no special case."""
+    """Random images of the network's shape N×C×H×W."""
     sizes = [count, *(size if isinstance(size, int) else 1 for size in shape[1:])]
     return numpy.random.default_rng(0).standard_normal(sizes).astype(numpy.float32)
 
