@@ -52,8 +52,8 @@ impl Clock {
         self.ahead = stages.iter().copied().collect();
     }
 
-    /// Starts the clock of a stage with `epochs` epochs, of which `over` are complete. Planned
-    /// stages before it count as complete.
+    /// Starts the clock of a stage with `epochs` epochs; the first `over` of them are complete.
+    /// Planned stages before it count as complete.
     pub fn start(&mut self, stage: Stage, epochs: usize, over: usize) {
         // A stage that restarts after a value that was not finite keeps its planned time.
         if self.stage != Some(stage) {

@@ -132,7 +132,7 @@ pub struct TrainArguments {
     /// Continue from the checkpoint
     #[arg(long)]
     pub resume: bool,
-    /// What is shown and written along.
+    /// What is shown and written during the training.
     #[command(flatten)]
     pub live: LiveArguments,
 }

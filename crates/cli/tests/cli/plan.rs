@@ -1,5 +1,5 @@
-//! The plan of a run: what is printed before it starts, `--time` and what it chooses, and that
-//! nobody has to choose again.
+//! The plan of a run: what is printed before it starts, what `--time` chooses, and that a repeated
+//! run does not choose again.
 
 use std::fs;
 use std::path::Path;

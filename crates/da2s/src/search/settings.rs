@@ -288,7 +288,8 @@ impl SearchSettings {
                     Some(_) => "search.stages.partial_channels",
                     None => "search.partial_channels",
                 };
-                let expected = format!("a multiple of {groups}, of which {key} lets one pass");
+                let expected =
+                    format!("a multiple of {groups}: with {key}, one in {groups} channels goes through the candidates");
                 return Err(Problem::refused("search.channels", self.channels, expected));
             }
         }

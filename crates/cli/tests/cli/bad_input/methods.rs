@@ -71,7 +71,7 @@ pub fn cases() -> Vec<Case> {
             "--method drnas --set search.stages.partial_channels=[6,4]",
             &[
                 "search.channels = 8",
-                "a multiple of 6, of which search.stages.partial_channels",
+                "a multiple of 6: with search.stages.partial_channels, one in 6",
             ],
         ),
         run(
