@@ -267,8 +267,8 @@ impl Backbone {
 }
 
 impl Backbone {
-    /// Which choices of a searched cell are computed if `active` are those of the mixture. Choices
-    /// outside the mixture always are.
+    /// Which choices of a searched cell are computed, given those of the mixture in `active`.
+    /// Choices outside the mixture are always computed.
     pub(crate) fn active_choices(&self, active: &Arc<[bool]>) -> Arc<[bool]> {
         match &self.mixture_order {
             None => Arc::clone(active),

@@ -1,8 +1,8 @@
 //! The settings of plain networks: one that was requested by name, and the baselines of a run.
 //!
-//! Contract: those of a requested network override the recipe, and everything else that was
-//! requested overrides them. A baseline has all settings of its run except those of the search and
-//! of the network's shape, which include the activation function: a baseline has ReLU.
+//! Contract: the settings of a requested network override the recipe, and all other requested
+//! settings override them. A baseline has all settings of its run except those of the search and of
+//! the network's shape, which include the activation function: a baseline has ReLU.
 
 use toml::Value;
 

@@ -210,7 +210,7 @@ fn beside(path: &Path, name: &str, preprocessing: &Preprocessing) -> Result<Path
     unless_other(file, preprocessing)
 }
 
-/// `file`, unless there is something else than `preprocessing` in it.
+/// `file`, unless it exists with another content than `preprocessing`.
 fn unless_other(file: PathBuf, preprocessing: &Preprocessing) -> Result<PathBuf, ExportError> {
     let same = || {
         let there = read_input(&file, MOST_WHOLE_BYTES).ok()?;

@@ -74,8 +74,9 @@ impl Search {
         }
     }
 
-    /// Removes what has lost by the end of the epoch that `state` ends, whose outcome is `before`,
-    /// and adds its cost to `metrics`. Returns the outcome without it; `None` if nothing was lost.
+    /// Removes what has lost by the end of the epoch at which `state` is, and adds its cost to
+    /// `metrics`; `before` is the outcome of this epoch. Returns the outcome without it; `None` if
+    /// nothing was lost.
     ///
     /// # Errors
     /// If an image cannot be read.

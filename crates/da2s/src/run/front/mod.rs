@@ -267,7 +267,7 @@ impl Job {
     }
 }
 
-/// Adds a network, or what it was requested for if it is among the `planned` already.
+/// Adds a network; if it is among the `planned` already, only adds `requested` to it.
 fn add(planned: &mut Vec<Planned>, config: Config, genotype: &Genotype, requested: String) {
     let name = name(&config, genotype);
     match planned.iter_mut().find(|other| other.name == name) {
