@@ -213,8 +213,8 @@ def test_without_scikit_learn_there_is_no_classifier(monkeypatch):
 
 #: scikit-learn's checks that fail, and why.
 FAILS = {
-    "check_classifiers_train": "wants 83 % on points of a plane, which are images of 2×2 pixels here, half of them empty: a training of "
-    "seconds does not reach it",
+    "check_classifiers_train": "requires 83 % on points of a plane, which are images of 2×2 pixels here, half of them empty: a training of "
+    "a few seconds does not reach it",
 }
 
 

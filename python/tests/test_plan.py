@@ -1,4 +1,4 @@
-"""Runs in a given time: what is chosen, what is not, and what is refused."""
+"""Runs with a given time: which settings are chosen, which are kept, and which times are refused."""
 
 from datetime import timedelta
 

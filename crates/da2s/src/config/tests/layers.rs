@@ -278,7 +278,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[search]\nreduction_cells = []",
-            "network.reduction_cells = those of 5 cells: expected no reduction cell: search.reduction_cells gives the super-network none",
+            "network.reduction_cells = (with 5 cells): expected no reduction cell: the super-network has none (search.reduction_cells)",
         ),
         (
             "[space]\nnone = true\noperations = [\"sep_conv_3x3\", \"skip_connect\"]",
