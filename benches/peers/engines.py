@@ -45,7 +45,7 @@ def openvino_run(asked):
         "INFERENCE_NUM_THREADS": asked.threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
-        # Otherwise two threads on one core may become one.
+        # Otherwise two threads that share a core may be reduced to one.
         "ENABLE_HYPER_THREADING": True,
         "INFERENCE_PRECISION_HINT": "bf16" if asked.bf16 else "f32",
     })
