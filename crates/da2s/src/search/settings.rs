@@ -46,7 +46,7 @@ impl Rate {
     const ALLOWED: &[Allowed] = &[POSITIVE.in_f32(), Auto::KIND.value()];
 
     /// The rate for a search in which α and β make `steps` steps after the warm-up. The published
-    /// 3e-4 stands for 16,380 steps.
+    /// 3e-4 is for 16,380 steps.
     pub fn resolve(self, steps: usize) -> f64 {
         match self {
             Self::Fixed(rate) => rate,
@@ -196,7 +196,7 @@ impl SearchSettings {
         self.cells_in(self.last_stage())
     }
 
-    /// The stages of a search in which edges have `candidates`, at least one.
+    /// The stages of a search whose edges have `candidates` candidates, at least one.
     pub(crate) fn stage_plans(&self, candidates: usize) -> Vec<StagePlan> {
         plans(&*self.method.build(self), candidates)
     }
@@ -212,7 +212,7 @@ impl SearchSettings {
         plans[plans.len() - 1]
     }
 
-    /// Whether `schedule` has an effect where `drive` is unset.
+    /// Whether `schedule` has an effect if `drive` is unset.
     pub(crate) fn follows_schedule(&self) -> bool {
         matches!(self.method, Method::Da2s | Method::Da2sOperations | Method::Da2sEdges)
     }
@@ -381,11 +381,11 @@ impl SearchSettings {
         Ok(())
     }
 
-    /// Checks that the probability of dropping skip connections has a use. A run of an earlier
+    /// Checks that the probability of dropping skip connections has an effect. A run of an earlier
     /// version may have it with every method.
     ///
     /// # Errors
-    /// If it has none.
+    /// If it has no effect.
     pub(crate) fn check_skip_dropout(&self) -> Result<(), Problem> {
         if self.method == Method::PDarts || self.stages.skip_dropout.is_none() {
             return Ok(());
@@ -399,7 +399,7 @@ impl SearchSettings {
     /// epoch, and ends at a share of the epochs; see [`Hardening`].
     ///
     /// # Errors
-    /// If it has none.
+    /// If it has no step.
     pub(crate) fn check_path(&self) -> Result<(), Problem> {
         let follows = self.drive() == Drive::Path;
         let before = self.warmup_epochs.saturating_sub(1);

@@ -40,7 +40,12 @@ pub fn cases() -> Vec<Case> {
             2,
             &["turns 2 channels into 0"],
         ),
-        front("a width for too many channels", &["--widths", "1e12"], 2, &["from 2 to 4096"]),
+        front(
+            "a width for too many channels",
+            &["--widths", "1e12"],
+            2,
+            &["from 2 to 4096"],
+        ),
         front(
             "a width twice",
             &["--widths", "1,2,1"],

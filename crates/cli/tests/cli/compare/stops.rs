@@ -185,7 +185,7 @@ fn a_comparison_that_is_stopped_resumes() {
 /// Killing a comparison also ends its runs, and the same command then resumes it.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_comparison_that_is_killed_leaves_nobody_at_work() {
+fn a_comparison_that_is_killed_leaves_no_run_in_progress() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
