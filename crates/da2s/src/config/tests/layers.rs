@@ -520,7 +520,7 @@ fn published_probabilities_of_dropping_skip_connections_count_as_unset() {
     let written = "[search.stages]\nskip_dropout = [0.0, 0.4, 0.7]";
     assert_eq!(resolve(&[layer(written).unwrap()]).unwrap(), Config::default());
     let other = complaint("[search.stages]\nskip_dropout = [0.0, 0.4, 0.6]");
-    assert!(other.contains("search.stages.skip_dropout has no use"), "{other}");
+    assert!(other.contains("search.stages.skip_dropout has no effect"), "{other}");
 }
 
 /// Cutout of a recipe is at most half the side of the images; a requested one stays.
