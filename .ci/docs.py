@@ -44,7 +44,7 @@ PATH = re.compile(r"^(?:crates|fixtures|benches|docs|python|\.ci|\.github)/[\w./
 
 
 def whole(page: Path) -> str:
-    """A page with what it includes."""
+    """The text of a page, with the files that it includes."""
     text = page.read_text(encoding="utf-8")
     return INCLUDE.sub(lambda found: (page.parent / found.group(1).strip()).read_text(encoding="utf-8"), text)
 
@@ -87,7 +87,7 @@ def links(page: Path) -> list:
 
 
 def included(page: Path) -> list:
-    """What is wrong with the links of what a page of the book includes: they would start at the page."""
+    """What is wrong with the links in files that a page of the book includes: they would be relative to the page."""
     wrong = []
     for name in INCLUDE.findall(page.read_text(encoding="utf-8")) if BOOK in page.parents else []:
         if name.strip().endswith(".md"):
@@ -111,7 +111,7 @@ def paths(page: Path) -> list:
 
 
 def known() -> dict:
-    """Per command its flags, each with the words that it takes, none where any text does."""
+    """The flags of each command, each with the words that it takes; no words if it takes any text."""
     commands: dict = {}
     for words, text in re.findall(r"^#{2,3} da2s ([\w ]+)\n\n```text\n(.*?)^```", COMMANDS.read_text(encoding="utf-8"), re.M | re.S):
         flags: dict = {}

@@ -33,7 +33,7 @@ CASES = {
 }
 # On a GPU a step takes less than a second, but a process takes many seconds to start.
 GPU_REPETITIONS = 10
-# Processes that want to run, on average over a minute; above it the machine is busy.
+# Load average over a minute above which the machine is busy.
 MOST_LOAD = 0.5
 
 

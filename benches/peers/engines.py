@@ -14,7 +14,7 @@ import numpy
 
 
 def batch(shape, count):
-    """Images of the network's shape N×C×H×W, of numbers that are no special case."""
+    """Random images of the network's shape N×C×H×W."""
     sizes = [count, *(size if isinstance(size, int) else 1 for size in shape[1:])]
     return numpy.random.default_rng(0).standard_normal(sizes).astype(numpy.float32)
 
@@ -45,7 +45,7 @@ def openvino_run(asked):
         "INFERENCE_NUM_THREADS": asked.threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
-        # Otherwise two threads on one core may become one.
+        # Otherwise two threads that share a core may be reduced to one.
         "ENABLE_HYPER_THREADING": True,
         "INFERENCE_PRECISION_HINT": "bf16" if asked.bf16 else "f32",
     })

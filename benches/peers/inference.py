@@ -39,7 +39,7 @@ SHORT = ["onnxruntime int8", "OpenVINO int8", "OpenVINO bf16"]
 
 
 def prepare(program, out, name):
-    """The network `name` in the folder `out`, in a file for every engine; what exists is kept."""
+    """Writes the network `name` to the folder `out`, in a file for every engine; existing files are kept."""
 
     def da2s(*words):
         run([program, *words], stdout=subprocess.DEVNULL)
@@ -146,7 +146,7 @@ def main():
     arguments.add_argument("--programs", type=Path, help="a folder with da2s and da2s-infer; default: they are built")
     asked = arguments.parse_args()
 
-    # Before the build, whose own load would be in it.
+    # Before the build, which would add to the load.
     before = load()
     programs = asked.programs
     if programs is None:

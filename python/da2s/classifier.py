@@ -1,10 +1,10 @@
 """A run in scikit-learn's shape: ``Da2sClassifier().fit(X, y).predict(X)``, in pipelines and searches over parameters.
 
 Contract: ``X`` is N×H×W, N×H×W×C with 1 or 3 channels, or N×features, a row for each image. Images are trained as bytes: ``uint8`` is
-used as it is; of other numbers, ``pixel_range_`` becomes 0 to 255 and what lies outside is clipped, in ``predict`` as in ``fit``. Of
-images that are not square, the centred square is used, and ``fit`` warns of it. A
-fifth of the images is set aside as test images, unless ``fit`` is given some: ``result_`` has the accuracy on them. Two fits with the
-same ``random_state`` give the same network, unless ``time`` is set. A fitted classifier is pickled with its network.
+used as it is; other numbers are scaled from ``pixel_range_`` to 0 to 255 and clipped, in ``predict`` as in ``fit``. If images are
+not square, only their centred square is used, and ``fit`` gives a warning. A fifth of the images is set aside as test images, unless
+``fit`` is given some: ``result_`` has the accuracy on them. Two fits with the same ``random_state``
+give the same network, unless ``time`` is set. A fitted classifier is pickled with its network.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.on_progress = on_progress
 
     def fit(self, X: Any, y: Any, test: Optional[Tuple[Any, Any]] = None) -> "Da2sClassifier":
-        """Searches, trains and evaluates a network on these images and labels, numbers or words; ``test`` are images and labels that
+        """Searches, trains and evaluates a network on these images and their labels, which are numbers or words; ``test`` are images and labels that
         are not trained on."""
         images, y = self._checked(X, True, y)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -104,7 +104,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         height, width = self._size()
         if height != width:
             side = min(height, width)
-            warnings.warn(f"of images of {height}×{width} pixels, the centred square of {side}×{side} is used", stacklevel=2)
+            warnings.warn(f"the images have {height}×{width} pixels: only the centred square of {side}×{side} is used", stacklevel=2)
         self.pixel_range_ = self._range(images)
         tested = None if test is None else (self._bytes(self._checked(test[0], False)), self._indices(test[1]))
         self._temporary = _Temporary() if self.out is None else None
@@ -136,7 +136,7 @@ class Da2sClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for row, prediction in zip(probabilities, predictions):
             for name, probability in prediction.classes:
                 row[at[name]] = probability
-        # They are 32-bit floats.
+        # They are 32-bit floats, so the sum may differ slightly from 1.
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         return probabilities
 

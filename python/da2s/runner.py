@@ -130,7 +130,7 @@ class Cluster:
 def _make(
     path: str, setup: Setup, seed: int, shared: Tuple[Dict[str, Any], Optional[OnProgress]], delay: float
 ) -> Tuple[str, Optional[str]]:
-    """Creates or resumes a run in a Ray process: ``made``, ``found``, or ``again``, ``busy``, ``final`` with a reason."""
+    """Creates or resumes a run in a Ray process; returns ``made``, ``found``, or ``again``, ``busy``, ``final`` with a reason."""
     from . import stages
 
     time.sleep(delay)

@@ -210,7 +210,7 @@ def _opened(
     machine: Mapping[str, Any],
     more: Sequence[Setting] = (),
 ) -> _native.Job:
-    """A run, opened for one of its stages, with ``more`` settings than those of any stage."""
+    """A run, opened for one of its stages; ``more`` are settings in addition to those of every stage."""
     if data is not None and not isinstance(data, (tuple, list)):
         raise ConfigError("data: expected arrays, (images, labels): a run knows its data set or folder itself")
     _, arrays = images_of(data, test, class_names)

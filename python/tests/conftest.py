@@ -1,4 +1,4 @@
-"""What the tests share: the smallest runs that go through every stage, and images as files."""
+"""Shared by the tests: the smallest runs that go through every stage, and images as files."""
 
 import struct
 import zlib
@@ -22,10 +22,10 @@ TINY = {
     "network.batch_size": 40,
     "discretize.edge_images": 0,
 }
-#: What has to have the same bits in runs that are the same.
+#: Files that must have the same bits in two runs with the same settings.
 SAME = ("search/metrics.jsonl", "search/arch.jsonl", "genotype.json", "gap.json", "network/metrics.jsonl", "network/evaluation.json")
 
-# So short a search always ends undecided, and says so.
+# Such a short search always ends undecided, with a warning.
 UNDECIDED = "ignore:the search ended undecided"
 
 

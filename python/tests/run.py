@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "python"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 TOOLS = ["maturin>=1.8,<2", "mypy", "pandas-stubs", "numpy", "pandas", "pytest", "nbclient", "nbformat", "ipykernel", "jsonschema"]
-#: What the classifier and the bars are tested with.
+#: For the tests of the classifier and of the bars.
 TOOLS += ["scikit-learn>=1.6", "tqdm"]
-#: What sweeps need; there is no Ray for every Python.
+#: For sweeps; Ray does not exist for every Python.
 SWEEP_TOOLS = ["ray", "optuna"]
 #: What the Python half looks like to a type checker.
 MYPY = ["-m", "mypy", "--python-version", "3.10", "--cache-dir", str(TARGET / "mypy"), "da2s"]
@@ -64,7 +64,7 @@ def environment(path: Path) -> Path:
     python = path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     whole = path / "whole"
     if not whole.exists():
-        # Not whole before pip is in it: what was interrupted is made again.
+        # Complete only with pip in it: an interrupted creation is repeated.
         venv.create(path, with_pip=True, clear=True)
         whole.touch()
     return python

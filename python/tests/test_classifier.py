@@ -115,7 +115,7 @@ def test_rows_are_filled_with_black_in_fit_and_in_predict(two):
 
 def test_of_images_that_are_not_square_the_centre_is_used(two):
     images, labels = two
-    with pytest.warns(UserWarning, match="of images of 8×6 pixels, the centred square of 6×6 is used"):
+    with pytest.warns(UserWarning, match="the images have 8×6 pixels: only the centred square of 6×6 is used"):
         wide = classifier().fit(images[:, :, 1:7], labels)
     square = classifier().fit(images[:, 1:7, 1:7], labels)
     assert (wide.predict_proba(images[:, :, 1:7]) == square.predict_proba(images[:, 1:7, 1:7])).all()
@@ -213,8 +213,8 @@ def test_without_scikit_learn_there_is_no_classifier(monkeypatch):
 
 #: scikit-learn's checks that fail, and why.
 FAILS = {
-    "check_classifiers_train": "wants 83 % on points of a plane, which are images of 2×2 pixels here, half of them empty: a training of "
-    "seconds does not reach it",
+    "check_classifiers_train": "requires 83 % on points of a plane, which are images of 2×2 pixels here, half of them empty: a training of "
+    "a few seconds does not reach it",
 }
 
 

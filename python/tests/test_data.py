@@ -1,4 +1,4 @@
-"""Images: arrays, folders, names; what is wrong with them."""
+"""Images as arrays, folders and names of data sets, and errors in them."""
 
 import multiprocessing
 import sys
@@ -37,7 +37,7 @@ def test_a_run_of_arrays_needs_them_again_and_takes_no_others(digits, tmp_path):
     named = da2s.search("digits", out=tmp_path / "named", settings=TINY)
     with pytest.raises(da2s.ConfigError, match="this run is one of images in files"):
         da2s.discretize(named, data=arrays, test=test)
-    # Nor another data set or folder.
+    # It does not take another data set or folder either.
     for stage in (da2s.discretize, da2s.train, da2s.evaluate):
         for data in ("digits", tmp_path):
             with pytest.raises(da2s.ConfigError, match="data: expected arrays, .images, labels.: a run knows its data set"):
@@ -71,7 +71,7 @@ def test_rows_columns_and_colours_keep_their_places(tmp_path):
         seen = dataset.test.images[dataset.test.labels == label]
         # In some order.
         assert (seen[np.argsort(seen[:, 0, 0, 2])] == images).all()
-    # As the library is given arrays: image by image, colour by colour, row by row.
+    # The layout in which the library receives arrays: image by image, colour by colour, row by row.
     shape, pixels = planes("training", coloured(height=6))
     assert shape == (3, 6, 8)
     planar = np.frombuffer(pixels, dtype=np.uint8).reshape(20, 3, 6, 8)

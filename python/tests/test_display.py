@@ -17,7 +17,7 @@ def test_results_and_runs_are_tables(result, tmp_path):
     assert f"{made.gap:.2f} points" in run
     assert re.findall('alt="([^"]+)"', run) == ["normal-cell", "reduction-cell", "search-accuracy"]
     assert not (made.path / "drawings").exists(), "nothing is written to the run"
-    # A run that is not finished, whose name is no text.
+    # An unfinished run with markup in its name.
     searched = da2s.search("digits", out=tmp_path / "<b>&", settings=TINY)
     shown = searched._repr_html_()
     assert "<td>2 epochs</td>" in shown and "&lt;b&gt;&amp;" in shown and "<b>" not in shown and "<img" not in shown
@@ -25,7 +25,7 @@ def test_results_and_runs_are_tables(result, tmp_path):
 
 
 class Bar:
-    """Keeps what a bar of tqdm is told."""
+    """Records the calls of a bar of tqdm."""
 
     made = []
 

@@ -16,7 +16,8 @@ def test_the_notebook_runs(tmp_path):
     resources = {"metadata": {"path": str(tmp_path)}}
     client = nbclient.NotebookClient(notebook, timeout=1200, resources=resources, coalesce_streams=True, record_timing=False)
     client.execute()
-    # DA2S_NOTEBOOK_OUT keeps what came of it, which is how the notebook was made.
+    # DA2S_NOTEBOOK_OUT saves the executed notebook; the one in the repository was created in this
+    # way.
     if kept := os.environ.get("DA2S_NOTEBOOK_OUT"):
         nbformat.write(notebook, kept)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

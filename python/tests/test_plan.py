@@ -1,4 +1,4 @@
-"""Runs in a given time: what is chosen, what is not, and what is refused."""
+"""Runs with a given time: which settings are chosen, which are kept, and which times are refused."""
 
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ def test_a_given_network_is_planned_and_a_resumed_run_is_not(tmp_path):
     made = da2s.run("digits", time=timedelta(minutes=10), train_epochs=1, **asked)
     assert made.plan.search is None and made.plan.limit_s == 600 and made.plan.training is None
     assert "it ends early: the requested settings take no longer" in made.plan.reasons
-    with pytest.warns(UserWarning, match="a time is for a new run: this one resumes with the settings in its config.toml"):
+    with pytest.warns(UserWarning, match="a time applies only to a new run: this one resumes with the settings in its config.toml"):
         again = da2s.run("digits", time="1h", resume=True, **asked)
     assert again.plan is None and again == made
 

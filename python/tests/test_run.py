@@ -1,4 +1,4 @@
-"""Runs: what they come to, what is told on the way, stages by themselves, going on."""
+"""Runs: their results, the reported progress, single stages, resuming."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def test_an_exception_of_the_listener_stops_the_run_which_can_resume(result, tmp
     out = tmp_path / "run"
     with pytest.raises(Enough):
         da2s.run("digits", out=out, settings=TINY, on_progress=enough)
-    # Nothing is told any more to one who has had enough.
+    # A listener that raised an exception gets no more events.
     assert isinstance(heard[-1], da2s.Step) and heard[-1].step == 1
     assert not (out / "summary.json").exists() and not (out / "failure.txt").exists()
     da2s.run("digits", out=out, settings=TINY, resume=True)
@@ -170,5 +170,5 @@ def test_what_is_requested_is_done(tmp_path):
     settings = run.settings
     assert settings["target"]["edges"] == [1, 2, 1, 3]
     assert (settings["search"]["method"], settings["run"]["seed"]) == ("darts", 7)
-    # What settings say wins over a keyword argument.
+    # A value in `settings` has precedence over a keyword argument.
     assert settings["network"]["epochs"] == 2

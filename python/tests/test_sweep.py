@@ -21,7 +21,7 @@ ray = pytest.importorskip("ray", reason="sweeps are skipped: ray is not installe
 def cluster():
     from ray.cluster_utils import Cluster
 
-    # What the tests define travels as a value: the workers do not see this folder.
+    # Definitions of the tests are pickled by value: the workers do not see this folder.
     ray.cloudpickle.register_pickle_by_value(__import__(__name__))
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     made.add_node(num_cpus=1)
@@ -178,7 +178,7 @@ def test_a_run_in_use_is_waited_for(tmp_path, monkeypatch):
     never = da2s.sweep("digits", retries=0, **arguments)
     assert "is in use by another process" in never.failed[0].failure and never.runs[0].attempts == 1
     threading.Timer(0.5, let_go.set).start()
-    # However long the holder takes to its end on a machine that does other things too.
+    # The holder may take long to end on a busy machine, hence the many retries.
     swept = da2s.sweep("digits", retries=30, **arguments)
     holder.join()
     assert swept.failed == [] and swept.runs[0].attempts > 1
@@ -204,7 +204,7 @@ def test_who_stops_a_sweep_can_go_on_at_once(tmp_path):
         da2s.sweep("digits", on_progress=slow, **arguments)
     thread.join()
     assert not (tmp_path / "sweep/da2s-s1/gap.json").exists()
-    # Nobody holds the directory any more.
+    # The directory is no longer in use.
     swept = da2s.sweep("digits", **arguments)
     assert [(run.failure, run.attempts) for run in swept.runs] == [(None, 1)]
 

@@ -11,7 +11,7 @@ pub mod tensor {
     pub use burn_tensor::*;
 }
 
-/// What computes them, for operations of one's own: <https://docs.rs/burn-backend>.
+/// Backends, for custom operations: <https://docs.rs/burn-backend>.
 pub mod backend {
     pub use burn_backend::*;
     pub use burn_dispatch::{backend::*, backends::*, device::*, devices::*, tensor::*};

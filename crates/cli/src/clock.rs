@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use da2s::planner::{StageTime, span};
 use da2s::stage::Stage;
 
-/// Share of its steps after which a stage tells how much slower or faster the machine is than the
-/// plan says.
+/// Fraction of a stage's steps after which its speed corrects the planned times of later stages.
 const KNOWN: f64 = 0.05;
-/// The least and the most that a stage may say about the stages after it.
+/// Bounds of the factor by which the planned times of later stages are corrected.
 const SLOWER: [f64; 2] = [0.5, 2.0];
 
 /// The clock of a run.
@@ -53,10 +52,10 @@ impl Clock {
         self.ahead = stages.iter().copied().collect();
     }
 
-    /// Starts the clock of a stage of `epochs`, of which `over` are over. Planned stages before it
-    /// are over as well.
+    /// Starts the clock of a stage with `epochs` epochs; the first `over` of them are complete.
+    /// Planned stages before it count as complete.
     pub fn start(&mut self, stage: Stage, epochs: usize, over: usize) {
-        // One that begins again, after a value that was not finite, keeps its time.
+        // A stage that restarts after a value that was not finite keeps its planned time.
         if self.stage != Some(stage) {
             let at = self.ahead.iter().position(|planned| planned.stage == Some(stage));
             let planned = at.and_then(|at| self.ahead.drain(..=at).next_back());
@@ -99,7 +98,7 @@ impl Clock {
         // A search that continues beyond its epochs has no known remaining steps.
         let left = self.steps.saturating_sub(self.steps_done);
         let left_s = elapsed_s * left as f64 / done as f64;
-        // A machine that other programs slow down stays slow.
+        // If other programs slow the machine down, later stages are assumed to be as slow.
         let slower = match self.planned_s {
             Some(planned_s) if first == 0 && done as f64 >= KNOWN * self.steps as f64 => {
                 ((elapsed_s + left_s) / planned_s).clamp(SLOWER[0], SLOWER[1])
@@ -159,18 +158,18 @@ mod tests {
         // Half of the search took as long as all of it should.
         clock.step(5, 100, 100);
         assert_eq!(clock.left_after(100.0), Some(100.0 + 2.0 * 212.0));
-        // Stages that are over already are passed over.
+        // Planned stages that never started are skipped.
         clock.start(Stage::Train, 5, 0);
         assert_eq!(clock.left_after(50.0), Some(152.0));
         clock.step(3, 1, 10);
         clock.start(Stage::Train, 5, 0);
         assert_eq!(clock.left_after(0.0), Some(202.0), "again, from a checkpoint");
         clock.start(Stage::Evaluate, 0, 0);
-        assert_eq!(clock.left_after(0.0), None, "a stage that nobody planned");
+        assert_eq!(clock.left_after(0.0), None, "a stage that is not in the plan");
     }
 
     #[test]
-    fn a_training_that_begins_again_is_not_that_of_a_baseline() {
+    fn a_restarted_training_is_not_mistaken_for_the_training_of_a_baseline() {
         let stages = [Stage::Discretize, Stage::Train, Stage::Evaluate];
         let mut clock = Clock::new();
         clock.expect(

@@ -20,7 +20,7 @@ fn exhausted(bytes: usize) -> ! {
     // This write does not allocate or lock a buffer.
     let _ = writeln!(
         std::io::stderr(),
-        "da2s: not enough memory: {bytes} bytes more could not be had; lower the batch size, the channels or the cells, or give \
+        "da2s: not enough memory: another {bytes} bytes could not be allocated; lower the batch size, the channels or the cells, or give \
          the process more memory; a run that has begun resumes with --resume"
     );
     abort(Code::Memory)

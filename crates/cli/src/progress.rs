@@ -177,7 +177,7 @@ impl Progress {
         !matches!(self.style, Style::Silent | Style::Quiet)
     }
 
-    /// Shows what is done before the first stage; without a terminal, if it takes a while.
+    /// Shows the work before the first stage; without a terminal, only if it takes a while.
     pub fn prepare(&mut self, what: &str) {
         match &mut self.style {
             Style::Silent | Style::Quiet | Style::Lines(_) => {}

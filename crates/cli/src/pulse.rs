@@ -1,4 +1,4 @@
-//! Lines on a standard error that is not a terminal: those of events, and, if none comes for a
+//! Lines on a standard error that is not a terminal: one per event and, if there is no event for a
 //! while, the progress of the run.
 //!
 //! Contract: a separate thread writes the latter, since the one that computes is busy. It writes
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::terminal::tell;
 
-/// The longest time before the first line: an error in the input comes sooner, and alone.
+/// The longest time before the first line: an error in the input is reported before that, as the
+/// only line.
 const FIRST: Duration = Duration::from_secs(3);
 /// The longest time without a line; with [`POLL`] at most 15 seconds.
 const SILENCE: Duration = Duration::from_secs(14);
@@ -21,7 +22,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// How far the run is.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
-    /// What it does.
+    /// What the run is doing.
     pub text: String,
     /// Time left from now on.
     pub left: Option<Duration>,
@@ -93,7 +94,7 @@ impl Pulse {
         tell(text);
     }
 
-    /// What is to be written if there is no line for a while.
+    /// Sets the status to write if there is no line for a while.
     pub fn status(&self, status: Status) {
         let mut shared = locked(&self.shared.0);
         (shared.status, shared.since) = (status, Instant::now());

@@ -1,4 +1,4 @@
-//! The tables that commands print, one file each; here what they are put together from.
+//! The tables that commands print, one file each; this file has their common parts.
 //!
 //! Contract: the content of a cell never leaves its row: untrusted names and reasons go through
 //! [`escaped`].

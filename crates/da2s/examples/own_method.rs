@@ -1,6 +1,6 @@
-//! A custom search method: DARTS with a penalty on skip connections, of which it tends to choose
-//! too many (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR
-//! 2020).
+//! A custom search method: DARTS with a penalty on skip connections, because it tends to choose too
+//! many of them (Zela et al., "Understanding and Robustifying Differentiable Architecture Search",
+//! ICLR 2020).
 //!
 //!     cargo run --release --example own_method
 

@@ -32,7 +32,7 @@ pub struct KindParams {
 }
 
 impl KindParams {
-    /// α and β of which nothing has been removed.
+    /// α and β with nothing removed.
     pub fn new(alpha: Tensor<2>, beta: Tensor<1>) -> Self {
         let removed = None;
         Self { alpha, beta, removed }

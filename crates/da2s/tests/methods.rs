@@ -178,7 +178,7 @@ fn edge_weights_sum_to_one_at_every_node() {
         assert_eq!(
             even,
             !matches!(method, Method::Da2s | Method::Da2sEdges | Method::PcDarts),
-            "{}: list it here exactly if it weighs edges",
+            "{}: list it here if and only if it weighs edges",
             method.name()
         );
         for group in fixture.space.graph.groups() {
@@ -216,7 +216,7 @@ fn losses_have_the_gradients_of_finite_differences() {
                         | Method::SdartsAdv
                         | Method::SdartsRs
                 ),
-                "{}: list it here exactly if it adds nothing to the loss",
+                "{}: list it here if and only if it adds nothing to the loss",
                 method.name()
             );
             continue;
@@ -315,7 +315,7 @@ fn a_drive_weighs_edges_and_leaves_operations_to_the_method() {
 }
 
 #[test]
-fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
+fn gdas_draws_one_operation_per_edge_and_has_the_gradient_of_a_softmax() {
     let fixture = Fixture::new();
     let draw = |step| Draw::new(3, MOMENT.at_step(step));
     let method = fixture.method(Method::Gdas);
@@ -345,7 +345,7 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
         }
     }
     for (at, one) in drawn.iter().enumerate() {
-        assert!(!drawn[..at].contains(one), "draw {at} is one before it");
+        assert!(!drawn[..at].contains(one), "draw {at} equals an earlier one");
     }
 
     // The gradient is that of a softmax: its rows sum to 0, and it is not 0.
@@ -385,10 +385,10 @@ fn the_auxiliary_connection_of_darts_minus_fades_and_never_competes() {
 /// Over many draws p has the mean of its Dirichlet distribution, and its gradient has the mean's
 /// gradient.
 #[test]
-fn drnas_draws_from_its_distribution_and_pulls_back_through_it() {
+fn drnas_draws_from_its_distribution_and_has_the_gradient_of_its_mean() {
     const DRAWS: usize = 3000;
     let fixture = Fixture::new();
-    // Edges with equal operations, one that is nearly decided, and those of the fixture.
+    // An edge with equal operations, one that is nearly decided, and the edges of the fixture.
     let mut alpha = fixture.alpha.clone();
     alpha[..7].fill(0.0);
     alpha[7..14].copy_from_slice(&[4.0, -3.0, -3.0, -2.0, -3.0, -1.0, -3.0]);

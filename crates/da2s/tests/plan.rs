@@ -67,7 +67,7 @@ fn settings_are_written_once_they_are_chosen() {
 }
 
 #[test]
-fn a_run_as_it_is_has_a_plan_that_changes_nothing() {
+fn a_run_without_a_time_has_a_plan_that_changes_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("run");
     let mut job = created(&path, None, &[]);

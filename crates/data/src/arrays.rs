@@ -185,7 +185,7 @@ impl LabelledImages {
         if test.is_empty() {
             return Err(DataError::Arrays {
                 part: "training images",
-                expected: format!("{TRAIN_TO_TEST} or more, of which one is for the test"),
+                expected: format!("{TRAIN_TO_TEST} or more, one of them for testing"),
                 found: self.labels.len().to_string(),
             });
         }
@@ -286,7 +286,7 @@ mod tests {
             (
                 images(4),
                 None,
-                "training images: expected 5 or more, of which one is for the test, found 4",
+                "training images: expected 5 or more, one of them for testing, found 4",
             ),
             (
                 images(10),

@@ -102,7 +102,7 @@ pub(super) enum Store {
 pub struct Split {
     labels: Vec<u32>,
     store: Store,
-    /// The files of images in memory, if each has one of its own.
+    /// The files of images in memory, if each image has its own file.
     files: Option<ReadFiles>,
 }
 
@@ -321,7 +321,7 @@ pub struct Dataset {
 }
 
 words! {
-    /// What the checksum of a data set is of.
+    /// What the checksum of a data set covers.
     #[strum(serialize_all = "lowercase")]
     pub enum ChecksumOf {
         /// Everything that was read.

@@ -156,7 +156,7 @@ pub fn images_problem(path: &Path) -> Option<DataError> {
 }
 
 impl Parts {
-    /// Lists the files in `dir` that the limits keep, without reading them.
+    /// Lists the files in `dir`, as many as the limits allow, without reading them.
     pub fn list(dir: &Path, options: &DataOptions) -> Result<Self, DataError> {
         let fit = options.fit()?;
         let listing = Listing::of(dir, options.seed)?;
@@ -230,7 +230,8 @@ fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> 
             let size = (image.shape().height, image.shape().width);
             Ok((Sha256::over(&bytes).digest(), size))
         })
-        // The first error in order: a parallel collection of results has any of them.
+        // Not collected into one `Result`: in parallel that would return any of the errors, not the
+        // first.
         .collect::<Vec<Result<_, DataError>>>();
     let (hashes, sizes): (Vec<_>, Vec<_>) = read.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
     Ok((Split::read(files, pixels, &sizes), hashes))
@@ -253,8 +254,8 @@ fn fingerprints(files: &ImageFiles) -> Result<Vec<[u8; 32]>, DataError> {
         .collect()
 }
 
-/// The SHA-256 of a file's size and three blocks of it, or of the complete file if it is not
-/// longer.
+/// The SHA-256 of a file's size and three blocks of it, or of its size and the complete file if
+/// three blocks cover it.
 fn fingerprint(path: &Path) -> io::Result<[u8; 32]> {
     let (mut file, length) = open_file(path)?;
     let mut hasher = Sha256::default();

@@ -171,7 +171,7 @@ impl OwnParts {
                 if aside.is_empty() {
                     return Err(DataError::Layout {
                         path: root,
-                        expected: "two or more images of some class, of which one is for the test".into(),
+                        expected: "two or more images of some class, one of them for testing".into(),
                     });
                 }
                 self.notes.push(format!(

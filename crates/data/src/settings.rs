@@ -31,8 +31,8 @@ settings! {
         /// Side of the centred square that is cut out of each image of a folder or an array, as a
         /// share of the image's shorter side.
         centre_crop: f32 = 1.0, in positive_up_to(1.0);
-        /// Maximum number of bytes for which a folder's images are kept in memory; above it they
-        /// are read when needed.
+        /// A folder's images are kept in memory if they have at most this many bytes; otherwise
+        /// they are read when needed.
         memory_limit_bytes: u64 = 4 << 30;
         /// What happens to a folder's images that cannot be decoded.
         bad_images: BadImages = BadImages::Refuse;

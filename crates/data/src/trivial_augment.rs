@@ -21,9 +21,9 @@ words! {
     pub(crate) enum Operation {
         /// The image itself.
         Identity,
-        /// Moves each row sideways by a share of its number: up to 0.99.
+        /// Moves each row sideways, by up to 0.99 times its index.
         ShearX,
-        /// Moves each column up or down by a share of its number: up to 0.99.
+        /// Moves each column up or down, by up to 0.99 times its index.
         ShearY,
         /// Moves the image sideways, by up to 32 pixels.
         TranslateX,
@@ -41,7 +41,7 @@ words! {
         Sharpness,
         /// Keeps the upper 8 to 2 bits.
         Posterize,
-        /// Inverts values from 255 to 0 on.
+        /// Inverts values from a threshold on, which is between 255 and 0.
         Solarize,
         /// Stretches each channel to the whole range.
         AutoContrast,
@@ -65,7 +65,7 @@ impl Operation {
         }
     }
 
-    /// What the operation makes of `image` with a magnitude of the table.
+    /// Applies the operation to `image`, with a magnitude from the table.
     fn apply(self, image: Image, magnitude: f64) -> Image {
         match self {
             Self::Identity => image,

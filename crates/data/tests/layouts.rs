@@ -252,7 +252,7 @@ fn what_could_mean_two_things_is_refused() {
     classes(dir.path(), &["a", "b"], 1);
     assert_eq!(
         refusal(&dir),
-        "DIR: expected two or more images of some class, of which one is for the test"
+        "DIR: expected two or more images of some class, one of them for testing"
     );
 }
 

@@ -135,8 +135,8 @@ impl Padded {
         }
     }
 
-    /// Writes the function of scale · `image` + shift (tables) inside the border, which is left
-    /// unchanged.
+    /// Writes `function`(scale · `image` + shift) inside the border, which is left unchanged;
+    /// `scale` and `shift` are tables.
     pub fn affine_from(
         &self,
         (level, function): (Level, ActivationFunction),

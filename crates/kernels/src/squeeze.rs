@@ -200,7 +200,7 @@ fn add(from: &[f32], factor: f32, to: &mut [f32]) {
     }
 }
 
-/// The sum of products, in an order that vectors hold.
+/// The sum of products, with one partial sum per vector lane.
 fn product(one: &[f32], other: &[f32]) -> f32 {
     let ((ones, one_rest), (others, other_rest)) = (one.as_chunks::<LANES>(), other.as_chunks::<LANES>());
     let mut sums = [0.0f32; LANES];
@@ -296,7 +296,7 @@ mod tests {
                 weights[at] += by;
                 loss(&weights, &wide(&image), &pull)
             };
-            // Added to what is there.
+            // The gradient was added to 1, the initial value.
             check(d_weights[at] - 1.0, &moved, &format!("weight {at}"));
         }
         for at in 0..image.len() {

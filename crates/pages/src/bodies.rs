@@ -78,8 +78,8 @@ impl Drop for Share<'_> {
     }
 }
 
-/// The body of a request of which `arrived` has arrived, with its head; `None` if there is no
-/// memory for it. Bytes beyond the announced length are ignored.
+/// The body of a request; `arrived` is what has arrived with its head. `None` if there is no memory
+/// for the body. Bytes beyond the announced length are ignored.
 ///
 /// # Errors
 /// If the peer does not send it in time.

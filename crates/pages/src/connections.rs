@@ -29,7 +29,7 @@ pub struct Connections {
     left: Condvar,
 }
 
-/// How far a connection has come; the least one is the first to be dropped.
+/// How far a connection has come; connections that are least advanced are dropped first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     /// The head of its request is incomplete.

@@ -25,8 +25,8 @@ pub struct Posted<'a> {
 }
 
 impl<'a> Posted<'a> {
-    /// The file in `body` of this content type: of a form the first part that is a file and not
-    /// empty, or else an empty one, or its only part; otherwise the body itself.
+    /// The file in `body` of this content type. In a form, it is the first part that is a file and
+    /// not empty, or else an empty file, or else the only part; otherwise it is the body itself.
     ///
     /// # Errors
     /// A sentence on what is wrong with a form.
@@ -50,7 +50,7 @@ impl<'a> Posted<'a> {
         let boundary = boundary.filter(|text| !text.is_empty() && text.len() <= MOST_BOUNDARY_BYTES);
         let mut parts = parts(body, boundary.ok_or("The form has no valid boundary.")?)?;
         let is_file = |part: &Posted<'_>| part.name.is_some();
-        // A browser sends an empty file for a field of which none was chosen.
+        // A browser sends an empty file for a field without a chosen file.
         let at = parts.iter().position(|part| is_file(part) && !part.bytes.is_empty());
         let at = at.or_else(|| parts.iter().position(is_file));
         let at = at.or((parts.len() == 1).then_some(0));

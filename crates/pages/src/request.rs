@@ -60,7 +60,7 @@ pub enum Refusal {
     Host,
     /// It comes from a page of another site.
     Origin,
-    /// Its path can only be read, and its method is another.
+    /// Its path is read-only, and its method is neither GET nor HEAD.
     ReadOnly,
     /// Its path only accepts bodies, and its method is not POST.
     PostOnly,
@@ -161,7 +161,8 @@ fn body(request: &httparse::Request<'_, '_>, start: usize, uploads: Uploads) -> 
     if site.is_some_and(|site| !["same-origin", "none"].contains(&site)) {
         return Err(Refusal::Origin);
     }
-    // A length that is announced twice, in two ways, could be read as another request.
+    // If the length is announced in two ways, a part of the body could be taken for another
+    // request.
     if header(request, "Transfer-Encoding").is_some() {
         return Err(Refusal::NoLength);
     }
@@ -169,7 +170,7 @@ fn body(request: &httparse::Request<'_, '_>, start: usize, uploads: Uploads) -> 
     if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Refusal::Malformed);
     }
-    // More digits than a number has are too many bytes, too.
+    // A length that does not fit into the number is too large as well.
     let length = length.parse().unwrap_or(usize::MAX);
     if length > uploads.most_bytes {
         return Err(Refusal::TooLarge);

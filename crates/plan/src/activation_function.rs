@@ -26,7 +26,7 @@ impl ActivationFunction {
         *self == Self::Relu
     }
 
-    /// The function alone.
+    /// A block that computes only this function.
     pub const fn block(self) -> Block {
         match self {
             Self::Relu => Block::Relu,

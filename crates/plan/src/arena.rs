@@ -1,5 +1,5 @@
-//! Where activations are in one block of memory, so that those which are never needed at the same
-//! time share it.
+//! The offsets of activations in one block of memory. Activations that are never needed at the same
+//! time may overlap.
 //!
 //! Reference: Pisarchyk, Lee, "Efficient memory management for deep neural net inference", 2020,
 //! section 5: offset calculation with best fit, greedy by size and greedy by breadth, and its lower
@@ -20,7 +20,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Places the activations; the smaller of what the two orders give.
+    /// Places the activations in both orders, and returns the smaller result.
     pub fn new(activations: &[Activation]) -> Self {
         let by_size = Self::placed(activations, by_size(activations));
         let by_breadth = Self::placed(activations, by_breadth(activations));

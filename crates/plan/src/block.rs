@@ -92,11 +92,11 @@ pub enum Block {
     /// [ReLU →] pointwise to `expansion` times the channels → batch norm → activation → depthwise
     /// k×k → batch norm → activation → pointwise → batch norm (Sandler et al., "MobileNetV2", 2018,
     /// table 1; the residual is an identity beside it). An expansion of 1 has no first pointwise
-    /// convolution, as there. Squeeze-and-excitation multiplies each channel after the depthwise
-    /// convolution's activation by hard-sigmoid(W₂ ReLU(W₁ m + b₁) + b₂), where m are the means of
-    /// the channels over the image (Howard et al., "Searching for MobileNetV3", ICCV 2019, section
-    /// 5.3); [`Block::squeezed`] has the size of ReLU(…). The depthwise convolution has the stride;
-    /// padding keeps the size at stride 1.
+    /// convolution, as in that paper. Squeeze-and-excitation multiplies each channel after the
+    /// depthwise convolution's activation by hard-sigmoid(W₂ ReLU(W₁ m + b₁) + b₂), where m are the
+    /// means of the channels over the image (Howard et al., "Searching for MobileNetV3", ICCV 2019,
+    /// section 5.3); [`Block::squeezed`] has the size of ReLU(…). The depthwise convolution has the
+    /// stride; padding keeps the size at stride 1.
     InvertedBottleneck {
         /// Whether ReLU comes first: where the input is not a linear bottleneck, as after a stem.
         relu: bool,

@@ -84,8 +84,9 @@ impl Layout {
         ((self.weight_count + 2 * self.norm_channels) * NUMBER) as u64
     }
 
-    /// Bytes of the weights in int8, with a scale and a bias per output of a convolution: batch
-    /// norms belong to the convolution before them, and one without has the same two numbers.
+    /// Bytes of the weights in int8, with a scale and a bias per output of a convolution. Batch
+    /// norms are folded into the convolution before them; a block without convolutions has a scale
+    /// and a bias per channel of its batch norms.
     pub fn size_int8_bytes(&self) -> u64 {
         let convolutions = self.convolutions.iter().chain(self.squeeze.iter().flatten());
         let kernels = convolutions.map(|weights| &weights.kernel.shape);

@@ -29,8 +29,8 @@ pub struct BlockShape {
 }
 
 impl Block {
-    /// The name in tables of latencies. What costs no time does not show: the batch norm and the
-    /// bias of a convolution.
+    /// The name in tables of latencies. It does not show parts that cost no time: the batch norm
+    /// and the bias of a convolution.
     pub fn name(self) -> String {
         match self {
             Self::Zero { .. } => "none".to_owned(),

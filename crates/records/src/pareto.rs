@@ -3,9 +3,10 @@
 //! Reference: Pareto, "Manuale di economia politica", 1906; the definition is that of Miettinen,
 //! "Nonlinear Multiobjective Optimization", 1999, section 2.2.
 
-/// For each point, all of whose numbers are better if smaller, whether no other one dominates it:
-/// is at most as large in every number and smaller in one. Contract: all points have as many
-/// numbers; a point with NaN is never among them, and dominates none.
+/// For each point, whether no other point dominates it. Smaller numbers are better: a point
+/// dominates another if it is at most as large in every number and smaller in one. Contract: all
+/// points have the same number of numbers; the result is false for a point with NaN, and such a
+/// point dominates none.
 pub fn non_dominated<P: AsRef<[f64]>>(points: &[P]) -> Vec<bool> {
     let complete = |point: &P| point.as_ref().iter().all(|number| !number.is_nan());
     let dominates = |a: &P, b: &P| {
@@ -41,7 +42,7 @@ mod tests {
             for (point, &stays) in points.iter().zip(&front) {
                 let by_any = points.iter().any(|other| dominates(other, point));
                 prop_assert_eq!(stays, !by_any);
-                // What dominates a point of no front need not be on it, but something on it does.
+                // A point that is not on the front is always dominated by one that is.
                 let by_front = points.iter().zip(&front).any(|(other, &on)| on && dominates(other, point));
                 prop_assert_eq!(by_any, by_front);
             }

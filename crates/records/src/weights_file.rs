@@ -180,7 +180,7 @@ impl WeightsFile {
 /// Maximum size of a header in bytes, as in the safetensors library.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
 
-/// An entry of a header, of which only the place of a tensor counts.
+/// An entry of a header; only the position of the tensor is read.
 #[derive(Deserialize)]
 struct Entry {
     data_offsets: Option<[u64; 2]>,

@@ -27,12 +27,12 @@ pub enum Problem {
         /// What is allowed.
         expected: String,
     },
-    /// A setting that means nothing with the others.
-    #[error("{key} has no use {place}; leave it unset")]
+    /// A setting that has no effect with the other settings.
+    #[error("{key} has no effect {place}; leave it unset")]
     Useless {
         /// The key, including its tables.
         key: String,
-        /// Where it has no use, such as `in the space darts`.
+        /// Where it has no effect, such as `in the space darts`.
         place: String,
     },
 }
@@ -47,7 +47,7 @@ impl Problem {
         }
     }
 
-    /// `key` is set, but has no use `place`.
+    /// `key` is set, but has no effect `place`.
     pub fn useless(key: impl Into<String>, place: impl Into<String>) -> Self {
         Self::Useless {
             key: key.into(),

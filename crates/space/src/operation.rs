@@ -11,7 +11,7 @@ use da2s_settings::{Allowed, FieldKind, Setting, Word};
 use serde::{Deserialize, Serialize};
 
 /// Declares [`Operation`] from rows: documentation, variant, name, whether it can halve an image,
-/// and the block that computes it at a stride in a place.
+/// and the block that computes it at a stride in a host network.
 macro_rules! operations {
     ($($(#[$documentation:meta])* $variant:ident = $name:literal, $halves:literal, $block:expr;)*) => {
         /// A candidate operation of an edge.

@@ -47,7 +47,7 @@ impl Reductions {
                 Err(Problem::refused("cells", cells, expected).within(table))
             }
             Self::At(places) if places.iter().any(|&place| place >= cells) => {
-                let expected = format!("cells counted from 0, of which {table}.cells = {cells} has {cells}");
+                let expected = format!("indices below {table}.cells = {cells}; cells are counted from 0");
                 Err(Problem::refused("reduction_cells", format!("{places:?}"), expected).within(table))
             }
             Self::At(places) if (1..places.len()).any(|at| places[..at].contains(&places[at])) => {

@@ -38,7 +38,8 @@ impl TypedValueParser for ImageSourceParser {
             return Ok(ImageSource::At(path.to_owned()));
         }
         let names: Vec<&str> = Format::readable().map(Format::name).collect();
-        // clap knows which name is meant. A mistyped folder is not the format of folders.
+        // clap suggests a similar name. `images` is left out: it is the format of folders, and a
+        // mistyped folder does not mean it.
         let meant = names.iter().filter(|name| **name != Format::Images.name());
         let similar = PossibleValuesParser::new(meant)
             .parse_ref(command, argument, value)

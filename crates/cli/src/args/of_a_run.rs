@@ -132,7 +132,7 @@ pub struct TrainArguments {
     /// Continue from the checkpoint
     #[arg(long)]
     pub resume: bool,
-    /// What is shown and written along.
+    /// What is shown and written during the training.
     #[command(flatten)]
     pub live: LiveArguments,
 }
@@ -258,7 +258,7 @@ pub struct QuantiseArguments {
     /// The run.
     #[command(flatten)]
     pub stage: CpuStageArguments,
-    /// Folder of the run's images, if it is no longer where it was; they must be the same
+    /// Folder of the run's images, if it has moved; the images must be the same
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Number of training images from which the ranges of the activations are determined

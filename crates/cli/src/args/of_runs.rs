@@ -15,7 +15,7 @@ pub struct ReportArguments {
     /// Run directory; several runs are shown side by side on one page
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// File of the page [default: report.html in the run directory; side-by-side.html of several
+    /// File of the page [default: report.html in the run directory; side-by-side.html for several
     /// runs]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -102,8 +102,8 @@ pub struct DataSuspectsArguments {
     /// The run.
     #[command(flatten)]
     pub stage: ImageStageArguments,
-    /// Number of images to list, of those that the network was not trained on and of those that it
-    /// was trained on
+    /// Number of images to list from the images that the network was trained on, and from the
+    /// others
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,
     /// Also write the list as CSV

@@ -74,7 +74,7 @@ impl Now {
             Self {
                 word: name.to_owned(),
                 epoch: Some(((done + 1).min(planned), planned)),
-                // Times in a damaged file may exceed any clock.
+                // Times in a damaged file may be too large for a `Duration`.
                 left: left_s.and_then(|left_s| Duration::try_from_secs_f64(left_s.max(0.0)).ok()),
                 ..Self::default()
             }
@@ -117,7 +117,8 @@ fn extra_epochs(run: &Run) -> f64 {
 /// The user's view settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// The current panel, counted without wrapping; if all panels fit, the one that scrolls.
+    /// Index of the current panel, which may exceed the number of panels and then wraps around; if
+    /// all panels fit, the one that scrolls.
     pub panel: usize,
     /// Number of rows of edges that are scrolled past.
     pub scroll: usize,

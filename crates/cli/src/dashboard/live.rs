@@ -97,8 +97,8 @@ impl Dashboard {
         began.elapsed()
     }
 
-    /// Like [`Self::wait`], right after a checkpoint was written. This fulfils all requests for
-    /// one, and `text` is shown for them.
+    /// Like [`Self::wait`], right after a checkpoint was written. All requests for a checkpoint are
+    /// then fulfilled, and `text` is shown as the answer.
     pub fn wait_after_checkpoint(&self, text: &str) -> Duration {
         let began = Instant::now();
         loop {

@@ -1,5 +1,5 @@
-//! Colours of the dashboard: few, and safe for colour-blind users. None if the user does not want
-//! any (<https://no-color.org>).
+//! Colours of the dashboard: few, and safe for colour-blind users. There are no colours if the user
+//! does not want any (<https://no-color.org>).
 
 use ratatui::style::{Color, Style};
 

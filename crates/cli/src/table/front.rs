@@ -9,7 +9,7 @@ use da2s_settings::Quantity;
 use super::{absent, columns_with, decimals, grouped, interval};
 use crate::terminal::escaped;
 
-/// The table of a front, the page of which is `page`.
+/// The table of a front; `page` is the path of its page.
 pub fn of_front(front: &Front, page: &Path) -> String {
     let cells = front.points.iter().all(|point| point.cells.is_some());
     let heading = [

@@ -83,7 +83,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>, to
 
 /// Commands to copy for the finished run in `run`.
 pub fn next_steps(run: &Path) -> String {
-    // The report has the others, and needs no command to be watched.
+    // The report has the other commands. It leaves out `watch`, which is added here.
     let steps = da2s_report::next_steps(run)
         .into_iter()
         .take(3)

@@ -228,7 +228,7 @@ fn a_run_below_a_run_is_not_read_through_a_link() {
         symlink(finished(), &link).unwrap();
         let evaluate = || ends(&["evaluate", "R", "-q"], folder.path()).code(5);
         evaluate().stderr(predicate::str::contains("a link or a file is in the place of a folder"));
-        // Nor through its parent.
+        // The same with a link in place of its parent.
         fs::remove_file(&link).unwrap();
         fs::remove_dir(run.join(parent)).unwrap();
         fs::create_dir_all(folder.path().join(parent)).unwrap();
@@ -379,7 +379,7 @@ fn a_result_goes_through_a_pipe_or_a_device_and_leaves_it_there() {
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
         let output = ends(&[arguments, &[run, "--out", "/dev/stdout"]].concat(), folder.path()).success();
         assert!(output.get_output().stdout.len() > 1000, "{arguments:?}");
-        // A folder in the way is neither written through nor replaced.
+        // A folder with this name is not replaced.
         ends(&[arguments, &[run, "--out", "."]].concat(), folder.path()).code(7);
     }
 }

@@ -1,4 +1,5 @@
-//! `da2s run --baselines`: plain networks trained after the searched one, and what they say.
+//! `da2s run --baselines`: plain networks trained after the searched one, and the verdict on the
+//! search.
 
 use std::fs;
 use std::path::Path;
@@ -133,7 +134,8 @@ fn a_network_by_name_has_baselines_too() {
     assert_eq!(baseline["network"], "ds-cnn");
     let own = &json(&run.join("summary.json"))["parameters"];
     assert!(baseline["parameters"].as_u64() <= own.as_u64(), "{baseline}");
-    // One channel more would have more parameters: it has all that fit.
+    // It has as many channels as fit: with one more, it would have more parameters than the run's
+    // network.
     assert!(
         20 * baseline["parameters"].as_u64().unwrap() > 15 * own.as_u64().unwrap(),
         "{baseline}"

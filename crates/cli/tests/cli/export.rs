@@ -1,4 +1,4 @@
-//! Trained networks go out, and come back.
+//! Exports of trained networks, and their import.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,8 +59,8 @@ fn a_network_goes_out_and_comes_back() {
     let whole = ["export", "--format", "safetensors", "--with-preprocessing"];
     da2s().args(whole).arg(&out).assert().code(2).stderr(told);
 
-    // `preprocessing.json` is written next to every export; that of another network is not
-    // replaced.
+    // `preprocessing.json` is written next to every export; one that belongs to another network is
+    // not replaced.
     let stated = fs::read(out.join("export/preprocessing.json")).unwrap();
     assert_eq!(stated, fs::read(out.join("export/pytorch/preprocessing.json")).unwrap());
     let elsewhere = temporary.path().join("elsewhere");
@@ -90,7 +90,7 @@ fn a_network_goes_out_and_comes_back() {
         .assert()
         .code(7)
         .stderr(told);
-    // What a run consists of is not replaced, nor is anything written beside it.
+    // A run's own files are not replaced, and nothing is written beside them.
     for own in ["config.toml", "network/best.safetensors", "search/n.onnx"] {
         let before = fs::read(out.join(own)).ok();
         let told = predicate::str::contains("is a file of a run");

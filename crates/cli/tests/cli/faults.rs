@@ -97,7 +97,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
         .assert()
         .success()
         .stderr(warned);
-    assert!(fs::read(&newest).unwrap() == whole, "the last epoch came out otherwise");
+    assert!(fs::read(&newest).unwrap() == whole, "the last epoch differs");
     for name in ["genotype.json", "gap.json", "network/evaluation.json"] {
         let (ours, theirs) = (out.join(name), finished().join(name));
         assert!(fs::read(ours).unwrap() == fs::read(theirs).unwrap(), "{name} differs");
@@ -400,7 +400,7 @@ fn an_allocation_that_fails_ends_with_a_sentence() {
     shell
         .args(["--engine", "plain", "--threads", "1", "-q", "--out"])
         .arg(&out);
-    let told = r"^da2s: not enough memory: \d+ bytes more could not be had; [^\n]*\n$";
+    let told = r"^da2s: not enough memory: another \d+ bytes could not be allocated; [^\n]*\n$";
     shell
         .assert()
         .code(12)

@@ -127,7 +127,7 @@ fn networks_are_trained_once_and_those_that_nothing_beats_are_marked() {
     );
     assert!(!run.join("front/c2-n3-e2").exists());
 
-    // They belong to their genotype.
+    // A front belongs to the genotype of its run: another genotype removes it.
     let text = "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=[2], \
         reduce=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])";
     da2s()
@@ -194,7 +194,7 @@ fn limits_and_depths_of_a_chain() {
         .arg(&run)
         .assert()
         .success();
-    // It is discretized by the way. A limit that no width is within is left out.
+    // The command also discretizes the run. A limit that every width exceeds is left out.
     let request = [
         "--widths",
         "1",
@@ -225,7 +225,8 @@ fn limits_and_depths_of_a_chain() {
         assert_eq!(point["cells"], Value::Null);
     }
     assert_eq!(all.iter().filter(within).count(), 3);
-    // At its own depth it is the genotype of the run; of the others the searched layers stay.
+    // The network at the run's own depth has the genotype of the run; the others keep the strongest
+    // layers.
     let genotype = |folder: &Path| {
         let file: Value = serde_json::from_slice(&fs::read(folder.join("genotype.json")).unwrap()).unwrap();
         file["genotype"].as_str().unwrap().to_owned()
@@ -282,7 +283,7 @@ fn a_table_predicts_latencies_if_it_has_every_block() {
             .count(),
         1
     );
-    // A width that the table does not have is measured, and so are all others.
+    // If the table lacks one width, all widths are measured.
     let other = ["--widths", "3", "--epochs", "1", "--latency-table", table];
     let told = contains("no latency is predicted: ").and(contains("has no line for the block"));
     front(&run, &other)

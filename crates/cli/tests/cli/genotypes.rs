@@ -49,7 +49,7 @@ fn a_genotype_is_trained_without_a_search() {
     assert_eq!(json(&out.join("genotype.json"))["genotype"], genotype());
 }
 
-/// What belongs to a genotype does not outlive it.
+/// A new genotype removes everything that was computed for the old one.
 #[test]
 fn another_genotype_removes_what_the_one_before_left() {
     let temporary = tempfile::tempdir().unwrap();

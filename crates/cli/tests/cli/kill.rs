@@ -115,7 +115,7 @@ fn assert_same(ours: &Path, theirs: &Path, moments: &[f64]) {
 }
 
 #[test]
-#[allow(clippy::print_stdout, reason = "what was survived is said")]
+#[allow(clippy::print_stdout, reason = "the test reports how many kills the runs survived")]
 fn killed_runs_resume_with_the_same_bits() {
     let kills = std::env::var("DA2S_KILLS").map_or(KILLS, |number| number.parse().expect("DA2S_KILLS is a number"));
     let folder = tempfile::tempdir().unwrap();

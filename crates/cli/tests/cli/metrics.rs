@@ -90,7 +90,7 @@ fn csv_has_every_number_of_the_lines() {
 }
 
 #[test]
-fn several_runs_are_one_table_and_a_folder_each() {
+fn several_runs_give_one_table_and_one_folder_of_events_each() {
     let out = tempfile::tempdir().unwrap();
     let run = finished();
     da2s()
@@ -122,7 +122,7 @@ fn several_runs_are_one_table_and_a_folder_each() {
 }
 
 #[test]
-fn events_that_are_written_along_are_those_of_the_finished_run() {
+fn events_written_during_a_run_equal_those_of_the_finished_run() {
     let folder = tempfile::tempdir().unwrap();
     let (run, out) = (folder.path().join("run"), folder.path().join("out"));
     with("search", &TINY)

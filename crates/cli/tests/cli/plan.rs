@@ -1,5 +1,5 @@
-//! The plan of a run: what is printed before it starts, `--time` and what it chooses, and that
-//! nobody has to choose again.
+//! The plan of a run: what is printed before it starts, what `--time` chooses, and that a repeated
+//! run does not choose again.
 
 use std::fs;
 use std::path::Path;
@@ -82,7 +82,10 @@ fn a_time_chooses_what_was_not_requested_and_config_toml_repeats_it() {
         .args(["--out", "first", "--resume"])
         .assert()
         .success()
-        .stderr(predicate::str::contains("a time is for a new run").and(predicate::str::contains("plan for").not()));
+        .stderr(
+            predicate::str::contains("a time applies only to a new run")
+                .and(predicate::str::contains("plan for").not()),
+        );
     da2s()
         .current_dir(dir)
         .args(["run", "--config", "first/config.toml", "--quiet", "--out", "second"])

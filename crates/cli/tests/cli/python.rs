@@ -8,8 +8,8 @@ use std::process::Command;
 /// print.
 pub fn python_with(modules: &str, test: &str) -> Option<String> {
     let named = |name| std::env::var(name).ok();
-    // The export tests expect all their packages in `DA2S_PYTHON`, so that of these tests has a
-    // variable of its own.
+    // The export tests expect all their packages in `DA2S_PYTHON`, so these tests have a variable
+    // of their own.
     let python = named("DA2S_METRICS_PYTHON").or_else(|| named("DA2S_PYTHON"));
     let python = python.unwrap_or_else(|| "python3".to_owned());
     let import = Command::new(&python)

@@ -79,7 +79,7 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), mistakes.len());
     assert!(page.contains("measured latency"));
-    // A latency is measured once, at the end of the run: what another machine reads, it shows.
+    // The latency is measured once, at the end of the run. Another machine shows the stored value.
     let latency = run.join("network/latency.json");
     let measured = json(&latency);
     assert!(measured["median_ms"].as_f64().unwrap() > 0.0 && measured["runs"].as_u64().unwrap() >= 3);
@@ -246,10 +246,7 @@ fn the_report_of_a_long_run_stays_small() {
             fs::metadata(run.join("report.html")).unwrap().len(),
         );
         let page = fs::read_to_string(run.join("report.html")).unwrap();
-        assert!(
-            page.contains(&format!("{epochs} epochs")),
-            "the page is that of all epochs"
-        );
+        assert!(page.contains(&format!("{epochs} epochs")), "the page covers all epochs");
         // The time depends on the machine, so it is printed, not asserted.
         #[allow(clippy::print_stderr)]
         {

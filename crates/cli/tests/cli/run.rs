@@ -362,7 +362,7 @@ fn another_rule_reads_another_genotype_off_a_search() {
         );
         assert!(run.join("gap.json").is_file());
     }
-    // Epochs of tuning are for the rule that the run had.
+    // Epochs of tuning that were set for the run's previous rule are ignored.
     let tuned = config().replace("tuning_epochs = 0", "tuning_epochs = 2");
     fs::write(
         run.join("config.toml"),

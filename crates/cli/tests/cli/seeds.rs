@@ -1,4 +1,5 @@
-//! `da2s run --seeds`: the final network trained several times, and what that says.
+//! `da2s run --seeds`: the final network trained several times, and the statistics over these
+//! trainings.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +45,7 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
         .arg(&once)
         .assert()
         .success();
-    // The run's own network does not depend on the others, and the others are others.
+    // The run's own network does not depend on the others, and all of them differ.
     assert!(weights(&run) == weights(&once));
     assert!(seeds(&once).is_null());
     let all: Vec<Vec<u8>> = ["s2", "s3"].map(|seed| weights(&run.join("seeds").join(seed))).into();
@@ -111,10 +112,11 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
         assert!(weights(&run.join("seeds/s2")) == all[0], "{file}");
     }
 
-    // The latency is that of the run: the others have the same network.
+    // Only the run's own network is timed: the others have the same latency.
     assert!(run.join("network/latency.json").exists() && !run.join("seeds/s2/network/latency.json").exists());
 
-    // Their number may change when a run resumes, and those of another network are removed.
+    // The number of trainings may change when a run resumes, and the trainings of another network
+    // are removed.
     resumed(&["--seeds", "2", "--quiet"]).stdout(contains("over 2 seeds"));
     assert_eq!(seeds(&run)["trainings"].as_array().unwrap().len(), 2);
     da2s()

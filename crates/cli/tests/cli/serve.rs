@@ -215,7 +215,8 @@ fn foreign_and_oversized_posts_are_refused() {
             "{answer}"
         );
     }
-    // A client that sends without asking gets the answer, and no reset.
+    // A client that sends the body without waiting for permission gets the answer, not a connection
+    // reset.
     let (status, answer) = post(&server, "", &vec![0; 33_554_433]);
     assert!(status == 413 && answer.contains("too long"), "{answer}");
 }
@@ -262,8 +263,8 @@ fn a_body_that_does_not_come_keeps_nobody_waiting() {
         })
         .collect();
     assert_eq!(post(&server, "", &image).0, 200);
-    // Of an address, 32 connections are kept: this one took the last slot, so nine have made room,
-    // without an answer. Which ones depends on the order in which the server's threads ran.
+    // 32 connections per address are kept. This one took the last slot, so nine were closed without
+    // an answer. Which ones depends on the order in which the server's threads ran.
     let mut closed = vec![false; held.len()];
     while closed.iter().filter(|&&closed| closed).count() < 9 {
         for (stream, closed) in held.iter_mut().zip(&mut closed) {
@@ -283,7 +284,8 @@ fn a_body_that_does_not_come_keeps_nobody_waiting() {
     }
 }
 
-/// A client that can send no more may have gone. It is answered, or told why not.
+/// A client that has closed its sending side may be gone. It gets an answer, or the reason why
+/// there is none.
 #[test]
 fn a_client_that_has_closed_its_side_is_told_why_it_gets_no_answer() {
     let folder = tempfile::tempdir().unwrap();

@@ -101,7 +101,7 @@ impl Server {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// The answer to a reader; empty if the server closes the connection.
+    /// The answer to `GET /news`; empty, or an error, if the server closes the connection.
     #[cfg(unix)]
     pub fn raw_news(&self) -> String {
         let ask = || {
@@ -166,7 +166,7 @@ pub fn assert_protected(headers: &str) {
     assert!(!headers.contains("access-control"), "{headers}");
 }
 
-/// Asserts that the server ends well on Ctrl-C.
+/// Asserts that the server exits with code 0 on Ctrl-C.
 #[cfg(unix)]
 pub fn interrupt(server: &mut Server) {
     let told = Command::new("kill")

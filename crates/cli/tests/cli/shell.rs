@@ -5,7 +5,7 @@ use std::fs;
 use crate::da2s;
 use predicates::str::contains;
 
-/// Commands that must be named. A forgotten one would be missing from `--help` too.
+/// A sample of the commands that must be named. All come from the definitions behind `--help`.
 const COMMANDS: [&str; 4] = ["run", "discretize", "export", "completions"];
 
 #[test]

@@ -71,7 +71,7 @@ fn fuzz(target: &Target, first: u64, runs: u64) -> usize {
         .seeds
         .iter()
         .filter(|seed| (target.run)(&(target.finish)(seed.to_vec())));
-    assert!(whole.count() > 0, "{} takes none of its valid inputs", target.name);
+    assert!(whole.count() > 0, "{} accepts none of its valid inputs", target.name);
     let trace = env::var_os("DA2S_FUZZ_TRACE");
     // Slow targets get fewer runs, but an input requested by its number always runs.
     let runs = (runs / target.cost).max(1);

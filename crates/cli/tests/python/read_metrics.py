@@ -51,7 +51,7 @@ def main():
     }
 
     def picture(image):
-        """The first bytes of an image, its width and its height: those of a PNG file."""
+        """The first bytes, the width and the height of an image, which is a PNG file."""
         with urllib.request.urlopen(f"{url}data/plugin/images/individualImage?{image['query']}", timeout=WAIT_S) as answer:
             start = answer.read(24)
         return [start[:4].decode("latin-1"), *struct.unpack(">II", start[16:24])]

@@ -1,8 +1,8 @@
 //! Operations and edges that a search has removed for good, and operations that an edge never has.
 //!
 //! Contract: what is removed has the weight 0, is not computed, and its parameter does not move.
-//! Whoever removes it gives it a parameter whose share is 0, so the weights of what remains sum to
-//! 1.
+//! The caller that removes a choice sets its parameter so that its share is 0, and the weights of
+//! what remains sum to 1.
 
 use std::sync::Arc;
 
@@ -174,7 +174,7 @@ mod tests {
         let strengths = arch.without_removed(Strengths::new(table([0.5; 4]), row([0.5; 2])));
         assert_eq!(host(&strengths.p), [0.5, 0.0, 0.5, 0.5]);
         assert_eq!(host(&strengths.q), [0.5, 0.0]);
-        // A method that computes one operation itself keeps to it.
+        // The operations that a method itself has made inactive stay inactive.
         let sampled = Strengths {
             active: Some(Arc::new([false, true, true, false])),
             ..Strengths::new(table([0.5; 4]), row([0.5; 2]))

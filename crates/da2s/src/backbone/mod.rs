@@ -102,7 +102,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The same for a super-network with the weights `mixtures` of its choices.
+    /// The same for a super-network, whose choices are weighted by `mixtures`.
     pub(crate) fn with_mixtures(self, mixtures: &'a Mixtures) -> Self {
         Self {
             mixtures: Some(mixtures),
@@ -131,8 +131,8 @@ pub struct Forward {
 }
 
 impl Backbone {
-    /// A backbone of `stages`, which are those of `skeleton`, whose classifiers run on `engine`;
-    /// the last stage feeds the classifier.
+    /// A backbone with the given `stages` of `skeleton`. The last stage feeds the classifier; all
+    /// classifiers run on `engine`.
     pub fn new(skeleton: &Skeleton, stages: Vec<NetworkStage>, auxiliary: Option<Auxiliary>, engine: &Engine) -> Self {
         let classes = skeleton.classes;
         let features = stages.last().map_or(0, |stage| stage.cell.plan().output_channels());
@@ -267,8 +267,8 @@ impl Backbone {
 }
 
 impl Backbone {
-    /// Which choices of a searched cell are computed if `active` are those of the mixture. Choices
-    /// outside the mixture always are.
+    /// Which choices of a searched cell are computed, given those of the mixture in `active`.
+    /// Choices outside the mixture are always computed.
     pub(crate) fn active_choices(&self, active: &Arc<[bool]>) -> Arc<[bool]> {
         match &self.mixture_order {
             None => Arc::clone(active),

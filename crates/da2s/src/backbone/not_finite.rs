@@ -10,8 +10,8 @@ use crate::device::host;
 use crate::finite::NotFinite;
 
 impl NotFinite {
-    /// The gradient, one flat tensor per part, that made the others not finite: the one closest to
-    /// the loss.
+    /// The gradient to report if several are not finite: the one closest to the loss, which spread
+    /// to the others. `gradients` has one flat tensor per part.
     pub(crate) fn in_gradients(backbone: &Backbone, gradients: &[Option<Tensor<1>>]) -> Option<Self> {
         let parts = backbone.parts().iter().zip(gradients).rev();
         let mut named = parts
@@ -20,8 +20,8 @@ impl NotFinite {
         named.find_map(|named| first("the gradient of ", &named))
     }
 
-    /// Why a loss, called `what`, is `value`: α and β, the weights, the statistics of the first
-    /// batch norm of the forward pass whose input is not finite, or the loss itself.
+    /// What made a loss, called `what`, become `value`, which is not finite: α and β, the weights,
+    /// the first batch norm of the forward pass with such an input, or the loss itself.
     pub(crate) fn in_forward(
         (what, value): (&str, f64),
         arch: Option<&ArchParams>,

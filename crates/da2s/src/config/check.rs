@@ -425,9 +425,9 @@ fn kinds(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     {
         None => Ok(()),
         Some(kind) => {
-            let given = format!("those of {} cells", config.network.shape.cells);
+            let given = format!("(with {} cells)", config.network.shape.cells);
             let expected = format!(
-                "no {} cell: search.reduction_cells gives the super-network none, so the search could not decide on its operations",
+                "no {} cell: the super-network has none (search.reduction_cells), so the search could not decide on its operations",
                 kind.name()
             );
             Err(Problem::refused("network.reduction_cells", given, expected))

@@ -1,8 +1,8 @@
 //! The settings of plain networks: one that was requested by name, and the baselines of a run.
 //!
-//! Contract: those of a requested network lie above the recipe and below everything else that was
-//! requested, so any of them can be changed. A baseline has all settings of its run except those of
-//! the search and of the networks' shapes, to which the activation function belongs: it has ReLU.
+//! Contract: the settings of a requested network override the recipe, and all other requested
+//! settings override them. A baseline has all settings of its run except those of the search and of
+//! the network's shape, which include the activation function: a baseline has ReLU.
 
 use toml::Value;
 
@@ -14,7 +14,8 @@ use crate::network::{BaselineSettings, NetworkShape};
 use crate::search::SearchSettings;
 use crate::space::{All, EdgeCount, PlainNetwork, Reductions, TargetSpec};
 
-/// The settings of `network` at width 1 for images with a side of `side` pixels, one layer each.
+/// The settings of `network` at width 1 for images with a side of `side` pixels, one [`Layer`] per
+/// setting.
 pub(super) fn settings(network: PlainNetwork, side: usize) -> Result<Vec<Layer>, ConfigError> {
     let space = network.settings(side);
     let whole = |number: usize| Value::from(number as i64);

@@ -167,8 +167,8 @@ impl Request {
         self.used(resolve_stored(&layers)?)
     }
 
-    /// The data set in the requested folder of images, if no data set was requested other than that
-    /// of a recipe.
+    /// The data set in the requested folder of images, if the only requested data set is that of a
+    /// recipe, or none is.
     fn detected(&self) -> Result<Option<Layer>, ConfigError> {
         let own: Vec<&Layer> = self.layers.iter().filter(|layer| !layer.is_recipe()).collect();
         let named = own.iter().any(|layer| layer.get("data.dataset").is_some());
@@ -179,7 +179,7 @@ impl Request {
         let (dir, found) = (Path::new(dir), Format::in_folder(Path::new(dir)));
         match of_recipe {
             Some(format) if found.contains(&format) => return Ok(None),
-            // The error when it is opened names what is missing.
+            // Opening it fails later, with an error that names what is missing.
             Some(format) if found.is_empty() && format.needs_folder() => return Ok(None),
             _ => {}
         }
@@ -221,8 +221,8 @@ impl Request {
     }
 }
 
-/// The space that `layers` request, unless the recipe below them is for it: then it has settings of
-/// its own.
+/// The space that `layers` request; `None` if the recipe below them is for this space and has its
+/// settings already.
 fn requested_space(layers: &[Layer]) -> Option<SpaceName> {
     let space = SpaceName::from_name(last_text(layers, "space.name")?)?;
     let recipe = layers.first().filter(|layer| layer.is_recipe())?;

@@ -36,8 +36,8 @@ pub struct Undecided {
     pub from: usize,
     /// Node where it ends.
     pub to: usize,
-    /// Whether this is the choice of operations on the edge; otherwise that of the edges that
-    /// compete with it.
+    /// Whether this is the choice between operations on the edge; otherwise it is the choice
+    /// between the edge and its competitors.
     pub operations: bool,
     /// The weight of what is kept; 1 means decided.
     pub weight: f32,
@@ -156,7 +156,7 @@ fn decide_kind(strengths: &KindStrengths, space: &Space, genotype: &CellGenotype
     }
 }
 
-/// How decided an edge is whose operations have the weights `row`, if those with the weights `stay`
+/// How decided an edge is: its operations have the weights `row`, and those with the weights `stay`
 /// are kept.
 fn decided_share(row: &[f32], stay: impl ExactSizeIterator<Item = f32> + Clone) -> f32 {
     // Independent gates may sum to more than 1: a choice is decided to the extent that the kept

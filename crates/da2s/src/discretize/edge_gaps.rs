@@ -66,8 +66,8 @@ pub(crate) fn measure_edge_gaps(
     })
 }
 
-/// All weights of the mixtures: those of the choices, and those of the edges, which apply to
-/// channels that bypass the candidates.
+/// All weights of the mixtures: of the choices, and of the edges (for channels that bypass the
+/// candidates).
 fn weights(mixtures: &Mixtures) -> Vec<f32> {
     mixtures
         .values()

@@ -1,9 +1,9 @@
 //! The discretization gap: accuracy of the super-network as trained, and with operations, edges or
 //! both pruned, without retraining.
 //!
-//! Reference: Tian et al. 2021, section 3.1. Contract: held-out images; each stage with batch-norm
-//! statistics as trained, and recalibrated, that is, recomputed as a plain mean over batches of the
-//! images that the weights trained on, with the same augmentation.
+//! Reference: Tian et al. 2021, section 3.1. Contract: measured on held-out images, each stage
+//! twice: with batch-norm statistics as trained, and recalibrated. Recalibrated statistics are the
+//! plain mean over batches of the images that trained the weights, with the same augmentation.
 
 use burn::tensor::Device;
 use da2s_records::schema::{Gap, GapRow};

@@ -55,8 +55,9 @@ fn with_skip(candidates: &[Operation], target: &KindTarget, random: &mut impl Rn
         .most_skips
         .filter(|_| candidates.contains(&Operation::SkipConnect))?;
     let edges: usize = target.edges.iter().sum();
-    // Of C(m, k) choices of k of m operations, C(m−1, k−1) have the skip connection: k to m − k. So
-    // C(edges, j) (k / (m − k))^j is proportional to the number of genotypes with j of them.
+    // Of the C(m, k) ways to choose k of m operations, C(m−1, k−1) include the skip connection, so
+    // the odds of a skip connection are k to m − k. So C(edges, j) (k / (m − k))^j is proportional
+    // to the number of genotypes with j of them.
     let odds = target.operations as f64 / (candidates.len() - target.operations) as f64;
     let mut weights = vec![1.0];
     for count in 1..=most.min(edges) {
@@ -105,7 +106,7 @@ mod tests {
         assert!((0..600).all(|seed| counts(seed) <= 1));
         // Of 7 edges with 2 of 7 operations: 1 to 7 · 2/5, with a standard deviation of 10.8.
         assert!((ones as f64 - 600.0 * 2.8 / 3.8).abs() < 38.0, "{ones}");
-        // However improbable it is to draw none by chance.
+        // This holds even if a draw without skip connections is improbable.
         let large = Space::own(32, vec![Operation::SkipConnect, Operation::SepConv3x3]);
         let none = toml::from_str::<TargetSpec>("most_skips = 0")
             .unwrap()

@@ -2,9 +2,9 @@
 //!
 //! Reference: Chen, Xie, Wu, Tian, "Progressive Differentiable Architecture Search" (P-DARTS), ICCV
 //! 2019, section 3.2, and its code: while the genotype has more skip connections than the target
-//! allows, the weakest of them is excluded and the genotype is read off again. Contract: holds for
-//! every rule, which is asked again without what is excluded; each question excludes one operation
-//! of one edge, so there are at most as many as edges.
+//! allows, the weakest of them is excluded and the genotype is read off again. Contract: this works
+//! with every rule, which is applied again without the excluded operations. Each time, one
+//! operation of one edge is excluded, so the rule is repeated at most once per edge.
 
 use super::strengths::KindStrengths;
 use crate::space::{CellGenotype, Genotype, Operation, PerKind, Space, Target};
@@ -91,7 +91,7 @@ fn weakest_excess(
     }
     let rank = |edge: usize| strengths.operation_rank[edge][skip];
     let there = skips.into_iter().filter(|&edge| rank(edge) != f32::NEG_INFINITY);
-    // The earlier one of equals stays.
+    // Of equally weak ones, the earliest stays in the genotype.
     let weakest = there.reduce(|best, edge| if rank(edge) <= rank(best) { edge } else { best })?;
     Some((weakest, skip))
 }
@@ -114,7 +114,7 @@ mod tests {
             vec![Operation::SkipConnect, Operation::SepConv3x3, Operation::MaxPool3x3],
         );
         let mut strengths = KindStrengths::even(&space);
-        // Edges 0→2, 1→2, 0→3, 1→3, 2→3: skips on 0→2, 1→3 and 2→3, of which 2→3 is the weakest.
+        // Edges 0→2, 1→2, 0→3, 1→3, 2→3: skips on 0→2, 1→3 and 2→3; 2→3 is the weakest.
         strengths.operation_rank = vec![
             vec![0.8, 0.1, 0.1],
             vec![0.1, 0.7, 0.2],

@@ -157,8 +157,8 @@ pub fn quantised_onnx(trained: &Trained, network: &Int8Network) -> Result<Vec<u8
     onnx::quantised_bytes(trained, network)
 }
 
-/// An ONNX file to time a block with another runtime; without one, a file that takes as
-/// long as the call itself. Each computes what it has to compute [`BLOCK_COPIES`] times.
+/// An ONNX file to time a block with another runtime, with [`BLOCK_COPIES`] copies of the block;
+/// without a block, a file that takes as long as a call that computes nothing.
 ///
 /// # Errors
 /// If the block is one that ONNX cannot express.
@@ -210,7 +210,7 @@ fn beside(path: &Path, name: &str, preprocessing: &Preprocessing) -> Result<Path
     unless_other(file, preprocessing)
 }
 
-/// `file`, unless there is something else than `preprocessing` in it.
+/// `file`, unless it exists with another content than `preprocessing`.
 fn unless_other(file: PathBuf, preprocessing: &Preprocessing) -> Result<PathBuf, ExportError> {
     let same = || {
         let there = read_input(&file, MOST_WHOLE_BYTES).ok()?;

@@ -21,9 +21,9 @@ use crate::hint::Hint;
 
 /// Memory of the program itself, its code and the threads' stacks: measured.
 const PROGRAM_BYTES: u64 = 22 << 20;
-/// Number of vectors as long as the weights. In a step: weights, gradient, velocity, new values.
-/// While a checkpoint is written: also weights and velocity as tensors of the file, and as its
-/// bytes; the allocator keeps what the step had until then (measured).
+/// Number of vectors as long as the weights. A step has four: weights, gradient, velocity, new
+/// values. Writing a checkpoint adds four: weights and velocity, both as tensors and as bytes of
+/// the file. The allocator does not release the memory of the step before that (measured).
 const OPTIMISER_VECTORS: u64 = 8;
 /// Bytes of a float.
 const FLOAT: u64 = size_of::<f32>() as u64;
@@ -94,8 +94,8 @@ impl Needs {
         }
     }
 
-    /// For forward and backward passes of single cells whose graphs all exist at once; each with
-    /// the height and width of its inputs.
+    /// For forward and backward passes of single cells if all their graphs exist at the same time;
+    /// each cell has the height and width of its inputs.
     pub fn of_cells<'a>(
         cells: impl IntoIterator<Item = (&'a CellPlan, (usize, usize))>,
         batch: usize,

@@ -93,8 +93,8 @@ pub(crate) fn candidates(space: &Space, network: &Backbone, image_size: usize) -
     candidates
 }
 
-/// The table of a resource of which the network of `genotype` needs `total` and each of
-/// `candidates` needs `cost`. In a chain `genotype` has every layer.
+/// The cost table of a resource: the network of `genotype` needs `total` of it, and a candidate
+/// needs `cost`. In a chain `genotype` has every layer.
 pub(crate) fn cost_table<E>(
     space: &Space,
     genotype: &Genotype,

@@ -239,7 +239,7 @@ impl LatencyTable {
         self.times_ms.keys().map(|shape| shape.outputs).max().unwrap_or(0)
     }
 
-    /// The error for a network that at no width takes at most `limit_ms` by this table.
+    /// The error for a network whose latency by this table is above `limit_ms` at every width.
     pub fn no_width(&self, limit_ms: f64) -> LatencyError {
         LatencyError::NoWidth {
             path: self.path.clone(),

@@ -126,7 +126,8 @@ fn chain(genotype: &CellGenotype, size: &NetworkSize) -> CellPlan {
     builder.output([layers.len()])
 }
 
-/// What stands in parallel with the operations of a layer. `name` is that of its weights.
+/// The shortcut parallel to the operations of a layer, if it has one. `name` is the name of the
+/// shortcut's weights.
 fn shortcut(layer: &LayerShape, operations: &[Operation], name: String) -> Option<(Block, String, usize)> {
     let keeps_shape = layer.stride == 1 && layer.inputs == layer.outputs;
     match operations {
@@ -147,8 +148,8 @@ fn shortcut(layer: &LayerShape, operations: &[Operation], name: String) -> Optio
     }
 }
 
-/// A small network for tests, of two channels on images of 8×8 pixels. With one cell it has a
-/// reduction cell, with three also normal ones.
+/// A small network for tests, with two channels, for images of 8×8 pixels. A single cell is a
+/// reduction cell; three cells include normal ones.
 #[cfg(test)]
 pub(crate) fn small_network(cells: usize) -> Backbone {
     let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \

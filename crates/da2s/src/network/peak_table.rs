@@ -26,7 +26,7 @@ pub(crate) fn peak_table(
     let sizes = stage_sizes(network.stages(), image_size);
     let mut beside = 0.0;
     if !space.graph.is_chain() {
-        // What the first candidate needs is in the peak of the network.
+        // The need of the first candidate is part of the network's peak.
         let first = space.operations.iter().position(|&operation| space.may_keep(operation));
         choices = choices.map(|_, needs| {
             let rows = needs.chunks(width);
@@ -65,8 +65,8 @@ fn fixed(network: &Backbone, image_size: usize, sizes: &[(usize, usize)]) -> usi
 }
 
 impl Candidate {
-    /// The most values in memory while it runs: what it reads, what it writes, and what is between;
-    /// none if nothing runs.
+    /// The largest number of values in memory while it runs: its input, its output, and values in
+    /// between; 0 if it computes nothing.
     fn peak(&self) -> usize {
         if matches!(self.block, Block::Zero { .. }) {
             return 0;

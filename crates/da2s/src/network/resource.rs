@@ -75,7 +75,7 @@ impl Resource {
         }
     }
 
-    /// The amount and what it is of: `1200 parameters`, `50012 bytes of weights`.
+    /// The amount with its unit or resource: `1200 parameters`, `50012 bytes of weights`.
     pub fn need(self, amount: f64) -> String {
         let of = match self {
             Self::MultiplyAdds => " multiply-adds",

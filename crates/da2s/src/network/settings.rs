@@ -61,8 +61,8 @@ settings! {
         seeds: Option<usize> = None, in whole(1..=100), may_change on resume;
         /// Plain networks to train after the final network by the same recipe, for comparison.
         baselines: Option<Vec<PlainNetwork>> = None, in BASELINES, named "baselines", may_change on resume;
-        /// The cost in which a baseline may not exceed the final network, which limits its width;
-        /// unset is `multiply-adds`.
+        /// The cost that limits the width of a baseline: it may not be higher than that of the
+        /// final network. Unset is `multiply-adds`.
         baseline_match: Option<BaselineMatch> = None, may_change on resume;
         /// Width of the baselines, regardless of their cost and of the target's limits; unset makes
         /// each as wide as `network.baseline_match` allows.

@@ -27,7 +27,7 @@ pub(crate) fn limits(target: &TargetSpec) -> Vec<Limit> {
         .collect()
 }
 
-/// The first of `limits` that `network` is above, with what it needs.
+/// The first of `limits` that `network` exceeds, with the amount that it needs.
 pub(crate) fn exceeded(
     limits: &[Limit],
     precision: Precision,
@@ -86,8 +86,8 @@ pub fn widest(
     Ok(Some(within))
 }
 
-/// The largest number of channels of which `table` has all blocks and with which the network of
-/// `genotype`, otherwise of `size`, takes at most `limit_ms` and is allowed by `fits`; `None` if
+/// The largest number of channels for the network of `genotype`, otherwise of `size`, such that
+/// `table` has all of its blocks, it takes at most `limit_ms`, and `fits` allows it; `None` if
 /// there is none. Contract: times need not grow with the width, so every width is tried.
 ///
 /// # Errors

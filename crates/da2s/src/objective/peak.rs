@@ -2,8 +2,8 @@
 //!
 //! The loss has a smooth maximum in its place, (1/τ) log Σ_l exp(τ x_l), where x_l is the expected
 //! memory at layer l as a fraction of the limit (Boyd, Vandenberghe, "Convex Optimization", 2004,
-//! section 3.1.5). It is never below the maximum, so that a mixture without a penalty is below the
-//! limit, and above it by at most log(L)/τ for L layers: 5 % of the limit for 13.
+//! section 3.1.5). It is never below the maximum, so a mixture without a penalty is within the
+//! limit. It exceeds the maximum by at most log(L)/τ for L layers: 5 % of the limit for 13.
 
 use burn::tensor::Tensor;
 
@@ -14,9 +14,9 @@ use crate::space::{PerKind, Space, Target};
 const SHARPNESS: f64 = 50.0;
 
 /// The memory at each choice. In a chain of layers it is exact but for gaps in the allocation: only
-/// what the layer reads and writes is in memory. Of several operations on an edge it has the mean.
-/// In cells of nodes it is an estimate: what else is in memory is that of the network with every
-/// edge.
+/// what the layer reads and writes is in memory. If an edge keeps several operations, their mean
+/// counts. In cells of nodes it is an estimate: the other tensors in memory are counted as if the
+/// network had every edge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeakTable {
     /// The peak of what is not searched.

@@ -33,7 +33,7 @@ settings! {
         lambda: f64 = 1.0, in NOT_NEGATIVE.in_f32();
         /// λ_β, the strength of the edge term.
         lambda_beta: f64 = 4.0, in NOT_NEGATIVE;
-        /// w, the weight of the cardinality terms, which ask for the number of choices that the
+        /// w, the weight of the cardinality terms, which favour the number of choices that the
         /// target keeps.
         cardinality_weight: f64 = 0.2, in NOT_NEGATIVE.in_f32();
         /// λ_c(t), which scales the whole over the epochs.

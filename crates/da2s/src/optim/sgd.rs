@@ -39,8 +39,8 @@ impl Sgd {
         }
     }
 
-    /// The same for the weights of `backbone`, of which only kernels decay: neither scales and
-    /// shifts of batch norms nor biases.
+    /// The same for the weights of `backbone`, but only kernels decay, not biases or the scales and
+    /// shifts of batch norms.
     #[must_use]
     pub fn decaying_kernels(self, backbone: &Backbone, device: &Device) -> Self {
         let masks = backbone.parts().iter().map(|part| kernel_mask(part, device));

@@ -11,8 +11,8 @@ use crate::stage::Stage;
 /// tenth of a second at most.
 pub(super) const EPOCH_S: f64 = 0.05;
 
-/// The fewest runs of a network by which its latency is measured, with those that warm up, and the
-/// most; and how long they take, unless the fewest take longer.
+/// The minimum and the maximum number of runs by which the latency of a network is measured,
+/// including the warm-up; and the time that they take, unless the minimum takes longer.
 const LATENCY_RUNS: [f64; 2] = [6.0, 300.0];
 const LATENCY_S: f64 = 1.0;
 
@@ -34,7 +34,7 @@ pub struct ImageCounts {
 /// The network that a stage is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// That of the run.
+    /// The run's own.
     Run,
     /// The same, trained from another seed.
     Seed,
@@ -92,7 +92,7 @@ pub(super) struct SearchWork {
 }
 
 impl SearchWork {
-    /// Time of the search, of whose `epochs` the first `still` are those of the warm-up.
+    /// Time of the search; the first `still` of its `epochs` are the warm-up.
     pub fn search_s(&self, rates: &SearchRates, epochs: usize, still: usize) -> f64 {
         let still = still.min(epochs);
         let steps_s = still as f64 * rates.warmup_step_s + (epochs - still) as f64 * rates.step_s;
@@ -100,8 +100,9 @@ impl SearchWork {
         self.read_s + self.steps as f64 * steps_s + epochs as f64 * (look_s + EPOCH_S)
     }
 
-    /// Time of the discretization: the gap with statistics as trained and recalibrated, and what
-    /// single choices cost; and the tuning of the weights, which is a warm-up in its cost.
+    /// Time of the discretization: the gap with statistics as trained and recalibrated, and the
+    /// cost of single choices; and the tuning of the weights, whose steps cost as much as those of
+    /// the warm-up.
     pub fn discretize_s(&self, rates: &SearchRates) -> f64 {
         let [held_out, calibration] = self.gap;
         let gap: f64 = rates.image_s.iter().sum();
@@ -148,10 +149,9 @@ impl TrainWork {
     }
 }
 
-/// All stages in their order: the times of search and discretization, those of training and
-/// evaluation of each network, of which that of the run is the first, and that of the report.
-/// `discretizes` says whether the discretization of a run without a search is still to begin: it is
-/// repeated, or found complete, whenever a run resumes.
+/// The times of all stages in their order: search, discretization, training and evaluation of each
+/// network (the run's own first), report. `discretizes` says whether the discretization of a run
+/// without a search is still to begin: it is repeated, or found complete, whenever a run resumes.
 pub(super) fn times(
     search: Option<[f64; 2]>,
     discretizes: bool,

@@ -1,4 +1,4 @@
-//! What a plan may choose: of its keys, those that nobody requested.
+//! What a plan may choose: those of its keys that nobody requested.
 
 use crate::config::{Config, Request};
 use crate::network::limits;

@@ -1,10 +1,9 @@
 //! Measures what a search and a training cost here: a few steps of the real stages on the real
 //! images, and the evaluation of one batch.
 //!
-//! Contract: the time of a step is the median of several after one that is not counted, in which
-//! buffers are allocated, since another program on the same cores delays single steps; that of an
-//! image is from one batch. What was trained is discarded. Memory is checked before a step is
-//! taken.
+//! Contract: the time of a step is the median of several, since another program on the same cores
+//! delays single steps; the first step allocates buffers and is not counted. The time of an image
+//! is from one batch. What was trained is discarded. Memory is checked before a step is taken.
 
 use std::time::Instant;
 
@@ -147,7 +146,7 @@ impl Measure<'_> {
             probe: Probe::default(),
         };
         let mut state = training.start();
-        // Where drop-path rises over the epochs, there is none of it in the first one.
+        // If drop-path rises over the epochs, the first epoch has none.
         state.progress = TrainProgress {
             epochs_done: settings.epochs / 2,
             ..TrainProgress::default()
@@ -194,7 +193,7 @@ impl Measure<'_> {
             let counted = times_s.len() - 1;
             let is_enough = counted >= least && (counted >= most || began.elapsed().as_secs_f64() > patience_s);
             // A step whose numbers are not finite takes as long as any other, but no step can
-            // follow it. What it means is for the stage to say.
+            // follow it. The stage itself will report it.
             if is_enough || taken.is_err() {
                 return Ok(median_without_first(times_s));
             }

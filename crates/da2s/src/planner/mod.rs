@@ -135,7 +135,7 @@ pub struct Plan {
     pub times: Vec<StageTime>,
     /// Why it was chosen, one sentence each.
     pub reasons: Vec<String>,
-    /// What there was to choose for.
+    /// The goal for which the settings were chosen, if there was one.
     pub goal: Option<Goal>,
 }
 
@@ -150,8 +150,8 @@ impl Plan {
 /// slower.
 pub const AIM: f64 = 0.97;
 
-/// Plans a run of `inputs`: for `goal`, of which `spent_s` returns the part that is already over,
-/// or as it is. `stop` is called after each step.
+/// Plans a run of `inputs`: for `goal`, or with its settings unchanged if there is none. `spent_s`
+/// returns how much of the goal's time is already over. `stop` is called after each step.
 ///
 /// # Errors
 /// [`PlanError::TooShort`] if the run cannot end in time even at its smallest;

@@ -53,7 +53,7 @@ pub(super) fn of(
         } = lesson;
         let size = format!("{what}: {channels} channels and {cells} cells");
         match [*channels, *cells] == largest {
-            true => format!("{size}, those of the settings"),
+            true => format!("{size}, as in the settings"),
             false if *is_smallest => format!("{size}, the smallest that a plan chooses"),
             false => format!("{size}, the largest size that leaves time for enough epochs"),
         }

@@ -16,8 +16,8 @@ use crate::search::{Drive, SearchError};
 use crate::space::PerKind;
 use crate::supernet::supernet;
 
-/// The fewest epochs and steps of a search; a good number of epochs, but as many as it takes for so
-/// many steps, and no more than it takes for so many.
+/// The minimum of epochs and of steps in a search; then a good number of epochs, the fewest steps
+/// for it, and the number of steps that is always enough (see `Epochs::of_steps`).
 const EPOCHS: ([usize; 2], [usize; 3]) = ([4, 40], [20, 400, 10_000]);
 /// The most epochs of a search in a given time: twice those of DARTS.
 const MOST_EPOCHS: usize = 100;
@@ -74,7 +74,7 @@ impl<'a> Searching<'a> {
         };
         for size in all {
             let sized = own.sized(size);
-            // Only the settings' own size is one that the user has to hear about.
+            // The user only needs an error about the size in the settings, which is the first one.
             if !own.ladder.is_empty() && sized.check().is_err() {
                 continue;
             }

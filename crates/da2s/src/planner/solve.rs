@@ -67,9 +67,9 @@ impl<S, T> Solved<S, T> {
     }
 }
 
-/// Chooses for a run that may take `budget_s()` seconds from now on; measuring takes part of them.
-/// If the time is not `strict`, a stage whose requested settings take longer than its share takes
-/// nothing away from the other.
+/// Chooses for a run that may take `budget_s()` seconds from now on; this includes the time of
+/// measuring. If the time is not `strict`, a stage whose requested settings take longer than its
+/// share does not shorten the other stage.
 ///
 /// # Errors
 /// Those of [`Choice::measure`].
@@ -306,7 +306,7 @@ mod tests {
             training in any_stage(600),
             more_s in 0f64..5000.0,
         ) {
-            // With less, the shortest run is what remains.
+            // With less time, only the shortest run is possible.
             let all_s = 1.5 * least_s([&search, &training]) + more_s;
             let ([search_size, search_epochs, size, epochs], total_s) = chosen(all_s, &search, &training);
             prop_assert!(total_s <= all_s + 1e-6, "{total_s} of {all_s}");

@@ -15,8 +15,8 @@ use crate::network::{CHANNELS, LatencyTable, Resource, cost, exceeded, limits, n
 use crate::search::SearchError;
 use crate::space::{Genotype, PlainNetwork};
 
-/// The fewest epochs and steps of a training; a good number of epochs, but as many as it takes for
-/// so many steps, and no more than it takes for so many.
+/// The minimum of epochs and of steps in a training; then a good number of epochs, the fewest steps
+/// for it, and the number of steps that is always enough (see `Epochs::of_steps`).
 const EPOCHS: ([usize; 2], [usize; 3]) = ([5, 60], [60, 1000, 20_000]);
 /// The most epochs of a training in a given time: those of DARTS.
 const MOST_EPOCHS: usize = 600;
@@ -153,8 +153,9 @@ fn multiply_adds(config: &Config, inputs: &Inputs<'_>, genotype: &Genotype) -> R
     Ok(cost(&backbone, shape.height).multiply_adds.max(1) as f64)
 }
 
-/// Of some random genotypes of the target the one whose network has the median of multiply-adds:
-/// what a search finds is not known before it, and costs as much as this within a factor of two.
+/// A random genotype of the target: of several, the one whose network has the median number of
+/// multiply-adds. The genotype of a search is unknown before it, and costs as much as this one
+/// within a factor of two.
 fn typical(config: &Config, inputs: &Inputs<'_>) -> Result<Genotype, PlanError> {
     let space = config.space.build();
     let target = config.target.resolve(&space).map_err(SearchError::from)?;

@@ -97,7 +97,7 @@ impl StageError {
             Self::NotFinite { at, rollbacks } => {
                 let lower: Option<&[&str]> = match at.stage {
                     Stage::Search => Some(&["search.learning_rate", "search.regulariser.lambda"]),
-                    // Its rate is that of a search, which is finished.
+                    // Its learning rate follows from that of the search, which is finished.
                     Stage::Discretize => None,
                     Stage::Train | Stage::Evaluate => Some(&["network.learning_rate"]),
                 };

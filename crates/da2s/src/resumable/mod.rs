@@ -32,7 +32,7 @@ pub trait Resumable: Sized {
     /// Number of epochs, without any that are added because the stage is not finished after them.
     fn epochs(&self) -> usize;
 
-    /// The same, with those that had been added before `state`.
+    /// The same, including the epochs that had been added before `state`.
     fn planned(&self, _state: &Self::State) -> usize {
         self.epochs()
     }

@@ -3,8 +3,8 @@
 //! Reference: mixup, Zhang, Cissé, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization",
 //! ICLR 2018, equations 1 and 2; CutMix, Yun, Han, Oh, Chun, Choe, Yoo, "CutMix: Regularization
 //! Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019, equations 1 and 2.
-//! As in the code of both, one λ ~ Beta(α, α) holds for a batch, whose images are mixed with a
-//! permutation of them. Contract: a pure function of batch and generator; every process mixes the
+//! As in the code of both, there is one λ ~ Beta(α, α) per batch, and the batch is mixed with a
+//! permutation of itself. Contract: a pure function of batch and generator; every process mixes the
 //! images of its own part of a batch, all with the same λ.
 
 use da2s_settings::{Problem, UP_TO_1, settings, up_to};
@@ -35,7 +35,7 @@ settings! {
     }
 }
 
-/// A batch of which each image may be mixed from two.
+/// A batch in which each image may be a mix of two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MixedBatch {
     /// The images and their own labels.

@@ -73,10 +73,10 @@ impl Results {
 }
 
 impl Job {
-    /// Trains the networks below this run that `lead` names for `which`, one after another. After
-    /// each, `update` writes the summary of this run, which is passed to `updated`. Returns the
-    /// last summary in the leading process; `None` in the others, and if there is nothing in
-    /// `which`.
+    /// Trains the networks below this run, one after another: `lead` returns the network for each
+    /// item of `which`. After each, `update` writes the summary of this run, which is passed to
+    /// `updated`. Returns the last summary in the leading process; `None` in the others, and if
+    /// there is nothing in `which`.
     ///
     /// # Errors
     /// Those of [`Self::train_below`] and `update`.

@@ -248,7 +248,7 @@ pub(super) fn known_undecided(context: &Context<'_>) -> Option<Vec<String>> {
     Some(directory.find_json::<GenotypeFile>(GENOTYPE).ok()??.undecided)
 }
 
-/// Of fewer held-out images, chance alone may give nearly any accuracy.
+/// With fewer held-out images, chance alone may give nearly any accuracy.
 const ENOUGH_FOR_CHANCE: u64 = 100;
 
 /// What to say of a super-network that may have learned nothing, since then its gap is small
@@ -300,7 +300,7 @@ fn measure(
     Ok((gap, Some(edge_gaps)))
 }
 
-/// What makes a search end decided.
+/// Hints for a search that ended undecided.
 fn decisive(context: &Context<'_>) -> Vec<Hint> {
     let mut hints = vec![
         Hint::Set("search.extra_epochs", "0.5"),

@@ -333,7 +333,7 @@ mod tests {
     use super::*;
     use da2s_records::sentence;
 
-    /// The error for a configuration file with this name.
+    /// The error for a configuration file that cannot be read.
     fn unread(kind: io::ErrorKind) -> ConfigError {
         ConfigError::Read {
             path: "own.toml".into(),

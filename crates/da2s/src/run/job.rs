@@ -57,12 +57,12 @@ pub struct Job {
     resume: bool,
     /// Whether this job created the run, so that it may be removed if it fails early.
     fresh: bool,
-    /// What is still to be chosen before the run begins, or was.
+    /// What a plan chooses for a new run; `None` if there is nothing to choose.
     pub(super) planning: Option<Planning>,
     command: String,
     arrays: Option<Arc<Arrays>>,
     group: Group,
-    /// What differs from the request or the recipe, a sentence each.
+    /// Differences from the request or the recipe, one sentence each.
     notes: Vec<String>,
     /// A network whose width is still to be determined from the limits of the target.
     widened: Option<NamedNetwork>,
@@ -79,9 +79,9 @@ struct Assignment {
 }
 
 impl Job {
-    /// Creates a run in `out`, by default `runs/DATASET-METHOD-sSEED` (of a requested network
-    /// `runs/DATASET-NETWORK-sSEED`), or with `resume` opens the
-    /// existing one; in an empty directory `resume` also creates a run. `command` is recorded in
+    /// Creates a run in `out`, or with `resume` opens the existing one; in an empty directory
+    /// `resume` also creates a run. The default of `out` is `runs/DATASET-METHOD-sSEED`, or
+    /// `runs/DATASET-NETWORK-sSEED` if a network was requested. `command` is recorded in
     /// `environment.json`. If the request has a pace, [`Job::plan`] must follow: it writes the
     /// settings.
     ///
@@ -121,7 +121,7 @@ impl Job {
             directory.remove(FAILURE)?;
             let mut job = Self::new(directory, config, true, command);
             if let Some(Pace::Seconds(_)) = request.pace {
-                let note = "a time is for a new run: this one resumes with the settings in its config.toml";
+                let note = "a time applies only to a new run: this one resumes with the settings in its config.toml";
                 job.notes.push(note.to_owned());
             }
             job.widened = job.to_widen(request);
@@ -265,7 +265,7 @@ impl Job {
     }
 
     /// Messages to show before the run begins: settings that differ from its recipe, a time that a
-    /// resumed run does not follow, and that other processes are not kept out.
+    /// resumed run ignores, and a directory that cannot be locked.
     pub fn warnings(&self) -> Vec<Warning> {
         let path = self.directory.path().display();
         let unguarded =
@@ -349,8 +349,8 @@ impl Job {
         Ok(discretized)
     }
 
-    /// Discretizes, unless the run that is resumed has all results of it; returns the undecided
-    /// edges in words.
+    /// Discretizes, unless the run is resumed and has all results of that stage. Returns the
+    /// undecided edges in words.
     ///
     /// # Errors
     /// Those of [`discretize`].
@@ -520,9 +520,9 @@ pub fn difference(stored: &Config, asked: &Config) -> Option<String> {
     first_difference(&stored, &asked, "")
 }
 
-/// Whether a setting may change when a run resumes: where it is computed, where its images are, and
-/// how it handles NaN. Another engine or device rounds differently, so identical bits are
-/// guaranteed only if these stay the same.
+/// Whether the setting `key` may change when a run resumes: settings for where the run is computed,
+/// where its images are, and how it handles NaN. Another engine or device rounds differently, so
+/// identical bits are guaranteed only if these two stay the same.
 fn may_change(key: &str) -> bool {
     let entries = Config::TABLE.entries();
     entries.iter().any(|entry| entry.key == key && entry.field.may_change)

@@ -209,8 +209,8 @@ fn trainings(summary: &Summary) -> usize {
     summary.seeds.as_ref().map_or(1, |seeds| seeds.trainings.len())
 }
 
-/// The `times` without those of trainings that `summary` has already: that of the run, and the
-/// networks below it. The first ones are left out, as they are trained in their order.
+/// The `times` without the trainings that `summary` has already, of the run's own network and the
+/// networks below it. Networks are trained in order, so the first ones are left out.
 fn left(times: Vec<StageTime>, summary: &Summary) -> Vec<StageTime> {
     let mut seeds = trainings(summary) - 1;
     let mut baselines = summary.baselines.len();

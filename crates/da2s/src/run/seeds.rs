@@ -82,7 +82,7 @@ impl Job {
 /// The seed of the training at `place`, from 1: the run's own seed, then the numbers after it.
 fn seed_of(config: &Config, place: usize) -> u64 {
     let own = config.network.training.seed(config.run.seed);
-    // A seed is a whole number of TOML, which has 63 bits.
+    // A seed is stored as a TOML integer, which is signed, so it has 63 bits.
     own.wrapping_add(place as u64 - 1) & i64::MAX as u64
 }
 
@@ -91,7 +91,7 @@ fn with_seed(config: &Config, seed: u64) -> Config {
     let mut config = config.clone();
     config.network.training.seed = Some(seed);
     config.network.beside = BaselineSettings::default();
-    // The network is that of the run, and so is its latency.
+    // It is the same network as the run's, so it has the same latency.
     config.run.measure_latency = false;
     // The search is over. Its rates would differ before and after a resumption, since "auto"
     // becomes a number when the search begins.
@@ -102,8 +102,8 @@ fn with_seed(config: &Config, seed: u64) -> Config {
     config
 }
 
-/// The trainings of the run that are finished and fit its network and its present recipe, beside
-/// that of its own network, with the results in `summary`; `None` for fewer than two.
+/// The finished trainings that fit the run's network and its present recipe. The first is that of
+/// the run itself, with the results in `summary`. `None` if there are fewer than two.
 pub(super) fn trained(
     context: &Context<'_>,
     summary: &Summary,

@@ -26,8 +26,8 @@ const COLUMNS: [&str; 9] = [
 ];
 
 /// Ranks all images of the run's data set by the probability that the trained network gives their
-/// labels; returns the `most` most doubted that it was not trained on, and as many of the others,
-/// with pictures. If its weights were imported, the training images count as trained on.
+/// labels; returns the most doubted images, with pictures: `most` that it was not trained on, and
+/// as many that it was. If its weights were imported, the training images count as trained on.
 ///
 /// # Errors
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a

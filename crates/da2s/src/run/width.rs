@@ -33,9 +33,9 @@ pub(super) fn widest_within(
     }
 }
 
-/// The largest number of channels of which `table` has all blocks and with which the network of
-/// `genotype`, otherwise of `size`, takes at most `limit_ms` and is within `limits`, of numbers of
-/// `precision`.
+/// The largest number of channels for the network of `genotype`, otherwise of `size`, such that
+/// `table` has all of its blocks, it takes at most `limit_ms`, and with numbers of `precision` it
+/// is within `limits`.
 ///
 /// # Errors
 /// [`LatencyError::NoWidth`] if there is none.

@@ -49,7 +49,7 @@ impl Search {
     /// Whether choices may be removed at the end of the epoch of `moment`.
     fn drops(&self, moment: Moment) -> Option<Halves> {
         let after_warmup = moment.epoch >= moment.warmup.max(1) && moment.epoch < moment.epochs;
-        // A drive acts in the last stage only; without one a small share need not have lost.
+        // A drive acts in the last stage only; without one a small share may still grow.
         let may_drop = after_warmup && moment.is_in_last_stage();
         let halves = self.method.driven();
         halves.filter(|_| self.settings.drop_below > 0.0 && may_drop)
@@ -74,8 +74,9 @@ impl Search {
         }
     }
 
-    /// Removes what has lost by the end of the epoch that `state` ends, whose outcome is `before`,
-    /// and adds its cost to `metrics`. Returns the outcome without it; `None` if nothing was lost.
+    /// Removes what has lost by the end of the epoch at which `state` is, and adds its cost to
+    /// `metrics`; `before` is the outcome of this epoch. Returns the outcome without it; `None` if
+    /// nothing was lost.
     ///
     /// # Errors
     /// If an image cannot be read.

@@ -49,7 +49,7 @@ pub(super) fn of(
         let Some(limit) = resource.limit(spec) else { continue };
         let total = match resource.of(&all, spec.precision) {
             Some(total) => total,
-            // That of the table of latencies is added above.
+            // The latency is added above, from its table.
             None if resource == Resource::Latency => 0.0,
             None => return Err(SearchError::NoInt8),
         };

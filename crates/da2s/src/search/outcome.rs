@@ -80,7 +80,8 @@ impl Search {
         excluded
     }
 
-    /// The strengths without what is too expensive for the limits on the cost, and that.
+    /// The strengths without the choices that are too expensive for the limits on the cost, and
+    /// these choices.
     fn allowed_strengths(&self, state: &SearchState) -> (PerKind<KindStrengths>, PerKind<Vec<(usize, Operation)>>) {
         let mut strengths = self.host_strengths(state);
         let excluded = match &self.limit {

@@ -46,7 +46,7 @@ impl Rate {
     const ALLOWED: &[Allowed] = &[POSITIVE.in_f32(), Auto::KIND.value()];
 
     /// The rate for a search in which α and β make `steps` steps after the warm-up. The published
-    /// 3e-4 stands for 16,380 steps.
+    /// 3e-4 is for 16,380 steps.
     pub fn resolve(self, steps: usize) -> f64 {
         match self {
             Self::Fixed(rate) => rate,
@@ -101,8 +101,8 @@ settings! {
         gradient_clip: f64 = 5.0, in POSITIVE;
         /// Learning rate of α.
         ///
-        /// `"auto"` is the published rate for the number of steps: 3e-4 · 16,380 / (steps of α and
-        /// β after the warm-up).
+        /// `"auto"` is the published rate, scaled to the number of steps: 3e-4 · 16,380 / (steps of
+        /// α and β after the warm-up).
         alpha_rate: Rate = Rate::Fixed(0.03);
         /// Learning rate of β, in the form of `search.alpha_rate`.
         beta_rate: Rate = Rate::Fixed(0.03);
@@ -196,7 +196,7 @@ impl SearchSettings {
         self.cells_in(self.last_stage())
     }
 
-    /// The stages of a search in which edges have `candidates`, at least one.
+    /// The stages of a search whose edges have `candidates` candidates, at least one.
     pub(crate) fn stage_plans(&self, candidates: usize) -> Vec<StagePlan> {
         plans(&*self.method.build(self), candidates)
     }
@@ -212,7 +212,7 @@ impl SearchSettings {
         plans[plans.len() - 1]
     }
 
-    /// Whether `schedule` has an effect where `drive` is unset.
+    /// Whether `schedule` has an effect if `drive` is unset.
     pub(crate) fn follows_schedule(&self) -> bool {
         matches!(self.method, Method::Da2s | Method::Da2sOperations | Method::Da2sEdges)
     }
@@ -288,7 +288,8 @@ impl SearchSettings {
                     Some(_) => "search.stages.partial_channels",
                     None => "search.partial_channels",
                 };
-                let expected = format!("a multiple of {groups}, of which {key} lets one pass");
+                let expected =
+                    format!("a multiple of {groups}: with {key}, one in {groups} channels goes through the candidates");
                 return Err(Problem::refused("search.channels", self.channels, expected));
             }
         }
@@ -303,7 +304,7 @@ impl SearchSettings {
         if self.drop_below > 0.0 {
             let method = self.method.build(self);
             let reason = if self.drive() == Drive::None {
-                Some("nothing takes the mixture to the target, so a small share need not have lost")
+                Some("nothing takes the mixture to the target, so a small share may still grow")
             } else {
                 method.refuses_dropping()
             };
@@ -314,7 +315,7 @@ impl SearchSettings {
             }
         }
         if self.one_level && self.second_order {
-            let expected = "false with search.one_level, which has no inner level to look through";
+            let expected = "false with search.one_level, which has no inner step to differentiate through";
             return Err(Problem::refused("search.second_order", true, expected));
         }
         if self.method.build(self).freezes_below().is_some() {
@@ -380,11 +381,11 @@ impl SearchSettings {
         Ok(())
     }
 
-    /// Checks that the probability of dropping skip connections has a use. A run of an earlier
+    /// Checks that the probability of dropping skip connections has an effect. A run of an earlier
     /// version may have it with every method.
     ///
     /// # Errors
-    /// If it has none.
+    /// If it has no effect.
     pub(crate) fn check_skip_dropout(&self) -> Result<(), Problem> {
         if self.method == Method::PDarts || self.stages.skip_dropout.is_none() {
             return Ok(());
@@ -398,7 +399,7 @@ impl SearchSettings {
     /// epoch, and ends at a share of the epochs; see [`Hardening`].
     ///
     /// # Errors
-    /// If it has none.
+    /// If it has no step.
     pub(crate) fn check_path(&self) -> Result<(), Problem> {
         let follows = self.drive() == Drive::Path;
         let before = self.warmup_epochs.saturating_sub(1);
@@ -415,7 +416,7 @@ impl SearchSettings {
             false => format!("the {epochs} epochs of the last stage"),
         };
         let expected = format!(
-            "more than {before}/{epochs}, where search.warmup_epochs = {warmup} of {all} lets the path of search.drive = \"path\" begin: set it higher, or search.warmup_epochs to at most {}",
+            "more than {before}/{epochs}, where the path of search.drive = \"path\" begins with search.warmup_epochs = {warmup} of {all}: set it higher, or search.warmup_epochs to at most {}",
             until.ceil().max(1.0)
         );
         let key = "search.hardening.decided_at";

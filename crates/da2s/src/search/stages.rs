@@ -6,10 +6,10 @@
 //! of the search evenly, the last one has the remainder; each has its own warm-up, learning rates
 //! and schedules, as if it were a search. A drive acts in the last stage alone, because the earlier
 //! ones do not lead to the target. The weights start again in each stage, from the same initial
-//! values wherever the layout is the same; so do α and β, or those of what remains are kept, as the
-//! method says. An edge always keeps as many candidates as the target needs, with a limit on skip
-//! connections as many others. What the removal costs is measured at its moment, with the weights
-//! of the stage that ends.
+//! values if the layout is the same. The method defines whether α and β start again too, or are
+//! kept for what remains. An edge always keeps at least as many candidates as the target needs; if
+//! skip connections are limited, these do not count. The cost of a removal is measured right after
+//! it, with the weights of the stage that ends.
 
 use da2s_settings::{Allowed, BELOW_1, settings, whole};
 
@@ -237,8 +237,8 @@ impl Search {
     }
 }
 
-/// `removed`, and of every edge all candidates but the strongest `count`, among them as many as the
-/// target needs.
+/// `removed`, and all candidates of every edge except the strongest `count`, which include as many
+/// as the target needs.
 fn weakest(
     removed: &Removed,
     strengths: &KindStrengths,
@@ -346,8 +346,8 @@ mod tests {
                         operation != Operation::None && !(most_skips && operation == Operation::SkipConnect)
                     };
                     prop_assert!((0..8).filter(|&at| stays(at) && needed(at)).count() >= operations);
-                    // What goes, although it is stronger than something that stays, makes room for
-                    // what the target may need.
+                    // If something is removed although it is stronger than something that stays,
+                    // the target may need the weaker one.
                     let weakest = (0..8).filter(|&at| stays(at)).min_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
                     let stronger = (0..8).any(|at| was(at) && !stays(at) && row[at] > row[weakest]);
                     prop_assert!(!stronger || needed(weakest));

@@ -79,7 +79,7 @@ fn other_tools_compute_the_same_logits() {
             assert_eq!(result["batch"], "batch", "the batch is not fixed");
             assert!(
                 number(result, "alone") <= TOLERANCE,
-                "an image alone is another: {result}"
+                "an image alone has another result: {result}"
             );
         }
         assert!(number(&results["plain"], "norms") > number(&results["folded"], "norms"));
@@ -223,7 +223,8 @@ fn a_deployed_network_computes_the_same_logits() {
     }
 }
 
-/// A thread that waits inside a call may begin another call, so none may hold what that one needs.
+/// A thread that waits inside a call may begin another call, so no call may hold a lock that
+/// another call needs.
 #[test]
 fn a_deployed_network_can_be_called_by_several_threads() {
     let case = cases::all().into_iter().find(|case| case.name == "trained").unwrap();

@@ -20,7 +20,8 @@ FETCH_LIMIT_S = 900
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[3]
 TARGET = REPOSITORY / "target"
-# The variable that tells the tests of a Python: its folder, its packages, and what they are called here.
+# For each variable with the path of a Python for the tests: its folder, its packages, and how
+# messages name them.
 ENVIRONMENTS = {
     "DA2S_PYTHON": ("export-venv", "requirements.txt", "PyTorch, onnx, onnxruntime, OpenVINO, tract and scikit-learn"),
     "DA2S_TFLITE_PYTHON": ("tflite-venv", "requirements-tflite.txt", "onnx2tf and LiteRT"),

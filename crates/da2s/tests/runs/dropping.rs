@@ -26,7 +26,7 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The weights of a kind of cell: 0 is what has been removed, or underflowed.
+/// The weights of a kind of cell. A weight of 0 was removed, or it underflowed.
 fn weights(cell: &ArchCell) -> Vec<f64> {
     cell.p.iter().flatten().chain(&cell.q).copied().collect()
 }
@@ -47,7 +47,7 @@ fn a_search_that_removes_what_has_lost_resumes_to_the_bit_and_reaches_its_target
 }
 
 #[test]
-fn every_removal_is_recorded_after_the_warmup_and_for_good_by_any_number_of_threads() {
+fn removals_are_recorded_and_permanent_with_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = dropping();
     config.search.warmup_epochs = 2;
@@ -80,7 +80,7 @@ fn every_removal_is_recorded_after_the_warmup_and_for_good_by_any_number_of_thre
     let points: f64 = epochs.iter().filter_map(|epoch| epoch.removal_gap).sum();
     assert!((points - removed.points.unwrap()).abs() < 1e-9);
     assert!(removed.operations > 20 && removed.edges > 0, "{removed:?}");
-    // Nothing in the warm-up, whose last epoch is the first in which α trains, nor in the end.
+    // Nothing is removed in the warm-up (α trains from its last epoch on) or in the last epoch.
     assert!(epochs[0].removed_operations.is_none() && epochs[4].removed_operations.is_none());
     for pair in arch.windows(2) {
         for (kind, cell) in &pair[0].cells {

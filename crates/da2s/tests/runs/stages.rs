@@ -11,7 +11,7 @@ use da2s::space::Genotype;
 use crate::{context, tiny};
 
 #[test]
-fn the_weights_of_one_genotype_are_never_those_of_another() {
+fn weights_of_one_genotype_are_never_used_for_another() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = tiny();
     config.network.training.epochs = 1;
@@ -62,8 +62,8 @@ fn a_genotype_can_be_given_and_trained_without_a_search() {
     train(&context, &mut Silent).unwrap();
     let summary = evaluate(&context, &mut Silent).unwrap();
     assert_eq!((summary.genotype.as_deref(), summary.gap), (Some(text), None));
-    // Continued, the run is finished as before; retrained, its old results belong to a network that
-    // no longer exists.
+    // A resumed training leaves the run finished. A new training removes the old results, which
+    // belong to a network that no longer exists.
     let again = Context {
         resume: true,
         ..context

@@ -26,7 +26,7 @@ fn the_adaptive_schedule_ends_decided_whatever_the_rate_and_the_target() {
 }
 
 #[test]
-fn skip_connections_are_limited_by_every_drive_and_the_path_knows_it() {
+fn skip_connections_are_limited_by_every_drive_and_the_path_decides_within_the_limit() {
     let mut config = tiny();
     config.search.epochs = 3;
     config.space.operations = Some(vec![
@@ -68,7 +68,7 @@ fn a_limit_is_kept_or_refused() {
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
     assert_eq!(run("smallest", &config).unwrap(), least);
-    // More memory than that is beside every choice of a cell, so that nothing gives way.
+    // Whatever is chosen, the rest of a cell needs more memory than this, so no choice gives way.
     config.target = toml::from_str("max_ram_bytes = 4000").unwrap();
     let above = run("b", &config).unwrap_err().to_string();
     assert!(

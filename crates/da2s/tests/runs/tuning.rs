@@ -249,7 +249,7 @@ fn another_search_or_another_number_of_epochs_is_tuned_from_the_start() {
     // The tuning of the earlier search is removed with it.
     assert!(!checkpoint.exists());
     assert!(tuned_after(&config, "").1 != first);
-    // What compares candidates is part of a tuning.
+    // The number of images that compare candidates is part of a tuning's settings.
     config.discretize.rule_images = 30;
     assert_eq!(tuned(&config).0, 6);
     // A damaged or lost checkpoint costs its epochs.
@@ -260,7 +260,7 @@ fn another_search_or_another_number_of_epochs_is_tuned_from_the_start() {
     fs::remove_file(&checkpoint).unwrap();
     fs::remove_file(&previous).unwrap();
     assert_eq!(tuned_after(&config, "is missing").0, 6);
-    // One of another version of the program stays.
+    // A checkpoint of another version of the program is kept.
     let mut bytes = fs::read(&checkpoint).unwrap();
     let version = br#"version\":"#;
     let at = bytes

@@ -8,10 +8,9 @@ pub enum Meaning {
     Rgb,
     /// Full-range ITU-R BT.601, used by nearly every file.
     YCbCr,
-    /// Inverted, as Adobe's programs and all others write it.
+    /// Inverted, as all programs write it, Adobe's included.
     Cmyk,
-    /// The same, with YCbCr instead of red, green and blue, of which cyan, magenta and yellow are
-    /// the inverse.
+    /// The same, with YCbCr for red, green and blue, the inverses of cyan, magenta and yellow.
     Ycck,
 }
 

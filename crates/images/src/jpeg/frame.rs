@@ -83,7 +83,7 @@ impl Frame {
             return Err(CONTRADICTION);
         };
         if precision != 8 {
-            return Err(Flaw::Unsupported("JPEG of other than 8 bits"));
+            return Err(Flaw::Unsupported("JPEG whose samples do not have 8 bits"));
         }
         let height = usize::from(u16::from_be_bytes([h1, h0]));
         let width = usize::from(u16::from_be_bytes([w1, w0]));
@@ -94,7 +94,7 @@ impl Frame {
             return Err(CONTRADICTION);
         }
         if !matches!(count, 1 | 3 | 4) {
-            return Err(Flaw::Unsupported("JPEG of other than 1, 3 or 4 components"));
+            return Err(Flaw::Unsupported("JPEG whose number of components is not 1, 3 or 4"));
         }
         let factors = |specification: &[u8]| {
             // Sampling factors have no effect on a single component.
@@ -145,7 +145,7 @@ impl Frame {
         })
     }
 
-    /// The names of the components: 1, 3 or 4.
+    /// The identifiers of the 1, 3 or 4 components.
     pub fn ids(&self) -> Vec<u8> {
         self.components.iter().map(|component| component.id).collect()
     }

@@ -4,7 +4,8 @@
 //! a [`Padded`] image. The gradient of the input is the same loop over the padded output gradients,
 //! with the transposed taps ([`Window::transposed`]). At stride 1, pixels are contiguous in both
 //! images, so a row is one flat run and any number of channels fills whole vectors. At other
-//! strides, and for shapes for which it is about as fast, a vector has channels of a single pixel.
+//! strides, each vector has channels of a single pixel. This is also done at stride 1 if the number
+//! of channels makes it about as fast.
 //!
 //! [`Padded`]: crate::Padded
 //! [`Window::transposed`]: crate::Window::transposed

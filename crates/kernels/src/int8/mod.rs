@@ -3,7 +3,7 @@
 //! Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 //! Integer-Arithmetic-Only Inference", CVPR 2018, sections 2.1 to 2.4: a number is
 //! scale · (q − zero point), products are summed in 32 bits, and the sum is scaled to the output's
-//! quantisation. Here, as in ONNX, it is scaled in float32 and rounded to even.
+//! quantisation. Here, as in ONNX, it is scaled in float32 and rounded half to even.
 //!
 //! Contract: images in NHWC order, a pixel has [`padded`] channels, of which those after the last
 //! may have any value; borders hold the zero point, so that no kernel treats border pixels as a

@@ -1,4 +1,4 @@
-//! How a 32-bit sum becomes a byte: scaled in float32, rounded to even, limited to 0 to 255.
+//! How a 32-bit sum becomes a byte: scaled in float32, rounded half to even, limited to 0 to 255.
 
 use super::{LANES, padded};
 

@@ -1,6 +1,6 @@
 //! Pools, which keep the quantisation of what they read, and sums over a whole image.
 //!
-//! Contract: only pixels inside the image count; a mean is rounded to even.
+//! Contract: only pixels inside the image count; a mean is rounded half to even.
 
 use super::LANES;
 use super::level::{Level, per_level};
@@ -28,8 +28,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Computes the output pixels of `rows`, all `channels`, a multiple of 16. `target` begins
-    /// where the first of these rows would be if it were row 0.
+    /// Computes all `channels`, a multiple of 16, of the output pixels in `rows`. The first of
+    /// these rows is row 0 of `target`.
     ///
     /// # Panics
     /// If they do not fit the slices, or a window lies outside the image.
@@ -70,8 +70,8 @@ impl Pool {
     }
 }
 
-/// Adds the values of each channel over an image to `sums`; `channels` is a multiple of 16, as long
-/// as `sums`.
+/// Adds the values of each channel over an image to `sums`, which has one element per channel, a
+/// multiple of 16.
 ///
 /// # Panics
 /// If the image does not fit the slice.

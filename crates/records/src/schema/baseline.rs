@@ -94,7 +94,7 @@ impl Baseline {
         let (found, conclusion) = match (p < SIGNIFICANT, by_chance) {
             (true, Some((most, trainings))) if points < most => (
                 format!(
-                    "{measured}, which is within what another seed changes (up to {most:.2} points, estimated from {trainings} trainings)"
+                    "{measured}, which is within the variation between seeds (up to {most:.2} points, estimated from {trainings} trainings)"
                 ),
                 "there is no evidence that the search was worth it",
             ),
@@ -208,7 +208,7 @@ mod tests {
         let verdict = varying(&[90.0, 90.0 + 2f64.sqrt()]);
         assert!(
             verdict.ends_with(
-                "which is within what another seed changes (up to 17.97 points, estimated from 2 trainings): there is no evidence that the search was worth it."
+                "which is within the variation between seeds (up to 17.97 points, estimated from 2 trainings): there is no evidence that the search was worth it."
             ),
             "{verdict}"
         );

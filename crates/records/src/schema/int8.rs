@@ -31,8 +31,8 @@ pub struct Int8 {
 }
 
 impl Int8 {
-    /// The accuracy of int8, which has the test images with these indices wrong, in ascending
-    /// order, beside the `evaluation` in float32.
+    /// The accuracy in int8, compared with the `evaluation` in float32; `wrong` has the indices of
+    /// the test images that int8 classifies wrongly, in ascending order.
     pub fn beside(evaluation: &Evaluation, images: u64, wrong: &[u64]) -> Self {
         let correct = images.saturating_sub(wrong.len() as u64);
         let accuracy = (images > 0).then(|| 100.0 * correct as f64 / images as f64);

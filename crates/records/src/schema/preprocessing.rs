@@ -110,7 +110,7 @@ impl Preprocessing {
             channels, mean, std, ..
         } = self;
         if self.rules != PreprocessingRules::default() {
-            return Err("grey or antialias is another rule than that of da2s".to_owned());
+            return Err("grey or antialias differs from da2s's rule".to_owned());
         }
         if !matches!(channels, 1 | 3) {
             return Err(format!("channels is {channels}, not 1 or 3"));

@@ -14,8 +14,8 @@ pub struct Seeds {
     pub mean: Option<f64>,
     /// Standard deviation, with n − 1, points.
     pub deviation: Option<f64>,
-    /// Student's 95 % interval of the mean, percent, as far as it is one of accuracies: with two or
-    /// three trainings it would often reach beyond 100.
+    /// Student's 95 % interval of the mean, percent, cut off at 0 and 100: with two or three
+    /// trainings it would often reach beyond 100.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -44,9 +44,9 @@ impl Seeds {
         })
     }
 
-    /// The points below which the difference of two trainings stays in 95 % of all cases, if they
-    /// differ in their seeds alone, and from how many trainings that is estimated; `None` for fewer
-    /// than two accuracies.
+    /// For two trainings that differ only in their seeds: the bound, in points, below which their
+    /// difference stays in 95 % of all cases, and the number of trainings from which it is
+    /// estimated. `None` for fewer than two accuracies.
     pub fn by_chance(&self) -> Option<(f64, usize)> {
         let accuracies: Vec<f64> = self.trainings.iter().filter_map(|training| training.accuracy).collect();
         Some((Spread::of(&accuracies)?.difference()?, accuracies.len()))

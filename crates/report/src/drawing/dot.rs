@@ -1,8 +1,8 @@
 //! A cell as a graph for Graphviz: the pen width of an edge grows with its weight; its colour is
 //! that of its operation.
 //!
-//! Reference: the DOT language, graphviz.org/doc/info/lang.html. Pruned edges are left out, except
-//! that a layer of a chain that vanishes passes its input on.
+//! Reference: the DOT language, graphviz.org/doc/info/lang.html. Pruned edges are left out. In a
+//! chain, a layer that vanishes is a dashed line, because it passes its input on.
 
 use std::fmt::Write;
 

@@ -12,7 +12,7 @@ pub(crate) use table::front_csv;
 use da2s_records::schema::{Front, FrontPoint};
 
 /// The part of a network's name that distinguishes it from the others: without the epochs, which
-/// are those of all, and without cells or layers if all have as many.
+/// are the same for all, and without cells or layers if all networks have the same number.
 pub(crate) fn label(front: &Front, point: &FrontPoint) -> String {
     let shape = |point: &FrontPoint| (point.cells, point.depth.clone());
     let alike = front.points.iter().all(|other| shape(other) == shape(point));

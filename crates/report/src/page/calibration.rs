@@ -40,12 +40,11 @@ fn advice(error: f64, overconfidence: f64, chance: f64) -> String {
         "Its probabilities may be taken as they are.".to_owned()
     } else if error < chance {
         format!(
-            "So few images cannot show more: with exact probabilities the error would be about {} points as well.",
+            "With so few images, the error would be about {} points even if the probabilities were exact.",
             points(chance)
         )
     } else {
-        "Before a threshold on its probabilities decides anything, choose the threshold on images of your own."
-            .to_owned()
+        "If you apply a threshold to its probabilities, choose the threshold on images of your own.".to_owned()
     };
     format!(
         "The expected calibration error is {} points. {mean} {advice}",
@@ -76,8 +75,8 @@ mod tests {
     #[test]
     fn the_advice_follows_the_error() {
         assert!(advice(0.5, 0.0, 0.1).contains("probabilities are exact. Its probabilities may"));
-        assert!(advice(8.0, 7.5, 1.0).contains("7.50 points too high. Before"));
+        assert!(advice(8.0, 7.5, 1.0).contains("7.50 points too high. If you"));
         assert!(advice(8.0, -7.5, 1.0).contains("7.50 points too low."));
-        assert!(advice(8.0, 7.5, 9.0).contains("about 9.00 points as well"));
+        assert!(advice(8.0, 7.5, 9.0).contains("about 9.00 points even"));
     }
 }

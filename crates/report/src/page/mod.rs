@@ -82,11 +82,7 @@ fn before_the_film(run: &Run) -> Vec<Section> {
         ("network", "The network", network::section(run)),
         ("images", "The images", dataset::section(run)),
         ("classes", "Class by class", evaluation.and_then(scores::table)),
-        (
-            "confusion",
-            "What is taken for what",
-            evaluation.and_then(confusion::figure),
-        ),
+        ("confusion", "Confusion matrix", evaluation.and_then(confusion::figure)),
         ("mistakes", "Worst mistakes", evaluation.and_then(mistakes::figure)),
         (
             "calibration",

@@ -18,7 +18,7 @@ pub(crate) fn suspects_page(name: &str, suspects: &Suspects) -> String {
         ),
         (
             "trained",
-            "Images that it was trained on",
+            "Images that the network was trained on",
             "A network memorises wrong labels, so some of them may be missing here.",
             &suspects.trained,
         ),

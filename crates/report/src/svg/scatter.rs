@@ -2,9 +2,9 @@
 //! steps, and names that do not cover each other.
 //!
 //! Contract: every finite dot is drawn inside the axes; costs that differ tenfold have a
-//! logarithmic axis. A name is inside the picture and covers neither another name nor a dot; that
-//! of a dot that is not on the front covers no line either. A name without such a place is left
-//! out, and the dot still has it as its title.
+//! logarithmic axis. A name is inside the picture and covers neither another name nor a dot. If its
+//! dot is not on the front, the name covers no line either. A name that does not fit anywhere is
+//! left out; the dot still has it as its title.
 
 use maud::{Markup, html};
 
@@ -371,7 +371,7 @@ mod tests {
         (names.collect(), circles.collect())
     }
 
-    /// Moved inwards by what coordinates are rounded by.
+    /// Shrunk by the rounding error of coordinates.
     fn shrunk([left, top, right, bottom]: Area) -> Area {
         [left + 0.2, top + 0.2, right - 0.2, bottom - 0.2]
     }
@@ -401,7 +401,7 @@ mod tests {
         .unwrap();
         let (names, circles) = read(&text);
         assert_eq!((names.len(), circles.len()), (4, 4));
-        // Four dots, of which three are on the front: two steps, and the way to the right end.
+        // Four dots, three of them on the front: two steps, and the way to the right end.
         let document = roxmltree::Document::parse(&text).unwrap();
         let steps = document
             .descendants()

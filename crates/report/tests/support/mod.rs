@@ -310,8 +310,8 @@ impl Synthetic {
         })
     }
 
-    /// A network of five cells, of which the second and the fourth are reduction cells; the parts
-    /// add up to the sizes of the genotype.
+    /// A network of five cells; the second and the fourth are reduction cells. The parts add up to
+    /// the sizes of the genotype.
     fn cost(&self) -> Value {
         let genotype = self.genotype();
         let mut parts = vec![

@@ -203,7 +203,7 @@ fn grouped_entries(nodes: &[Value<'_>]) -> Result<Entries, Mistake> {
     for node in nodes {
         let own = node
             .list()
-            .ok_or_else(|| Mistake::new(node.at, "expected the entries of a node, as of the others"))?;
+            .ok_or_else(|| Mistake::new(node.at, "expected the entries of a node, as for the other nodes"))?;
         if counts.len() == MOST_NODES || all.entries.len() + own.len() > MOST_ENTRIES {
             return Err(Mistake::new(
                 node.at,

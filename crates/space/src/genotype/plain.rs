@@ -70,7 +70,8 @@ impl Plain {
     }
 }
 
-/// The range that the character at `at` begins or belongs to, and what it stands for.
+/// The range to replace that contains the character at `at`, and its replacement; `None` if that
+/// character stays.
 fn replaced(text: &str, at: usize) -> Option<(usize, usize, &'static str)> {
     let bytes = text.as_bytes();
     let after = at + 1;

@@ -106,8 +106,8 @@ impl Heading {
         let architectures = lower.iter().filter(|name| ARCHITECTURE.contains(&name.as_str()));
         if architectures.count() != 1 {
             return Err(
-                "expected `architecture,` and the names of the columns; the column of architectures, of which there \
-                 is one, may also be called arch, arch_str, genotype or structure"
+                "expected `architecture,` and the names of the columns; one of them is the column \
+                 of architectures, which may also be called arch, arch_str, genotype or structure"
                     .to_owned(),
             );
         }

@@ -99,7 +99,7 @@ fn damaged_lines_are_named() {
         (
             format!("arch,genotype,a\n{arch},{arch},1\n"),
             1,
-            "of which there is one",
+            "one of them is the column of architectures",
         ),
         (
             format!("architecture,a\nStructure(5 nodes with {arch}),1\n"),
@@ -194,7 +194,7 @@ fn tables_as_other_programs_write_them() {
     let floats = rows.replace("14,", "14.0,");
     let floats = read(format!("index,architecture,a,b\n{floats}").as_bytes()).unwrap();
     assert_eq!(floats.at_index(14).unwrap(), uniform(Operation201::Conv1x1));
-    // With decimal commas, this is two thousand.
+    // In the notation with decimal commas, 2.000 is two thousand.
     let thousands = rows.replace("14,", "2.000,");
     assert!(read(format!("index,architecture,a,b\n{thousands}").as_bytes()).is_err());
     let last = plain

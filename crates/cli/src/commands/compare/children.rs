@@ -38,7 +38,7 @@ pub struct Children<'a> {
     pub search_only: bool,
     /// Threads of each process.
     pub threads: usize,
-    /// Number of processes at a time, which is at most that of the runs.
+    /// Number of processes at a time, at most the number of runs.
     pub jobs: usize,
     /// Whether a run may time its network: nothing else runs at any time.
     pub measures_latency: bool,

@@ -204,7 +204,7 @@ impl Comparing {
                 Ended::Stopped | Ended::Failed(_) => finished_runs.load(Ordering::Relaxed),
             };
             if so_far < count && finished > 0 && !stop.is_raised() {
-                // Those in progress are half done in the mean.
+                // Runs in progress are half done on average.
                 let busy = (most_at_once - 1).min(count - so_far) as f64 / 2.0;
                 let rate = (finished as f64 + busy) / began.elapsed().as_secs_f64();
                 let left_s = ((count - so_far) as f64 - busy) / rate;
@@ -289,7 +289,7 @@ impl Planned {
             config
         } else {
             let asked = self.config(shared).map_err(|error| match error {
-                // The problem may be with what only this setup has.
+                // The problem may be with a setting that only this setup has.
                 ConfigError::Setting { .. } => Failure::usage(format!("{}: {}", self.setup.label(), sentence(&error))),
                 other => other.into(),
             })?;

@@ -2,7 +2,7 @@
 //!
 //! Contract: the name of the directory follows from setup and seed, so every run of a plan is found
 //! again; the configuration follows from that and the shared settings. The width of a baseline
-//! follows from the run of the same seed that it stands beside.
+//! is chosen to match the searched network of the same seed.
 
 use std::path::Path;
 
@@ -80,8 +80,8 @@ impl Planned {
         }
     }
 
-    /// The settings of a baseline among the comparison's runs in `out`; `None` if it is not one, or
-    /// if the run that it follows from is not finished.
+    /// The settings of a baseline among the comparison's runs in `out`; `None` if this run is not a
+    /// baseline, or if the run that determines its width is not finished.
     ///
     /// # Errors
     /// If no width fits, or that run cannot be read.
@@ -131,7 +131,7 @@ impl Planned {
         let mut assignments: Vec<String> = self.setup.settings.iter().map(assignment).collect();
         let is_untuned = self.varied("discretize.rule").is_some_and(|rule| !may_tune(rule));
         if is_untuned && self.varied(TUNING_EPOCHS).is_none() {
-            // Those that are shared are for the rules that tune.
+            // The shared setting is only for rules that tune.
             assignments.push(format!("{TUNING_EPOCHS}=0"));
         }
         assignments
@@ -150,7 +150,7 @@ impl Planned {
             Some(Given::Published(name)) => {
                 let published = PublishedGenotype::from_name(name).filter(|_| space.name == SpaceName::Darts);
                 let text = published.map(|published| published.text().to_owned());
-                Some(text.ok_or_else(|| format!("--genotypes {name}: published genotypes are of the space darts"))?)
+                Some(text.ok_or_else(|| format!("--genotypes {name}: published genotypes belong to the space darts"))?)
             }
             Some(Given::Random) => {
                 let target = config.target.resolve(&space).map_err(|error| error.to_string())?;

@@ -5,8 +5,8 @@
     python3 measure.py --out latency.csv
 
 Written by `da2s profile --onnx`. It needs neither da2s nor the machine on which the files were written. In every round
-all blocks and networks run in a new order, each of them twice, and the second run is timed. The median over the rounds
-counts, less the time of a call that computes nothing.
+all blocks and networks run in a new order, each of them twice, and the second run is timed. The result is the median
+over the rounds, minus the time of a call that computes nothing.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 //! any device.
 //!
 //! Contract: the folder must be new or empty. `blocks.csv` has a line per block, `networks.csv` one
-//! per block of each random network, and `call.onnx` takes as long as a call.
+//! per block of each random network, and `call.onnx` takes as long as a call that computes nothing.
 
 use std::fs;
 use std::path::Path;

@@ -24,7 +24,7 @@ pub const UPLOADS: Uploads = Uploads {
     path: "/predict",
     most_bytes: 32 << 20,
 };
-/// Name in messages of an image that has none.
+/// How messages refer to an image without a name.
 const UNNAMED: &str = "the image";
 
 /// Maximum pixels of an image.
@@ -63,7 +63,7 @@ struct Prediction {
 struct Refused(u16, String);
 
 impl Source {
-    /// The network of the run `name`, of which `top` classes are named for an image.
+    /// The network of the run `name`; an answer names the `top` most probable classes.
     pub fn new(name: String, network: Network, top: usize) -> Self {
         Self {
             name,

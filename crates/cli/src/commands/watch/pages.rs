@@ -32,8 +32,8 @@ pub struct Source<'a> {
     /// Start time of this process, so that its answers differ from those of an earlier process at
     /// the same address.
     began_ns: u128,
-    /// The report, and the number of changes that it shows: readers who ask again and again must
-    /// not keep the others waiting for reports to be built.
+    /// The last report, and the number of changes that it includes. It is kept so that repeated
+    /// requests do not build it again and delay other readers.
     report: Option<(u64, String)>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The report of the run as it is.
+    /// The current report of the run.
     fn report(&mut self) -> String {
         let changes = self.follow.changes();
         match &self.report {

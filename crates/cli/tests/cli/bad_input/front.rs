@@ -40,7 +40,12 @@ pub fn cases() -> Vec<Case> {
             2,
             &["turns 2 channels into 0"],
         ),
-        front("a width for a giant", &["--widths", "1e12"], 2, &["from 2 to 4096"]),
+        front(
+            "a width for too many channels",
+            &["--widths", "1e12"],
+            2,
+            &["from 2 to 4096"],
+        ),
         front(
             "a width twice",
             &["--widths", "1,2,1"],
@@ -73,7 +78,7 @@ pub fn cases() -> Vec<Case> {
             &["vary the number of cells"],
         ),
         front(
-            "layers where skip is a candidate",
+            "layers if skip is a candidate",
             &["--depths", "2"],
             2,
             &["skip is a candidate of this run's search"],
@@ -95,7 +100,7 @@ pub fn cases() -> Vec<Case> {
             &["expected a number of bytes from 1"],
         ),
         front(
-            "a limit of nothing",
+            "a limit of 0",
             &["--max-parameters", "0"],
             2,
             &["expected a whole number from 1"],

@@ -53,7 +53,7 @@ pub fn cases() -> Vec<Case> {
         ),
         run(
             "--set search.stages.skip_dropout=[0.9]",
-            &["search.stages.skip_dropout has no use for search.method = da2s"],
+            &["search.stages.skip_dropout has no effect for search.method = da2s"],
         ),
         run(
             "--method p-darts --set search.stages.skip_dropout=[0.9]",
@@ -61,7 +61,7 @@ pub fn cases() -> Vec<Case> {
         ),
         run(
             "--space mobile --method drnas --set search.stages.partial_channels=[1,1]",
-            &["search.stages.partial_channels has no use in the space mobile"],
+            &["search.stages.partial_channels has no effect in the space mobile"],
         ),
         run(
             "--method p-darts --drive path --set search.drop_below=0.01",
@@ -71,24 +71,24 @@ pub fn cases() -> Vec<Case> {
             "--method drnas --set search.stages.partial_channels=[6,4]",
             &[
                 "search.channels = 8",
-                "a multiple of 6, of which search.stages.partial_channels",
+                "a multiple of 6: with search.stages.partial_channels, one in 6",
             ],
         ),
         run(
             "--method drnas --set search.stages.partial_channels=[4,2] --set search.partial_channels=2",
-            &["search.partial_channels has no use beside search.stages.partial_channels"],
+            &["search.partial_channels has no effect beside search.stages.partial_channels"],
         ),
         run(
             "--space nas-bench-201 --method drnas --set search.stages.partial_channels=[4,2]",
-            &["search.stages.partial_channels has no use in the space nas-bench-201"],
+            &["search.stages.partial_channels has no effect in the space nas-bench-201"],
         ),
         run(
             "--method drnas --set search.stages.candidates=[7,4]",
-            &["search.stages.candidates has no use for search.method = drnas"],
+            &["search.stages.candidates has no effect for search.method = drnas"],
         ),
         run(
             "--set search.stages.cells=[3,5,7]",
-            &["search.stages.cells has no use for search.method = da2s"],
+            &["search.stages.cells has no effect for search.method = da2s"],
         ),
         run("--set target.most_skips=-1", &["target.most_skips = -1"]),
         run(

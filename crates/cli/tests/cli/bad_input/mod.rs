@@ -68,7 +68,7 @@ fn flags(arguments: &[&str], says: &[&str]) -> Case {
     case(&format!("flags: {}", arguments.join(" ")), arguments, 2, says)
 }
 
-/// Words after `da2s run`, separated by spaces, of which some are invalid.
+/// Words after `da2s run`, separated by spaces; some are invalid.
 fn run(words: &str, says: &[&str]) -> Case {
     let words = ["run"].into_iter().chain(words.split(' ')).chain(["--out", "out"]);
     flags(&words.collect::<Vec<_>>(), says)
@@ -111,10 +111,10 @@ impl Case {
             return Some(format!("is no sentence: {told}"));
         }
         if !told.starts_with("da2s: ") && !usage {
-            return Some(format!("does not say who speaks: {told}"));
+            return Some(format!("does not begin with the name of the program: {told}"));
         }
         if told.contains("panicked") || told.trim_end_matches('\n').contains(|c: char| c.is_control()) && !usage {
-            return Some(format!("says what nobody should read: {told:?}"));
+            return Some(format!("contains a panic or control characters: {told:?}"));
         }
         if let Some(part) = self.says.iter().find(|part| !told.contains(*part)) {
             return Some(format!("does not say `{part}`: {told}"));

@@ -133,7 +133,7 @@ fn contents() -> Vec<Case> {
         ),
         table(
             "two columns of architectures",
-            &["line 1", "of which there is one"],
+            &["line 1", "one of them is the column of architectures"],
             format!("arch,genotype,a\n{NONE},{NONE},10\n"),
         ),
         table(

@@ -53,7 +53,7 @@ fn published_genotypes_are_trained_too_and_ranked_among_random_ones() {
     let drive = |run: &str| json(&out.join(run).join("summary.json"))["drive"].clone();
     assert_eq!([drive(directories[0]), drive(directories[1])], ["none", "path"]);
 
-    let refused = predicate::str::contains("are of the space darts");
+    let refused = predicate::str::contains("belong to the space darts");
     with("compare", &TINY)
         .args(["--space", "nas-bench-201", "--genotypes", "darts-v2", "--out"])
         .arg(temporary.path().join("bench"))

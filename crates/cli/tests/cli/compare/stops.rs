@@ -185,7 +185,7 @@ fn a_comparison_that_is_stopped_resumes() {
 /// Killing a comparison also ends its runs, and the same command then resumes it.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_comparison_that_is_killed_leaves_nobody_at_work() {
+fn a_comparison_that_is_killed_leaves_no_run_in_progress() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
@@ -235,7 +235,7 @@ fn a_network_above_the_limit_is_refused_every_time() {
     for _ in 0..2 {
         with("compare", &TINY)
             .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
-            // More is in memory beside every choice of a cell.
+            // Every choice needs more memory than this, with the tensors beside it.
             .args(["--max-ram", "4000", "--out"])
             .arg(&out)
             .assert()

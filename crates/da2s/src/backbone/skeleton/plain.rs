@@ -3,7 +3,7 @@
 //!
 //! Reference: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
 //! Contract: every slot reads the previous one. Every layer begins with ReLU, so a ReLU comes after
-//! every sum, as there.
+//! every sum, as in the paper.
 
 use da2s_engine::{Block, CellPlanBuilder};
 

@@ -15,7 +15,7 @@ words! {
     pub enum Stem {
         /// One 3×3 convolution, for small images.
         Cifar,
-        /// Stems of stride 8 in all, for images around 224×224.
+        /// Stems with a total stride of 8, for images around 224×224.
         Imagenet,
     }
 }

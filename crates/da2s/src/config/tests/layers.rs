@@ -248,8 +248,8 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[search]\nschedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5",
-            "my.toml, line 5: search.hardening.decided_at = 0.5: expected more than 3/6, where search.warmup_epochs = 4 of \
-             search.epochs = 6 lets the path of search.drive = \"path\" begin: set it higher, or search.warmup_epochs to at \
+            "my.toml, line 5: search.hardening.decided_at = 0.5: expected more than 3/6, where the path of search.drive = \"path\" \
+             begins with search.warmup_epochs = 4 of search.epochs = 6: set it higher, or search.warmup_epochs to at \
              most 3",
         ),
         (
@@ -278,7 +278,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[search]\nreduction_cells = []",
-            "network.reduction_cells = those of 5 cells: expected no reduction cell: search.reduction_cells gives the super-network none",
+            "network.reduction_cells = (with 5 cells): expected no reduction cell: the super-network has none (search.reduction_cells)",
         ),
         (
             "[space]\nnone = true\noperations = [\"sep_conv_3x3\", \"skip_connect\"]",
@@ -520,7 +520,7 @@ fn published_probabilities_of_dropping_skip_connections_count_as_unset() {
     let written = "[search.stages]\nskip_dropout = [0.0, 0.4, 0.7]";
     assert_eq!(resolve(&[layer(written).unwrap()]).unwrap(), Config::default());
     let other = complaint("[search.stages]\nskip_dropout = [0.0, 0.4, 0.6]");
-    assert!(other.contains("search.stages.skip_dropout has no use"), "{other}");
+    assert!(other.contains("search.stages.skip_dropout has no effect"), "{other}");
 }
 
 /// Cutout of a recipe is at most half the side of the images; a requested one stays.

@@ -1,15 +1,15 @@
 //! The decisions of the rule `perturbation`: what is decided, and what is decided next.
 //!
 //! Reference: Wang et al. 2021, algorithm 1. Contract: the operations of every edge come first,
-//! then the edges of every node, each in order and one kind of cell after the other. A choice all
-//! of whose candidates stay needs no decision and is settled as soon as its turn comes. What is
-//! decided weighs what it will weigh in the genotype; the rest is mixed as it was searched.
+//! then the edges of every node, each in order and one kind of cell after the other. A choice that
+//! keeps all of its candidates needs no decision and is settled as soon as its turn comes. Decided
+//! choices have their weights in the genotype; the others have the weights of the search.
 
 use super::measured::{Choice, Quality, genotype_of};
 use crate::discretize::strengths::KindStrengths;
 use crate::space::{CellKind, Genotype, PerKind, Space, Target};
 
-/// The decisions so far. Whoever asks for an [`open`](Self::open) question answers it.
+/// The decisions so far. The caller that gets an [`open`](Self::open) question must answer it.
 #[derive(Clone, Debug)]
 pub(crate) struct Decisions<'a> {
     space: &'a Space,
@@ -32,7 +32,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// Whether something has to be left out.
+    /// Whether a candidate has to be left out.
     fn is_open(&self) -> bool {
         self.count < self.candidates.len()
     }
@@ -45,7 +45,7 @@ impl Question {
 }
 
 impl<'a> Decisions<'a> {
-    /// Nothing but what needs no decision.
+    /// No decisions yet, except the choices at the start that need none.
     pub fn new(strengths: PerKind<KindStrengths>, space: &'a Space, target: &Target) -> Self {
         let graph = space.graph;
         let operations = space.kinds().iter().flat_map(|&kind| {

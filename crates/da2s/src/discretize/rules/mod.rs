@@ -54,8 +54,8 @@ rules! {
     /// The operations and edges whose removal costs the super-network the most accuracy (Wang et
     /// al. 2021), measured on `discretize.rule_images` held-out images.
     Perturbation = "perturbation", perturbation::Perturbation;
-    /// One choice after another, the surest first: what gives the best result with all earlier
-    /// choices stays, measured on `discretize.rule_images` held-out images.
+    /// Makes one choice after another, the surest first, and keeps what gives the best result with
+    /// all earlier choices, measured on `discretize.rule_images` held-out images.
     Sequential = "sequential", sequential::Sequential;
 }
 

@@ -63,7 +63,7 @@ pub(super) fn choose<E>(
                     costs.push((place, measure(&without)?));
                 }
             }
-            // The later one of equals is removed.
+            // Of edges that are equally good, the last one is removed.
             let least = costs.into_iter().max_by(|(_, a), (_, b)| a.order(b));
             let place = least.map_or(left.len() - 1, |(place, _)| place);
             choice.leave_out(strengths.kind_mut(kind), left.remove(place));
@@ -112,7 +112,8 @@ fn certainty(weights: &[f32]) -> f64 {
     1.0 - entropy / (weights.len() as f64).ln()
 }
 
-/// The `count` of `candidates` that each alone make the super-network best, best first.
+/// Measures each of the `candidates` as the only one that is kept, and returns the best `count` of
+/// them, the best one first.
 fn best_alone<E>(
     strengths: &PerKind<KindStrengths>,
     kind: CellKind,

@@ -1,8 +1,8 @@
 //! A single block as an ONNX file, to time it with the runtime of another device.
 //!
 //! Contract: the graph computes the block [`BLOCK_COPIES`] times, so that a call's own time hardly
-//! counts. Each copy has its own image, `[1, channels, height, width]`, weights and output: what is
-//! equal, a runtime may compute once. Batch norms are folded, as runtimes do it.
+//! counts. Each copy has its own image, `[1, channels, height, width]`, weights and output, because
+//! a runtime may compute equal parts only once. Batch norms are folded, as runtimes do it.
 
 use da2s_engine::{Cell, Engine};
 use da2s_infer::profile::numbers;

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_channel_is_computed_from_colours() {
+    fn colours_become_grey_only_for_networks_with_one_channel() {
         let operators = |channels| {
             let (graph, _) = graph(channels);
             let operators = graph.nodes.into_iter().map(|node| node.op_type);

@@ -122,7 +122,7 @@ impl Writer<'_> {
         // Rows and columns before the image.
         let mut before = [one.padding.max(0) as usize; 2];
         if one.padding < 0 {
-            // A side of one pixel has no second one: what is read is a zero in front of it.
+            // A side of one pixel has no second pixel: a zero before the first one is read instead.
             let skipped = one.padding.unsigned_abs();
             let start = sides.map(|side| if side > skipped { skipped } else { 0 });
             before = start.map(|start| usize::from(start == 0));

@@ -23,7 +23,7 @@ class Cell(nn.Module):
 
 
 class Network(nn.Module):
-    """A stem, cells of which some halve the image and double the channels, the mean over the image, a classifier."""
+    """A stem, cells (some of them halve the image and double the channels), the mean over the image, a classifier."""
 
     def __init__(self):
         super().__init__()

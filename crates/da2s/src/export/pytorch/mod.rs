@@ -1,10 +1,10 @@
 //! PyTorch: a folder with a readable module, its weights, and the preprocessing.
 //!
-//! Contract: `model.py` needs torch and safetensors but not da2s. It is one of four hand-written
-//! modules, for the skeleton of DARTS (`darts.py`, with the operations of every space), that of
-//! NAS-Bench-201 or that of the space `mobile` or `plain`, after constants that define the network.
-//! `weights.safetensors` fits it strictly. `SHA256SUMS` has the checksums of all files in the
-//! format of `sha256sum --check`; `model.py` verifies the other files before it uses them.
+//! Contract: `model.py` needs torch and safetensors but not da2s. It begins with constants that
+//! define the network; one of four hand-written modules follows, for the skeleton of DARTS
+//! (`darts.py`, with the operations of every space), of NAS-Bench-201, or of the space `mobile` or
+//! `plain`. `weights.safetensors` fits it strictly. `SHA256SUMS` has the checksums of all files in
+//! the format of `sha256sum --check`; `model.py` verifies the other files before it uses them.
 
 mod operations;
 

@@ -10,11 +10,11 @@ use crate::search::{Search, SearchError, SearchSetup, SearchState};
 use crate::space::{CellGraph, EdgeCount, Genotype, KindTarget, TargetSpec};
 
 impl Job {
-    /// The genotype of this run's search for each of `depths`, by the run's rule; `own` is that of
-    /// its own depth.
+    /// The genotype of this run's search for each of `depths`, by the run's rule; `own` is the
+    /// genotype at the run's own depth.
     ///
     /// # Errors
-    /// If a stage has no such number of layers, or the search has removed too many; if the search
+    /// If a stage cannot have that many layers, or the search has removed too many; if the search
     /// is not finished; any problem with images, device or files.
     pub(super) fn at_depths(
         &self,
@@ -91,7 +91,7 @@ fn warn_unranked(graph: CellGraph, searched: &KindTarget, kept: &KindTarget, obs
     let unranked = |group: &usize| !searched.has_beta(graph, *group) && kept.has_beta(graph, *group);
     if graph.groups().any(|group| unranked(&group)) {
         let text = "the search kept all layers of a stage, so it did not learn which of them to leave out: \
-            a target.depth of its own would rank them";
+            a search with target.depth would rank them";
         observer.on(Event::Warning(text.to_owned().into()));
     }
 }

@@ -223,10 +223,10 @@ impl Job {
         Ok(front)
     }
 
-    /// The network of the run in `folder` of this one, if there is one that is trained by the
-    /// recipe of the front.
+    /// The network of the run in `folder`, a folder of this run, if it is trained by the recipe of
+    /// the front.
     fn trained_below(&self, folder: &str, dataset: &Dataset) -> Result<Option<Trained>, Error> {
-        // Its table and page are files, and a link leads to no run of this one.
+        // The table and the page of the front are files; a link may lead out of this run.
         if self.directory().expect_folder(folder).is_err() {
             return Ok(None);
         }
@@ -236,8 +236,8 @@ impl Job {
         }
     }
 
-    /// The network of the run `run`, whose path relative to this one is `directory`, if it is
-    /// trained by the recipe of the front.
+    /// The network of `run`, whose path relative to this run is `directory`, if it is trained by
+    /// the recipe of the front.
     fn trained_in(&self, directory: String, run: &RunDirectory, dataset: &Dataset) -> Result<Option<Trained>, Error> {
         let config = run.config()?;
         let summary = run.find_json::<Summary>(SUMMARY)?;
@@ -267,7 +267,7 @@ impl Job {
     }
 }
 
-/// Adds a network, or what it was requested for if it is among the `planned` already.
+/// Adds a network; if it is among the `planned` already, only adds `requested` to it.
 fn add(planned: &mut Vec<Planned>, config: Config, genotype: &Genotype, requested: String) {
     let name = name(&config, genotype);
     match planned.iter_mut().find(|other| other.name == name) {
@@ -296,8 +296,8 @@ fn name(config: &Config, genotype: &Genotype) -> String {
     format!("c{channels}-d{}-e{epochs}", depth.join("."))
 }
 
-/// The settings of a network of the front of the run of `config`. The limits of its search do not
-/// apply to it.
+/// The settings of a network on the front of a run with `config`. The limits of the run's target
+/// do not apply to it.
 fn of_network(config: &Config, channels: usize, cells: usize) -> Config {
     let mut config = Config {
         target: config.target.without_limits(),
@@ -337,7 +337,8 @@ fn widest(
     }
 }
 
-/// Predicts the latency of every network from `table`; of none if it lacks a block of one.
+/// Predicts the latency of every network from `table`. If it lacks a block of any network, no
+/// latency is predicted.
 fn predict(
     trained: &mut [Trained],
     table: Option<&LatencyTable>,

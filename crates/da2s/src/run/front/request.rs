@@ -17,7 +17,7 @@ pub struct FrontRequest {
     /// Multiples of the channels of the run's own network; if empty, and without limits, 0.5, 0.75,
     /// 1 and 1.5.
     pub widths: Vec<f64>,
-    /// Limits, each of which one network is as wide as it allows.
+    /// Limits: for each there is one network, as wide as the limit allows.
     pub limits: Vec<Limit>,
     /// Numbers of cells; if empty, that of the run's own network.
     pub cells: Vec<usize>,

@@ -42,7 +42,7 @@ impl Gdas {
 
 impl SearchMethod for Gdas {
     fn refuses_dropping(&self) -> Option<&'static str> {
-        Some("it computes one operation of each edge as it is")
+        Some("it already computes only one operation of each edge")
     }
 
     fn strengths(&self, arch: &KindParams, choices: Choices<'_>, when: When) -> Strengths {
