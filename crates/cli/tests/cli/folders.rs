@@ -353,8 +353,8 @@ fn a_check_continues_after_damaged_files_and_reports_them_as_json() {
     let output = check(&[]).get_output().stdout.clone();
     let text = String::from_utf8(output).unwrap();
     for line in [
-        "a                   9           4",
-        "not read 1 .txt file",
+        "a                    9           4",
+        "not read  1 .txt file",
         "a/broken.png: ",
         "b/0.png: not an image",
     ] {
