@@ -9,6 +9,7 @@
 
 mod depth;
 mod request;
+mod timed;
 
 pub use request::{FrontError, FrontRequest};
 
