@@ -5,8 +5,9 @@
 >>> result.gap, result.network_accuracy, result.path
 
 Functions: :func:`run` and its stages :func:`search`, :func:`discretize`, :func:`train`, :func:`evaluate`; :func:`load_data`;
-:func:`sweep` for many runs. :class:`Run` opens a run directory. Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware
-Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
+:func:`front` for networks of several sizes from one search, :func:`quantise` for int8; :func:`sweep` for many runs. :class:`Run`
+opens a run directory. Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware Architecture Search", Pattern Recognition 2021
+(arXiv 2007.03154).
 """
 
 from typing import TYPE_CHECKING, Any, List
@@ -31,11 +32,12 @@ from .errors import (
     Stopped,
 )
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch, TuningEpoch
+from .progress import Baseline, FrontNetwork, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch, TuningEpoch
 from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
 from .sweep import SweepResult, sweep
+from .variants import Front, FrontPoint, Int8, front, quantise
 
 if TYPE_CHECKING:
     from .classifier import Da2sClassifier as Da2sClassifier
@@ -51,9 +53,13 @@ __all__ = [
     "Dataset",
     "DeviceError",
     "FileError",
+    "Front",
+    "FrontNetwork",
+    "FrontPoint",
     "Gap",
     "Genotype",
     "GenotypeError",
+    "Int8",
     "InternalError",
     "MissingPackage",
     "NotEnoughMemoryError",
@@ -79,8 +85,10 @@ __all__ = [
     "discretize",
     "errors",
     "evaluate",
+    "front",
     "load_data",
     "progress",
+    "quantise",
     "run",
     "search",
     "sweep",

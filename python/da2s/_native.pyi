@@ -134,6 +134,12 @@ class Job:
     def baselines(self, listener: _Listener) -> None:
         """Trains the run's baselines."""
 
+    def front(self, networks: Dict[str, Any], listener: _Listener) -> Tuple[str, _Path]:
+        """Trains, times and writes the networks of a front; returns it as JSON, with the path of its page."""
+
+    def quantise(self, images: int, range: str) -> Tuple[str, List[_Path]]:
+        """Quantises the trained network; returns its results as JSON, and the paths of its files."""
+
     def note_failure(self, reason: str) -> None:
         """Records the reason of a failure in the run directory."""
 

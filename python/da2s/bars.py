@@ -10,7 +10,7 @@ import warnings
 from typing import Any, Optional
 
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, Gap, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch, TuningEpoch
+from .progress import Baseline, FrontNetwork, Gap, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch, TuningEpoch
 
 #: Stages that have epochs.
 _WITH_EPOCHS = ("search", "discretize", "train")
@@ -22,7 +22,7 @@ class Bars:
     def __init__(self) -> None:
         self._tqdm = _tqdm()
         self._bar: Optional[Any] = None
-        #: The suffix of a bar's title that names a seed or a baseline; empty for the run's own network.
+        #: The suffix of a bar's title that names a seed, a baseline or a network of a front; empty for the run's own network.
         self._whose = ""
         self._started: Optional[Started] = None
 
@@ -37,6 +37,8 @@ class Bars:
             self._whose = f", seed {event.seed}"
         elif isinstance(event, Baseline):
             self._whose = f", {event.network}"
+        elif isinstance(event, FrontNetwork):
+            self._whose = f", {event.name}"
         elif isinstance(event, Started):
             self.close()
             self._started = event

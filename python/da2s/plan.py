@@ -23,7 +23,10 @@ class Lesson:
     """The size and the length of a search or a training."""
 
     channels: int
+    #: Cells; a chain of blocks counts as one.
     cells: int
+    #: The most blocks that each stage of a chain can have; empty for cells.
+    depth: List[int]
     epochs: int
     #: Steps per epoch.
     steps: int

@@ -49,6 +49,17 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class FrontNetwork:
+    """The training of a network of a front begins; the events that follow are its own."""
+
+    #: Its name.
+    name: str
+    #: Its position among the requested networks, from 1, and their number.
+    place: int
+    networks: int
+
+
+@dataclass(frozen=True)
 class Step:
     """A step has finished."""
 
@@ -194,10 +205,10 @@ class Gap:
 
 
 #: The events that ``on_progress`` receives.
-Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, Step, SearchEpoch, TuningEpoch, TrainEpoch, Gap]
+Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, Gap]
 
 _CLASSES: Dict[str, Type[Any]] = {
-    kind.__name__: kind for kind in (Started, Seed, Baseline, Step, SearchEpoch, TuningEpoch, TrainEpoch)
+    kind.__name__: kind for kind in (Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch)
 }
 
 

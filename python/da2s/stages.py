@@ -130,7 +130,7 @@ def discretize(
     location if the images, which must be the same, have moved. ``machine`` accepts ``threads``, ``device``, ``engine`` and ``on_nan``.
     """
     given = _genotype(genotype)
-    with closing(_opened("discretize", run, False, data, test, class_names, data_dir, machine)) as job:
+    with closing(opened("discretize", run, False, data, test, class_names, data_dir, machine)) as job:
         job.discretize(given, listener(on_progress))
         return Run(job.path)
 
@@ -157,7 +157,7 @@ def train(
     listen = listener(on_progress)
     given = _genotype(genotype)
     length = [] if epochs is None else [("epochs", OPTIONS["train_epochs"], epochs)]
-    with closing(_opened("train", run, resume, data, test, class_names, data_dir, machine, length)) as job:
+    with closing(opened("train", run, resume, data, test, class_names, data_dir, machine, length)) as job:
         if given is not None:
             job.discretize(given, listen)
         job.train(listen)
@@ -175,7 +175,7 @@ def evaluate(
     **machine: Any,
 ) -> RunResult:
     """Evaluates the trained network of a run on the test images; arguments as for :func:`discretize`."""
-    with closing(_opened("evaluate", run, False, data, test, class_names, data_dir, machine)) as job:
+    with closing(opened("evaluate", run, False, data, test, class_names, data_dir, machine)) as job:
         job.evaluate(listener(on_progress))
         return Run(job.path).result
 
@@ -199,7 +199,7 @@ def created(
     return _native.Job.create(asked.native(), out, resume, arrays, f"da2s.{name}")
 
 
-def _opened(
+def opened(
     name: str,
     run: AnyRun,
     resume: bool,

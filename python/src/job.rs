@@ -10,7 +10,7 @@ use da2s::data::{DataError, Image, Preprocessing, most_probable};
 use da2s::evaluate::EvaluateError;
 use da2s::export::{ExportFormat, ExportOptions};
 use da2s::observer::Observer;
-use da2s::run::{self, OTHER_SETTINGS, RunDirectory, read_genotype};
+use da2s::run::{self, Int8Options, OTHER_SETTINGS, RangeSetting, RunDirectory, read_genotype};
 use da2s::space::Genotype;
 use da2s_records::files::{CONFIG, MOST_LINES_BYTES};
 use da2s_records::{Folder, counted};
@@ -22,6 +22,7 @@ use rayon::prelude::*;
 
 use crate::data::{Arrays, Shape, pool, to_shape};
 use crate::errors::{exception, not_reported, raised};
+use crate::front::Networks;
 use crate::listen::{listen, warn};
 use crate::plan::{plan_json, training_json};
 use crate::request::{Asked, named_network};
@@ -193,6 +194,45 @@ impl Job {
         self.stage(py, listener, |run, observer| {
             run.baselines(observer, &mut |_| refresh_report(run)).map(drop)
         })
+    }
+
+    /// Trains the networks of a front that are not trained yet, times all of them, writes the front
+    /// and returns it as JSON, with the path of its page.
+    fn front(
+        &self,
+        py: Python<'_>,
+        networks: Networks<'_>,
+        listener: Option<Py<PyAny>>,
+    ) -> PyResult<(String, PathBuf)> {
+        let request = networks.request(py)?;
+        let front = self.stage(py, listener, |run, observer| {
+            let mut front = run.front(&request, observer)?;
+            run.time_front(&mut front)?;
+            Ok(front)
+        })?;
+        let path = self.run(py)?.directory().path().to_owned();
+        let page = py.detach(|| da2s_report::write_front(&path, &front));
+        let page = page.map_err(|error| not_reported(py, &error))?;
+        let text = serde_json::to_string(&front).map_err(|error| exception(py, "InternalError", &error.to_string()))?;
+        Ok((text, page))
+    }
+
+    /// Quantises the trained network; returns its results as JSON, and the paths of its files.
+    fn quantise(&self, py: Python<'_>, images: usize, range: &str) -> PyResult<(String, [PathBuf; 2])> {
+        let known = RangeSetting::ALL;
+        let range = known
+            .into_iter()
+            .find(|known| known.to_string() == range)
+            .ok_or_else(|| {
+                let known = known.map(|known| known.to_string()).join(", ");
+                exception(py, "ConfigError", &format!("range = {range}: expected one of {known}"))
+            })?;
+        let quantised = self.stage(py, None, |run, observer| {
+            run.quantise(Int8Options { images, range }, observer)
+        })?;
+        let text = serde_json::to_string(&quantised.int8)
+            .map_err(|error| exception(py, "InternalError", &error.to_string()))?;
+        Ok((text, quantised.files))
     }
 
     /// Records the reason of a failure in the run directory.

@@ -8,6 +8,7 @@
 mod compare;
 mod data;
 mod errors;
+mod front;
 mod hints;
 mod job;
 mod listen;

@@ -172,8 +172,12 @@ impl Observer for Teller<'_> {
                 "Baseline",
                 Ok(json!({ "network": network, "channels": channels }).to_string()),
             ),
-            // Neither checkpoints nor fronts are reported here.
-            Event::Checkpoint { .. } | Event::FrontNetwork { .. } => return,
+            Event::FrontNetwork { name, place, networks } => (
+                "FrontNetwork",
+                Ok(json!({ "name": name, "place": place, "networks": networks }).to_string()),
+            ),
+            // Checkpoints are not reported here.
+            Event::Checkpoint { .. } => return,
         };
         // Numbers and names, whose serialisation cannot fail.
         if let Ok(fields) = fields {

@@ -44,6 +44,7 @@ fn lesson(lesson: &Lesson) -> Value {
     json!({
         "channels": lesson.channels,
         "cells": lesson.cells,
+        "depth": lesson.depth,
         "epochs": lesson.epochs,
         "steps": lesson.steps,
         "batch": lesson.batch,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use da2s::observer::{Event, Observer, Warning};
 use da2s::planner::StageTime;
 use da2s::stage::Stage;
+use da2s_records::counted;
 use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch, TuningEpoch};
 use da2s_report::tensorboard::EventWriter;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -414,8 +415,8 @@ fn gap_line(gap: &Gap) -> String {
         .map(|accuracy| format!("; tuned weights {accuracy:.1} %"))
         .unwrap_or_default();
     format!(
-        "gap on {} held-out images: super-network {} %, operations {} %, edges {} %, both {} %: {} points{tuned}",
-        gap.images.unwrap_or(0),
+        "gap on {}: super-network {} %, operations {} %, edges {} %, both {} %: {} points{tuned}",
+        counted(gap.images.unwrap_or(0) as usize, "held-out image"),
         decimals(row.supernet, 1),
         decimals(row.operations, 1),
         decimals(row.edges, 1),

@@ -8,9 +8,9 @@ use std::time::Instant;
 use da2s::Hint;
 use da2s::config::{Layer, Pace, Request};
 use da2s::observer::{Event, Observer, Silent};
-use da2s::planner::{PlanError, Whose};
+use da2s::planner::{self, PlanError, Whose};
 use da2s::run::{Error, Job};
-use da2s::space::Genotype;
+use da2s::space::{Genotype, NamedNetwork};
 use da2s::stage::Stage;
 use da2s_records::schema::{SeedTraining, Seeds, Summary};
 
@@ -82,6 +82,44 @@ fn a_run_without_a_time_has_a_plan_that_changes_nothing() {
     // The digits are not a folder: their recipe has no limit.
     let other = created(&temporary.path().join("other"), Some(Pace::OfRecipe), &[]);
     assert!(!other.is_to_be_planned());
+}
+
+/// The networks of chains have blocks, not cells.
+#[test]
+fn the_plan_of_a_chain_has_the_blocks_of_its_stages() {
+    let temporary = tempfile::tempdir().unwrap();
+    let words = |name: &str, network: Option<&str>, more: &[&str]| {
+        let path = temporary.path().join(name);
+        let request = Request {
+            network: network.and_then(NamedNetwork::from_name),
+            layers: [&SMALL[..4], &SMALL[6..], more]
+                .concat()
+                .iter()
+                .map(|text| Layer::assignment("--set", text).unwrap())
+                .collect(),
+            pace: Some(Pace::Seconds(600.0)),
+            ..Request::default()
+        };
+        let mut job = Job::create(&request, Some(&path), false, "test".to_owned()).unwrap();
+        let given = request.network.map(|network| network.genotype().unwrap());
+        let plan = job.plan(given.as_ref(), Instant::now(), &mut Silent).unwrap();
+        planner::lines(&plan, &path, &[]).join("\n")
+    };
+    let resnet = words("resnet", Some("resnet14"), &[]);
+    assert!(resnet.contains("16 channels, stages of 2/2/2 blocks, "), "{resnet}");
+    let mobile = ["space.name=mobile", "space.stages=[[8, 3, 1], [16, 2, 2]]"];
+    let deep = words("deep", None, &[&mobile[..], &["target.depth=2"]].concat());
+    let open = words("open", None, &[&mobile[..], &["space.skip=true"]].concat());
+    for (text, of_network) in [
+        (&deep, "stages of 2/2 blocks, "),
+        (&open, "stages of at most 3/2 blocks, "),
+    ] {
+        assert!(
+            text.contains(" channels, stages of 3/2 blocks, ") && text.contains(of_network),
+            "{text}"
+        );
+        assert!(!text.contains("cell"), "{text}");
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Format {
                 images: "50,000 + 10,000",
                 classes: "10",
                 shape: shape(3, 32),
-                folder: "cifar-10-binary.tar.gz or cifar-10-python.tar.gz, packed or unpacked",
+                folder: "cifar-10-binary.tar.gz or cifar-10-python.tar.gz, packed or not",
                 source: "no licence stated; A. Krizhevsky, www.cs.toronto.edu/~kriz/cifar.html",
             },
             Self::Cifar100 => Facts {
@@ -137,7 +137,7 @@ impl Format {
                 images: "50,000 + 10,000",
                 classes: "100",
                 shape: shape(3, 32),
-                folder: "cifar-100-binary.tar.gz or cifar-100-python.tar.gz, packed or unpacked",
+                folder: "cifar-100-binary.tar.gz or cifar-100-python.tar.gz, packed or not",
                 source: "no licence stated; A. Krizhevsky, www.cs.toronto.edu/~kriz/cifar.html",
             },
             Self::Mnist => Facts {

@@ -5,6 +5,7 @@
 
 use super::error::DataError;
 use crate::random::{Purpose, generator};
+use da2s_records::counted;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
@@ -45,7 +46,8 @@ impl SearchSplit {
         let total = labels.len() as f64;
         let arch = (total * arch_fraction).round() as usize;
         let validation = (total * validation_fraction).round() as usize;
-        let enough = format!("parts of at least one image each, of {} in all", labels.len());
+        let all = counted(labels.len(), "training image");
+        let enough = format!("at least one image in each part, of {all} in all");
         require_arch(arch > 0 && arch + validation < labels.len(), &enough)?;
         require_validation(validation > 0 || validation_fraction == 0.0, &enough)?;
 

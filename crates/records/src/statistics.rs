@@ -29,6 +29,13 @@ pub fn interval_of(accuracy: f64, images: u64) -> Option<[f64; 2]> {
     accuracy.is_finite().then(|| wilson(correct as u64, images))?
 }
 
+/// Accuracy in percent of always choosing the most frequent of the classes with these numbers of
+/// images; `None` for fewer than two classes, and without images.
+pub fn chance(images: &[usize]) -> Option<f64> {
+    let (all, most) = (images.iter().sum::<usize>(), images.iter().max()?);
+    (images.len() > 1 && all > 0).then(|| 100.0 * *most as f64 / all as f64)
+}
+
 /// The two-sided p-value of McNemar's exact test: two networks that are equally good would disagree
 /// at least as unevenly as `first`, the images that only one classifies correctly, to `second`,
 /// those that only the other does.

@@ -2,6 +2,7 @@
 
 mod flags;
 mod images;
+mod meant;
 mod of_a_run;
 mod of_runs;
 mod refused;

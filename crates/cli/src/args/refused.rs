@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use da2s::config::named;
 
+use super::meant::with_meant;
 use super::{Arguments, flag_of};
 use crate::failure::Failure;
 
@@ -23,7 +24,7 @@ impl Arguments {
         let words: Vec<OsString> = std::env::args_os().collect();
         Self::try_parse_from(&words).map_err(|error| match refusal(&words, &error) {
             Some(reason) => Failure::usage(reason),
-            None => error.exit(),
+            None => with_meant(&words, error).exit(),
         })
     }
 }

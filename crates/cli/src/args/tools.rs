@@ -86,7 +86,7 @@ pub enum DataVerb {
 /// Arguments of `data check`.
 #[derive(Debug, Args)]
 pub struct DataCheckArguments {
-    /// Folder of the images, or a table of their labels
+    /// Folder of the images, or a table of their labels, or `digits`, which are built in
     pub dir: PathBuf,
     /// Data set [default: detected from its files]
     #[arg(long, value_parser = one_of(DataFormat::ALL.into_iter().filter(|format| format.needs_folder())))]

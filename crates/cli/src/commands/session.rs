@@ -330,11 +330,13 @@ impl Session {
         Ok(summary.zip(report))
     }
 
-    /// Trains the networks of a front that are not trained yet.
+    /// Trains the networks of a front that are not trained yet, and times all of them.
     pub fn front(&mut self, request: &FrontRequest) -> Result<Front, Failure> {
         let front = self.run.front(request, &mut self.progress);
         self.progress.finish();
-        Ok(front?)
+        let mut front = front?;
+        self.run.time_front(&mut front)?;
+        Ok(front)
     }
 
     /// Ends the session and closes the dashboard, so that later output is not mixed with it.

@@ -15,6 +15,9 @@ pub fn of_comparison(comparison: &Comparison, page: &Path) -> String {
     if tests.len() > 1 {
         text += &format!("\n{}", columns(&tests, 3));
     }
+    if let Some(verdict) = comparison.verdict() {
+        text += &format!("\n{}\n", escaped(&verdict));
+    }
     let rest = comparison.runs.iter().filter_map(|run| match &run.outcome {
         RunOutcome::Finished { .. } => None,
         RunOutcome::Failed(reason) => Some(format!("{} failed: {}\n", run.directory, escaped(reason))),

@@ -46,6 +46,9 @@ pub fn of_front(front: &Front, page: &Path) -> String {
             counted(front.epochs as usize, "epoch")
         );
     }
+    if let Some(about) = front.about_chance() {
+        text += &format!("networks {about}\n");
+    }
     text + &format!("{}\n", escaped(&page.display().to_string()))
 }
 
@@ -110,17 +113,25 @@ mod tests {
                 measured: true,
                 ..LatencySource::default()
             }),
-            points: vec![point(8, 91.5, 0.31), point(12, 91.25, 0.29), point(24, 93.0, 0.81)],
+            chance: Some(12.5),
+            points: vec![
+                point(4, 11.0, 0.11),
+                point(8, 91.5, 0.31),
+                point(12, 91.25, 0.29),
+                point(24, 93.0, 0.81),
+            ],
             ..Front::default()
         };
         front.mark();
         insta::assert_snapshot!(of_front(&front, Path::new("runs/a/front/front.html")), @r"
         network     width  channels  cells  multiply-adds  parameters     size     int8  peak memory   latency  accuracy  95 % interval  on the front of
+        c4-n5-e30    0.25         4      5        360,000       1,600  6.40 KB  2.00 KB      32.0 KB  0.110 ms   11.00 %   9.00–12.50 %  at chance
         c8-n5-e30    0.50         8      5        720,000       3,200  12.8 KB  4.00 KB      64.0 KB  0.310 ms   91.50 %  89.50–93.00 %  all
         c12-n5-e30   0.75        12      5      1,080,000       4,800  19.2 KB  6.00 KB      96.0 KB  0.290 ms   91.25 %  89.25–92.75 %  latency
         c24-n5-e30   1.50        24      5      2,160,000       9,600  38.4 KB  12.0 KB       192 KB  0.810 ms   93.00 %  91.00–94.50 %  all
 
         latency measured here, accuracy on the test images after 30 epochs
+        networks at chance are on no front: they are not significantly better than always choosing the most frequent class (12.50 % of the test images)
         runs/a/front/front.html
         ");
     }

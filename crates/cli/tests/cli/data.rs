@@ -44,8 +44,8 @@ fn mnist(dir: &Path) {
 fn every_data_set_is_listed() {
     let mut expected = predicate::str::contains("name").boxed();
     for text in [
-        "digits    1,437 + 360       10         8×8, grey",
-        "cifar100  50,000 + 10,000   100        32×32, colour",
+        "digits    UCI handwritten digits  1,437 + 360      10         8×8, grey\n",
+        "cifar100  CIFAR-100               50,000 + 10,000  100        32×32, colour\n",
         "mnist",
         "da2s data fetch fashion",
         "train/CLASS/",
@@ -53,12 +53,33 @@ fn every_data_set_is_listed() {
     ] {
         expected = expected.and(predicate::str::contains(text)).boxed();
     }
-    da2s()
+    let list = da2s()
         .args(["data", "list"])
         .assert()
         .success()
         .stdout(expected)
         .stderr("");
+    let text = String::from_utf8(list.get_output().stdout.clone()).unwrap();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn the_digits_can_be_checked_and_other_names_need_their_folder() {
+    let temporary = tempfile::tempdir().unwrap();
+    let check = |name: &str| {
+        let mut command = da2s();
+        command.current_dir(temporary.path()).args(["data", "check", name]);
+        command.assert()
+    };
+    let told = predicate::str::starts_with("data set  UCI handwritten digits\n")
+        .and(predicate::str::contains("\nsizes     train: 8 pixels wide, 8 high\n"))
+        .and(predicate::str::ends_with("\ndamaged   none\n"));
+    check("digits").success().stdout(told);
+    let told = predicate::str::contains("cifar10 is not built in: name its folder, which contains cifar-10-binary");
+    check("cifar10").code(2).stderr(told);
+    // A file or folder of that name is meant.
+    fs::create_dir(temporary.path().join("digits")).unwrap();
+    check("digits").code(3);
 }
 
 #[test]
@@ -73,14 +94,15 @@ fn a_check_counts_measures_and_names_what_is_damaged() {
     };
     let output = check().assert().success().stderr("").get_output().stdout.clone();
     insta::assert_snapshot!(String::from_utf8(output).unwrap(), @r"
-    dataset  images, your own images
-    class           train  validation        test
-    ape                 2           2           2
-    zebra               2           2           2
-    all                 4           4           4
-    sizes    train: 2 different, 9 to 9 rows, 8 to 12 columns
-    sizes    validation: 2 different, 9 to 9 rows, 8 to 12 columns
-    sizes    test: 2 different, 9 to 9 rows, 8 to 12 columns
+    data set  your own images
+    class            train  validation        test
+    ape                  2           2           2
+    zebra                2           2           2
+    all                  4           4           4
+    sizes     train: 8 to 12 pixels wide, 9 high; 2 different sizes
+    sizes     validation: 8 to 12 pixels wide, 9 high; 2 different sizes
+    sizes     test: 8 to 12 pixels wide, 9 high; 2 different sizes
+    damaged   none
     ");
     fs::write(dir.join("val/zebra/2.jpg"), "no picture").unwrap();
     check()
@@ -136,7 +158,7 @@ fn the_data_set_in_a_folder_is_detected_or_must_be_named() {
     ));
     check(&["--dataset", "fashion"])
         .success()
-        .stdout(predicate::str::contains("ankle boot").and(predicate::str::contains("train: 28×28")));
+        .stdout(predicate::str::contains("ankle boot").and(predicate::str::contains("train: 28 pixels wide")));
     fs::write(dir.join("t10k-labels-idx1-ubyte.gz"), "nothing").unwrap();
     check(&["--dataset", "mnist"])
         .code(3)

@@ -353,8 +353,8 @@ fn a_check_continues_after_damaged_files_and_reports_them_as_json() {
     let output = check(&[]).get_output().stdout.clone();
     let text = String::from_utf8(output).unwrap();
     for line in [
-        "a                   9           4",
-        "not read 1 .txt file",
+        "a                    9           4",
+        "not read  1 .txt file",
         "a/broken.png: ",
         "b/0.png: not an image",
     ] {
@@ -411,10 +411,10 @@ fn good_images_are_classified_beside_bad_ones() {
     assert_eq!(answers.iter().filter(|one| one["classes"].is_array()).count(), 38);
 }
 
-/// The recipe for folders has batches of 64 and 96. For a folder with fewer images they are
-/// lowered, which is reported. A requested batch size stays.
+/// A recipe's batches are lowered for a folder with fewer images, which is reported. A requested
+/// batch size stays.
 #[test]
-fn a_small_folder_lowers_the_batches_of_its_recipe() {
+fn a_small_folder_lowers_the_batches_of_the_recipe() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     images(&dir.join("own"), &[("a", 15), ("b", 15)]);
@@ -433,7 +433,7 @@ fn a_small_folder_lowers_the_batches_of_its_recipe() {
     assert_eq!(config(&["--set", "search.batch_size=8"]), [8, 24]);
     assert_eq!(config(&["--set", "network.batch_size=96"]), [12, 96]);
     assert_eq!(config(&["--recipe", "images"]), [12, 24]);
-    assert_eq!(config(&["--recipe", "images-large"]), [32, 64]);
+    assert_eq!(config(&["--recipe", "images-large"]), [12, 24]);
     let small = [
         "search.cells=3",
         "search.channels=2",

@@ -1,7 +1,7 @@
 //! Fits a recipe to the images and to the requested settings. An auxiliary head is left out if the
-//! images are too small for it. The batch sizes of the recipe for folders are lowered for a small
-//! folder. The cutout square is at most half as wide as the images. Grey images keep
-//! one channel, and a short search has a short warm-up.
+//! images are too small for it. The batch sizes are lowered for a small folder, and for a small
+//! limit on the number of images. The cutout square is at most half as wide as the images. Grey
+//! images keep one channel, and a short search has a short warm-up.
 //!
 //! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
 //! requested setting stays, and is refused if it does not fit.
@@ -34,11 +34,15 @@ const HEAD: &str = "network.auxiliary";
 pub(super) const HEAD_LEFT_OUT: &str =
     "network.auxiliary is false instead of true, since the images are too small for an auxiliary head";
 
+/// Whether a recipe is the last of `layers` that sets `key`, or none does.
+fn is_of_recipe(layers: &[Layer], key: &str) -> bool {
+    let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
+    last.is_none_or(Layer::is_recipe)
+}
+
 /// Whether `error` is about an auxiliary head that a recipe among `layers` sets.
 pub(super) fn is_head_of_recipe(layers: &[Layer], error: &ConfigError) -> bool {
-    let last = layers.iter().rev().find(|layer| layer.get(HEAD).is_some());
-    let of_recipe = last.is_some_and(Layer::is_recipe);
-    of_recipe && matches!(error, ConfigError::Setting { problem, .. } if problem.key() == HEAD)
+    is_of_recipe(layers, HEAD) && matches!(error, ConfigError::Setting { problem, .. } if problem.key() == HEAD)
 }
 
 /// The layer without an auxiliary head.
@@ -95,13 +99,9 @@ pub(super) fn cutout(layers: &[Layer]) -> Result<Vec<(Layer, String)>, ConfigErr
             config.network.training.augmentation.cutout,
         ),
     ];
-    let is_of_recipe = |key: &str| {
-        let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
-        last.is_some_and(Layer::is_recipe)
-    };
     let too_large = rows
         .into_iter()
-        .filter(|&(key, cutout)| cutout > half && is_of_recipe(key));
+        .filter(|&(key, cutout)| cutout > half && is_of_recipe(layers, key));
     let smaller = too_large.map(|(key, cutout)| {
         let layer = Layer::flag("the size of the images", key, (half as i64).into())?;
         Ok((
@@ -113,24 +113,16 @@ pub(super) fn cutout(layers: &[Layer]) -> Result<Vec<(Layer, String)>, ConfigErr
 }
 
 /// Layers above the recipe that lower its batch sizes: one for each that `config`, resolved from
-/// `layers`, takes from the recipe for folders and that is too large for its folder.
+/// `layers`, takes from a recipe and that is larger than the number of images to train on.
 ///
 /// # Errors
-/// Problems with the folder are not reported here but when it is opened.
+/// Problems with the images are not reported here but when they are opened.
 pub(super) fn lowered(layers: &[Layer], config: &Config) -> Result<Vec<Layer>, ConfigError> {
-    let of_recipe = |key: &str| {
-        let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
-        last.is_some_and(|layer| layer.is_recipe_of(Format::Images.name()))
-    };
-    let folder = config
-        .data
-        .dir
-        .as_deref()
-        .filter(|_| config.data.dataset == Format::Images);
-    let (Some(folder), true) = (folder, of_recipe(SEARCH) || of_recipe(NETWORK)) else {
+    let of_recipe = |key: &str| is_of_recipe(layers, key);
+    if !of_recipe(SEARCH) && !of_recipe(NETWORK) {
         return Ok(Vec::new());
-    };
-    let Some(labels) = small_training_set(folder, &config.data_options(), MANY_FILES) else {
+    }
+    let Some(labels) = few_labels(config) else {
         return Ok(Vec::new());
     };
     let data = &config.data;
@@ -147,6 +139,17 @@ pub(super) fn lowered(layers: &[Layer], config: &Config) -> Result<Vec<Layer>, C
         .filter(|row| lower(row))
         .map(|&(key, _, most)| Layer::flag("the number of images", key, (most as i64).into()))
         .collect()
+}
+
+/// The labels of the training images of `config`, if they are few: of a small folder, or of a data
+/// set with a small limit. Of the latter only their number is exact.
+fn few_labels(config: &Config) -> Option<Vec<u32>> {
+    let data = &config.data;
+    if data.dataset == Format::Images {
+        return small_training_set(data.dir.as_deref()?, &config.data_options(), MANY_FILES);
+    }
+    let few = data.limit.filter(|&limit| limit <= MANY_FILES)?;
+    Some(vec![0; few])
 }
 
 /// The layer with one channel, if the images of `config`, resolved from these layers, are grey

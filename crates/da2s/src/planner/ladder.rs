@@ -44,6 +44,7 @@ impl Ladder {
         Lesson {
             channels,
             cells,
+            depth: Vec::new(),
             epochs,
             steps,
             batch,

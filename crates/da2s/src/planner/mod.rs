@@ -85,12 +85,14 @@ impl Goal {
 }
 
 /// The size and the length of a training.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lesson {
     /// Channels of the first cells.
     pub channels: usize,
-    /// Cells.
+    /// Cells; a chain counts as one.
     pub cells: usize,
+    /// The most blocks that each stage of a chain can have; empty for cells.
+    pub depth: Vec<usize>,
     /// Epochs.
     pub epochs: usize,
     /// Steps per epoch.

@@ -48,10 +48,15 @@ pub(super) fn of(
         let Lesson {
             channels,
             cells,
+            depth,
             is_smallest,
             ..
         } = lesson;
-        let size = format!("{what}: {channels} channels and {cells} cells");
+        let cells_text = match depth.is_empty() {
+            true => format!(" and {cells} cells"),
+            false => String::new(),
+        };
+        let size = format!("{what}: {channels} channels{cells_text}");
         match [*channels, *cells] == largest {
             true => format!("{size}, as in the settings"),
             false if *is_smallest => format!("{size}, the smallest that a plan chooses"),

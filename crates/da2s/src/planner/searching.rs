@@ -142,7 +142,8 @@ impl<'a> Searching<'a> {
         let lesson = self.ladder.lesson(chosen.size, steps, chosen.rates.step_s);
         // As the multiply-adds, the cells are those of the last stage.
         let cells = self.sized(self.ladder.size(chosen.size)).search.last_cells();
-        Lesson { cells, ..lesson }
+        let depth = self.config.space.build().graph.stages().collect();
+        Lesson { cells, depth, ..lesson }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config::{Config, baseline_of};
 use crate::discretize::random_genotype;
 use crate::network::{CHANNELS, LatencyTable, Resource, cost, exceeded, limits, network, widest, widest_in_table};
 use crate::search::SearchError;
-use crate::space::{Genotype, PlainNetwork};
+use crate::space::{Genotype, PlainNetwork, Target};
 
 /// The minimum of epochs and of steps in a training; then a good number of epochs, the fewest steps
 /// for it, and the number of steps that is always enough (see `Epochs::of_steps`).
@@ -34,6 +34,7 @@ pub(super) struct TrainingRates {
 pub(super) struct Training<'a> {
     config: Config,
     genotype: Genotype,
+    depth: Vec<usize>,
     ladder: Ladder,
     epochs: Epochs,
     work: TrainWork,
@@ -52,12 +53,18 @@ impl<'a> Training<'a> {
         let (inputs, shape, training) = (measure.inputs, &config.network.shape, &config.network.training);
         let may = |key| goal.is_some_and(|goal| goal.freedom.may(key));
         let free = ["network.channels", "network.cells"].map(may);
+        let (genotype, depth) = match inputs.genotype {
+            Some(genotype) => (genotype.clone(), genotype.cells.normal.depth()),
+            None => {
+                let space = config.space.build();
+                let target = config.target.resolve(&space).map_err(SearchError::from)?;
+                (typical(config, inputs, &target)?, target.normal.depth(space.graph))
+            }
+        };
         let mut own = Self {
             config: config.clone(),
-            genotype: match inputs.genotype {
-                Some(genotype) => genotype.clone(),
-                None => typical(config, inputs)?,
-            },
+            genotype,
+            depth,
             ladder: Ladder::default(),
             epochs: Epochs::fixed(training.epochs),
             work: TrainWork {
@@ -138,7 +145,10 @@ impl<'a> Training<'a> {
 
     pub fn lesson(&self, chosen: &Chosen<TrainingRates>) -> Lesson {
         let steps = [chosen.epochs, self.work.steps, self.config.network.training.batch_size];
-        self.ladder.lesson(chosen.size, steps, chosen.rates.network.step_s)
+        Lesson {
+            depth: self.depth.clone(),
+            ..self.ladder.lesson(chosen.size, steps, chosen.rates.network.step_s)
+        }
     }
 }
 
@@ -156,12 +166,11 @@ fn multiply_adds(config: &Config, inputs: &Inputs<'_>, genotype: &Genotype) -> R
 /// A random genotype of the target: of several, the one whose network has the median number of
 /// multiply-adds. The genotype of a search is unknown before it, and costs as much as this one
 /// within a factor of two.
-fn typical(config: &Config, inputs: &Inputs<'_>) -> Result<Genotype, PlanError> {
+fn typical(config: &Config, inputs: &Inputs<'_>, target: &Target) -> Result<Genotype, PlanError> {
     let space = config.space.build();
-    let target = config.target.resolve(&space).map_err(SearchError::from)?;
     let seeds = config.run.seed..config.run.seed.saturating_add(DRAWN);
     let drawn = seeds.map(|seed| {
-        let genotype = random_genotype(&space, &target, seed);
+        let genotype = random_genotype(&space, target, seed);
         Ok((multiply_adds(config, inputs, &genotype)?, genotype))
     });
     let mut drawn: Vec<(f64, Genotype)> = drawn.collect::<Result<_, PlanError>>()?;

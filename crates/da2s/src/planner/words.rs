@@ -10,6 +10,7 @@ use da2s_records::counted;
 
 use super::{Found, Lesson, Plan, Whose, span};
 use crate::memory::{Bytes, available};
+use crate::space::Operation;
 use crate::stage::Stage;
 
 /// Classes that are listed with their counts; of more, the smallest and the largest are.
@@ -24,10 +25,13 @@ pub fn lines(plan: &Plan, path: &Path, own: &[(&str, String)]) -> Vec<String> {
     let mut lines = vec![format!("plan for {}", path.display())];
     lines.push(row("found", &found(&plan.found)));
     if let Some(search) = &plan.search {
-        lines.push(row("search", &lesson(search, time_of(plan, Stage::Search))));
+        lines.push(row("search", &lesson(search, "", time_of(plan, Stage::Search))));
         lines.push(row("discretize", &span(time_of(plan, Stage::Discretize))));
     }
-    lines.push(row("train", &lesson(&plan.network, time_of(plan, Stage::Train))));
+    // With `skip` as a candidate, the search decides how many blocks there are.
+    let is_open = plan.search.is_some() && plan.config.space.build().operations.contains(&Operation::Skip);
+    let most = if is_open { "at most " } else { "" };
+    lines.push(row("train", &lesson(&plan.network, most, time_of(plan, Stage::Train))));
     lines.push(row("evaluate", &span(time_of(plan, Stage::Evaluate))));
     for (name, whose) in [("other seeds", Whose::Seed), ("baselines", Whose::Baseline)] {
         let stages = plan.times.iter().filter(|stage| stage.whose == whose);
@@ -85,21 +89,29 @@ fn counted_classes(count: usize) -> String {
     }
 }
 
-fn lesson(lesson: &Lesson, time_s: f64) -> String {
+/// The size and length of `lesson`; `most` stands before the blocks of a chain.
+fn lesson(lesson: &Lesson, most: &str, time_s: f64) -> String {
     let Lesson {
         channels,
         cells,
+        depth,
         epochs,
         steps,
         batch,
         step_s,
         ..
     } = lesson;
+    let structure = match depth[..] {
+        [] => counted(*cells, "cell"),
+        _ => {
+            let each: Vec<String> = depth.iter().map(usize::to_string).collect();
+            format!("stages of {most}{} blocks", each.join("/"))
+        }
+    };
     format!(
-        "{}: {}, {}, {} of {} of {}, {:.0} ms each",
+        "{}: {}, {structure}, {} of {} of {}, {:.0} ms each",
         span(time_s),
         counted(*channels, "channel"),
-        counted(*cells, "cell"),
         counted(*epochs, "epoch"),
         counted(*steps, "step"),
         counted(*batch, "image"),

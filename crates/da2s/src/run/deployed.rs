@@ -24,6 +24,11 @@ pub fn deployed(trained: &Trained) -> Result<Network, Error> {
     Ok(Network::from_bytes(&bytes.unwrap_or_default().1)?)
 }
 
+/// The program and the kernels with which networks are timed here.
+pub fn deployed_engine() -> String {
+    format!("da2s-infer {} {}", env!("CARGO_PKG_VERSION"), da2s_engine::cpu_level())
+}
+
 /// The time of the trained network on this machine; measured once, and then read from the run. A
 /// file without a time is replaced. `None` if the run is not to measure it, or other processes of
 /// the run keep the machine busy.

@@ -6,7 +6,7 @@ use da2s_records::files::{
     REPORT, SEARCH_CHECKPOINT, SEEDS, SUMMARY, SUSPECTS,
 };
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
-use da2s_records::statistics::interval_of;
+use da2s_records::statistics::{chance, interval_of};
 
 use super::mirrored::tell_mirrored;
 use super::{Context, Error, RunDirectory, genotype_file, search, tuning};
@@ -254,11 +254,10 @@ const ENOUGH_FOR_CHANCE: u64 = 100;
 /// What to say of a super-network that may have learned nothing, since then its gap is small
 /// whatever is pruned; `counts` are the training images of each class.
 fn of_chance(gap: &Gap, counts: &[usize]) -> Option<String> {
-    let all: usize = counts.iter().sum();
-    let chance = 100.0 * counts.iter().copied().max()? as f64 / all.max(1) as f64;
+    let chance = chance(counts)?;
     let (accuracy, images) = (gap.as_trained.supernet?, gap.images?);
     let [least, _] = interval_of(accuracy, images)?;
-    if counts.len() < 2 || images < ENOUGH_FOR_CHANCE || least > chance {
+    if images < ENOUGH_FOR_CHANCE || least > chance {
         return None;
     }
     let uneven = if chance > 50.0 {

@@ -19,6 +19,9 @@ pub struct Front {
     pub precision: String,
     /// Where the latencies are from; `None` if there are none.
     pub latency: Option<LatencySource>,
+    /// Accuracy in percent of always choosing the most frequent class of the test images.
+    #[serde(default)]
+    pub chance: Option<f64>,
     /// The networks, the cheapest first.
     pub points: Vec<FrontPoint>,
 }
@@ -58,6 +61,9 @@ pub struct FrontPoint {
     /// Its accuracy and costs.
     #[serde(flatten)]
     pub trained: TrainedNetwork,
+    /// Whether its 95 % interval includes [`Front::chance`], or is below it.
+    #[serde(default)]
+    pub at_chance: bool,
     /// Which fronts it is on.
     pub on_front: OnFront,
 }
@@ -155,8 +161,11 @@ impl Front {
     }
 
     /// The fronts that `point` is on, in words: `all`, the costs whose front it is on, `together`
-    /// if it is only on that of all costs together, and a dash for none.
+    /// if it is only on that of all costs together, and for none `at chance` or a dash.
     pub fn fronts_of(&self, point: &FrontPoint) -> String {
+        if point.at_chance {
+            return "at chance".to_owned();
+        }
         let costs = self.costs();
         let on: Vec<&str> = costs
             .iter()
@@ -171,14 +180,31 @@ impl Front {
         }
     }
 
-    /// Determines which networks are on which front. Contract: a network without a cost is not on
-    /// the front of that cost, and one without an accuracy is on none.
+    /// What is said of networks `at chance`, after the word "networks"; `None` if there are none.
+    pub fn about_chance(&self) -> Option<String> {
+        let chance = self
+            .chance
+            .filter(|_| self.points.iter().any(|point| point.at_chance))?;
+        Some(format!(
+            "at chance are on no front: they are not significantly better than always choosing the most frequent \
+             class ({chance:.2} % of the test images)"
+        ))
+    }
+
+    /// Determines which networks are at chance and which are on which front. Contract: a network
+    /// without a cost is not on the front of that cost; one without an accuracy, or at chance, is
+    /// on none.
     pub fn mark(&mut self) {
+        for point in &mut self.points {
+            let interval = point.trained.accuracy_interval.zip(self.chance);
+            point.at_chance = interval.is_some_and(|([from, _], chance)| from <= chance);
+        }
         let costs = self.costs();
         let on = |costs: &[FrontCost]| {
             let numbers = |point: &FrontPoint| {
                 let needs = costs.iter().map(|cost| cost.of(point, &self.precision));
-                let numbers = needs.chain([point.trained.accuracy.map(|accuracy| -accuracy)]);
+                let accuracy = point.trained.accuracy.filter(|_| !point.at_chance);
+                let numbers = needs.chain([accuracy.map(|accuracy| -accuracy)]);
                 numbers.map(|number| number.unwrap_or(f64::NAN)).collect::<Vec<f64>>()
             };
             non_dominated(&self.points.iter().map(numbers).collect::<Vec<_>>())
@@ -253,5 +279,32 @@ mod tests {
         assert_eq!(overall, [true, true, false, false, false]);
         let words: Vec<String> = front.points.iter().map(|point| front.fronts_of(point)).collect();
         assert_eq!(words, ["all", "size", "–", "multiply-adds", "–"]);
+        assert_eq!(front.about_chance(), None);
+    }
+
+    /// Such a network is cheap, but nobody wants it.
+    #[test]
+    fn networks_at_chance_are_on_no_front() {
+        let within = |interval: [f64; 2], multiply_adds: u64| {
+            let mut point = point(Some(interval[0] + 5.0), multiply_adds, 1, None);
+            point.trained.accuracy_interval = Some(interval);
+            point
+        };
+        let mut front = Front {
+            chance: Some(10.0),
+            points: vec![
+                within([7.0, 14.0], 1),
+                within([2.0, 9.0], 1),
+                within([10.5, 20.0], 2),
+                point(Some(9.0), 3, 1, None),
+            ],
+            ..Front::default()
+        };
+        front.mark();
+        let at_chance: Vec<bool> = front.points.iter().map(|point| point.at_chance).collect();
+        assert_eq!(at_chance, [true, true, false, false]);
+        let words: Vec<String> = front.points.iter().map(|point| front.fronts_of(point)).collect();
+        assert_eq!(words, ["at chance", "at chance", "all", "–"]);
+        assert!(front.about_chance().unwrap().contains("(10.00 % of the test images)"));
     }
 }

@@ -73,6 +73,7 @@ impl Comparison {
             "runs": runs,
             "groups": self.groups,
             "tests": self.tests,
+            "verdict": self.verdict(),
         });
         format!("{document:#}\n")
     }
@@ -85,6 +86,9 @@ impl Comparison {
         }
         if !self.tests.is_empty() {
             text.push_str(&format!("\n{}\n\n{NOTE_ON_TESTS}\n", table(&self.differences(), 3)));
+        }
+        if let Some(verdict) = self.verdict() {
+            text.push_str(&format!("\n{}\n", escaped(&verdict)));
         }
         let mut rest = self.runs.iter().filter(|run| !run.is_finished()).peekable();
         if rest.peek().is_some() {

@@ -9,6 +9,7 @@ mod export;
 mod measure;
 mod page;
 pub mod statistics;
+mod verdict;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -143,6 +143,7 @@ fn tests(comparison: &Comparison) -> Option<Markup> {
     let rows = comparison.differences();
     (rows.len() > 1).then(|| {
         html! {
+            @if let Some(verdict) = comparison.verdict() { p.lead { (verdict) } }
             (table("Paired tests", &rows, 3))
             p.note { (NOTE_ON_TESTS) }
         }

@@ -15,6 +15,8 @@ pub struct Paired {
     pub n: usize,
     /// Mean of the differences.
     pub mean_difference: f64,
+    /// Student's 95 % interval of that mean; `None` if t is.
+    pub interval: Option<[f64; 2]>,
     /// Student's t with n − 1 degrees of freedom; `None` for fewer than two pairs or differences
     /// without spread.
     pub t: Option<f64>,
@@ -42,6 +44,7 @@ impl Paired {
         Some(Self {
             n: spread.n,
             mean_difference: spread.mean,
+            interval: t.and_then(|_| spread.interval()),
             t: t.map(|(t, _)| t),
             t_p: t.map(|(_, p)| p),
             wilcoxon_n: ranks.len(),

@@ -220,3 +220,84 @@ fn percentiles_are_among_random_genotypes_and_tests_are_corrected_together() {
     let last = csv.lines().last().unwrap();
     assert!(last.starts_with("random genotype,4,,finished,,"), "{last}");
 }
+
+/// Runs of each setup with these retrained accuracies, by seed.
+fn retrained(setups: &[(&str, &[f64])]) -> Comparison {
+    let mut runs = Vec::new();
+    for (method, accuracies) in setups {
+        for (seed, accuracy) in (1..).zip(*accuracies) {
+            let mut run = run(&setup(method, &[]), seed, 1.0);
+            if let RunOutcome::Finished { values, .. } = &mut run.outcome {
+                values.insert("network_accuracy".to_owned(), *accuracy);
+            }
+            runs.push(run);
+        }
+    }
+    compared(runs)
+}
+
+#[test]
+fn the_verdict_names_who_is_ahead_or_that_the_seeds_do_not_tell() {
+    let da2s: &[f64] = &[97.0, 97.4, 96.8];
+    // Differences of 1.0, 1.2 and 0.8: t = 8.66, t(0.975, 2) = 4.3027.
+    let better: &[f64] = &[98.0, 98.6, 97.6];
+    let verdict = |setups: &[(&str, &[f64])]| retrained(setups).verdict();
+    assert_eq!(
+        verdict(&[("da2s", da2s), ("drnas", better)]).unwrap(),
+        "In the accuracy of the retrained networks, drnas is ahead of da2s by 1.00 points \
+         (95 % interval +0.50 to +1.50, p = 0.0131)."
+    );
+    assert_eq!(
+        verdict(&[("da2s", better), ("darts", da2s)]).unwrap(),
+        "In the accuracy of the retrained networks, darts is behind da2s by 1.00 points \
+         (95 % interval −1.50 to −0.50, p = 0.0131)."
+    );
+    assert_eq!(
+        verdict(&[("da2s", da2s), ("darts", &[97.4, 97.0, 97.0])]).unwrap(),
+        "In the accuracy of the retrained networks, 3 seeds do not tell which of darts and da2s is ahead \
+         (a difference of +0.07 points, 95 % interval −0.97 to +1.10, p = 0.808)."
+    );
+    let several = verdict(&[
+        ("da2s", da2s),
+        ("drnas", better),
+        ("darts", &[97.4, 97.0]),
+        ("gdas", &[90.0]),
+    ])
+    .unwrap();
+    assert!(
+        several.contains("; 1 to 2 seeds do not tell whether these are ahead or behind: darts, gdas."),
+        "{several}"
+    );
+    let one = verdict(&[("da2s", &da2s[..1]), ("darts", &better[..1])]).unwrap();
+    assert!(
+        one.ends_with(
+            "1 seed does not tell which of darts and da2s is ahead (a difference of +1.00 points, without an interval)."
+        ),
+        "{one}"
+    );
+    assert_eq!(verdict(&[("da2s", da2s)]), None);
+    // Without retrained networks it is about the gap, of which less is better.
+    let of = |method, gaps: [f64; 3]| {
+        (1..)
+            .zip(gaps)
+            .map(move |(seed, gap)| run(&setup(method, &[]), seed, gap))
+    };
+    let gaps = compared(
+        of("da2s", [0.0, 0.1, 0.0])
+            .chain(of("darts", [80.0, 82.0, 81.0]))
+            .collect(),
+    );
+    let text = gaps.verdict().unwrap();
+    assert!(
+        text.starts_with("In the gap, darts is behind da2s by 80.97 points ("),
+        "{text}"
+    );
+    for document in [comparison_page(&gaps), gaps.markdown()] {
+        assert!(
+            document.contains("darts is behind da2s by 80.97 points (95 %"),
+            "{document}"
+        );
+    }
+    let json: serde_json::Value = serde_json::from_str(&gaps.json()).unwrap();
+    assert_eq!(json["verdict"], text);
+}

@@ -63,6 +63,7 @@ fn notes(front: &Front) -> Vec<String> {
             .to_owned(),
         format!("The front counts size and peak memory in {}.", front.precision),
     ];
+    notes.extend(front.about_chance().map(|about| format!("Networks {about}.")));
     notes.extend(front.latency.as_ref().map(source));
     notes
 }
@@ -267,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn networks_at_chance_are_marked() {
+        let mut front = front();
+        front.chance = Some(90.0);
+        front.mark();
+        let page = front_page(&front);
+        assert_eq!(page.matches("<td>at chance</td>").count(), 2);
+        assert!(page.contains("1 of 3 networks"), "{page}");
+        assert!(page.contains("Networks at chance are on no front: "), "{page}");
+        assert_eq!(front_csv(&front).matches(",1,0,0,0,0,0\n").count(), 2);
+    }
+
+    #[test]
     fn latencies_say_where_they_are_from() {
         let mut latency = LatencySource {
             measured: true,
@@ -289,6 +302,6 @@ mod tests {
         let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
         assert!(rows.len() == 4 && rows.iter().all(|row| row.len() == rows[0].len()));
         assert_eq!(rows[1][..6], ["c8-n5-e30", "", "", "0.5", "8", "5"]);
-        assert_eq!(rows[2][rows[2].len() - 5..], ["0"; 5]);
+        assert_eq!(rows[2][rows[2].len() - 6..], ["0"; 6]);
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn front_csv(front: &Front) -> String {
         "ram_int8_bytes",
         "latency_ms",
         "train_time_s",
+        "at_chance",
         "front_multiply_adds",
         "front_size",
         "front_ram",
@@ -63,7 +64,14 @@ fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
         number(device.latency_ms),
         number(point.trained.train_time_s),
     ];
-    let flags = [on.multiply_adds, on.size, on.ram, on.latency, on.overall];
+    let flags = [
+        point.at_chance,
+        on.multiply_adds,
+        on.size,
+        on.ram,
+        on.latency,
+        on.overall,
+    ];
     row.extend(flags.map(|flag| u8::from(flag).to_string()));
     row
 }

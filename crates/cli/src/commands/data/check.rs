@@ -22,11 +22,18 @@ use crate::terminal::{self, escaped};
 /// images cannot be read.
 pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
     let dir = &arguments.dir;
-    let format = match arguments.dataset {
-        Some(format) => format,
-        None => detected(dir)?,
+    let (format, dir) = match (arguments.dataset, named(dir)) {
+        (Some(format), _) => (format, Some(dir.as_path())),
+        (None, Some(format)) if format.needs_folder() => {
+            let folder = format.facts().folder;
+            return Err(Failure::usage(format!(
+                "{format} is not built in: name its folder, which contains {folder}"
+            )));
+        }
+        (None, Some(built_in)) => (built_in, None),
+        (None, None) => (detected(dir)?, Some(dir.as_path())),
     };
-    let checked = check(format, Some(dir)).map_err(Error::Data)?;
+    let checked = check(format, dir).map_err(Error::Data)?;
     if arguments.json {
         terminal::print(&format!("{:#}\n", document(format, &checked)))?;
     } else {
@@ -74,6 +81,13 @@ fn document(format: Format, check: &Check) -> serde_json::Value {
     })
 }
 
+/// The data set called `dir`, if there is no such file or folder.
+fn named(dir: &Path) -> Option<Format> {
+    let format = dir.to_str().and_then(Format::from_name).filter(|_| !dir.exists())?;
+    let is_published = !matches!(format, Format::Images | Format::Arrays);
+    is_published.then_some(format)
+}
+
 /// The only data set in `dir`.
 fn detected(dir: &Path) -> Result<Format, Failure> {
     match Format::in_folder(dir)[..] {
@@ -109,9 +123,9 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
 fn table(format: Format, check: &Check) -> String {
     let class_names: Vec<String> = check.class_names.iter().map(|name| escaped(name)).collect();
     let width = class_names.iter().map(|name| name.chars().count()).max();
-    let width = width.unwrap_or(0).max("damaged".len()) + 2;
+    let width = width.unwrap_or(0).max("data set".len()) + 2;
     // Writing to a String cannot fail.
-    let mut text = format!("{:<width$}{format}, {}\n", "dataset", format.facts().title);
+    let mut text = format!("{:<width$}{}\n", "data set", format.facts().title);
     let mut row = |name: &str, cells: Vec<String>| {
         let _ = write!(text, "{name:<width$}");
         for cell in cells {
@@ -153,21 +167,25 @@ fn table(format: Format, check: &Check) -> String {
     for error in &check.damaged {
         let _ = writeln!(text, "{:<width$}{}", "damaged", one_line(&error.to_string()));
     }
+    if check.damaged.is_empty() {
+        let _ = writeln!(text, "{:<width$}none", "damaged");
+    }
     text
 }
 
 /// The common size, or the range of sizes.
 fn sizes(sizes: &std::collections::BTreeMap<(usize, usize), usize>) -> String {
-    match sizes.keys().collect::<Vec<_>>()[..] {
-        [] => "none".to_owned(),
-        [(height, width)] => format!("{height}×{width}"),
-        ref several => {
-            let range = |side: fn(&(usize, usize)) -> usize| {
-                let sides = || several.iter().map(|size| side(size));
-                format!("{} to {}", sides().min().unwrap_or(0), sides().max().unwrap_or(0))
-            };
-            let (heights, widths) = (range(|size| size.0), range(|size| size.1));
-            format!("{} different, {heights} rows, {widths} columns", several.len())
+    let range = |side: fn(&(usize, usize)) -> usize| {
+        let sides = || sizes.keys().map(side);
+        match (sides().min().unwrap_or(0), sides().max().unwrap_or(0)) {
+            (least, most) if least == most => least.to_string(),
+            (least, most) => format!("{least} to {most}"),
         }
+    };
+    let (high, wide) = (range(|size| size.0), range(|size| size.1));
+    match sizes.len() {
+        0 => "no image was read".to_owned(),
+        1 => format!("{wide} pixels wide, {high} high"),
+        several => format!("{wide} pixels wide, {high} high; {several} different sizes"),
     }
 }

@@ -12,6 +12,7 @@ use da2s::data::{Format, ImageShape};
 
 use crate::args::DataVerb;
 use crate::failure::Failure;
+use crate::table::columns_with;
 use crate::terminal;
 
 /// Executes the subcommand.
@@ -27,32 +28,27 @@ pub fn execute(verb: &DataVerb) -> Result<(), Failure> {
     }
 }
 
-/// The table of data sets.
+/// The table of data sets, and for each its files, how to get them, and its source.
 fn list() -> String {
-    let mut text = format!("{:<10}{:<18}{:<11}size\n", "name", "images", "classes");
+    let heading = ["name", "data set", "training + test", "classes", "size"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    let mut details = String::new();
     for format in Format::readable() {
         let facts = format.facts();
         let size = facts.shape.map_or("any".to_owned(), size);
-        let get = match fetch::source(format) {
-            Some(_) => format!("; da2s data fetch {format}"),
-            None => String::new(),
-        };
+        let cells = [format.name(), facts.title, facts.images, facts.classes, &size];
+        rows.push(cells.map(str::to_owned).to_vec());
+        let get = fetch::source(format).map_or_else(String::new, |_| format!("da2s data fetch {format}"));
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{:<10}{:<18}{:<11}{size}\n{:10}{}\n{:10}folder: {}{get}\n{:10}source: {}",
-            format.name(),
-            facts.images,
-            facts.classes,
-            "",
-            facts.title,
-            "",
-            facts.folder,
-            "",
-            facts.source
-        );
+        let _ = writeln!(details, "\n{format}");
+        for (name, text) in [("files", facts.folder), ("get", &get), ("source", facts.source)] {
+            for (line, part) in text.split("; ").filter(|part| !part.is_empty()).enumerate() {
+                let name = if line == 0 { name } else { "" };
+                let _ = writeln!(details, "  {name:<8}{part}");
+            }
+        }
     }
-    text
+    columns_with(&rows, |_| true) + &details
 }
 
 fn size(shape: ImageShape) -> String {

@@ -16,10 +16,10 @@ use da2s::network::{
     Conditions, LatencyTable, TimedBlock, Trained, WidthError, channels_at, network, network_blocks, timed_blocks,
 };
 use da2s::random::Purpose;
-use da2s::run::deployed;
+use da2s::run::{deployed, deployed_engine};
 use da2s::space::PlainNetwork;
 use da2s_bench::median;
-use da2s_engine::{Engine, cpu_level};
+use da2s_engine::Engine;
 use da2s_infer::Network;
 use da2s_infer::profile::{Subject, machine, medians_ms};
 use da2s_records::write_output;
@@ -83,7 +83,7 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
 
     let conditions = Conditions {
         threads: Some(threads),
-        engine: Some(engine()),
+        engine: Some(deployed_engine()),
         machine: Some(arguments.machine.clone().unwrap_or_else(machine)),
     };
     let shapes = blocks.iter().map(|timed| timed.shape.clone());
@@ -176,11 +176,6 @@ fn subject<'a>(timed: &TimedBlock) -> Subject<'a> {
             size,
         },
     }
-}
-
-/// The kernels that are timed.
-pub(in crate::commands) fn engine() -> String {
-    format!("da2s-infer {} {}", env!("CARGO_PKG_VERSION"), cpu_level())
 }
 
 fn described(table: &LatencyTable, blocks: usize, path: &Path) -> String {

@@ -244,6 +244,10 @@ pub fn cases() -> Vec<Case> {
             "search.batch_size=100000",
             &["search.batch_size", "100000"],
         ),
+        run(
+            "--limit 1",
+            &["data.arch_fraction = 0.5", "in each part, of 1 training image in all"],
+        ),
         set("more edges than there are", "target.edges=9", &["target"]),
         run("--seed=-1", &["--seed"]),
         run("--seed 18446744073709551616", &["--seed"]),

@@ -542,3 +542,21 @@ fn cutout_of_a_recipe_fits_small_images() {
     let requested = "image_size = 16\n[network.augmentation]\ncutout = 12\n";
     assert_eq!(cutout(&format!("{folder}{requested}")), (12, false));
 }
+
+/// Batches of a recipe have at most as many images as a limit leaves; a requested batch stays.
+#[test]
+fn batches_of_a_recipe_fit_a_limit() {
+    let batches = |text: &str| {
+        let request = Request {
+            layers: vec![layer(text).unwrap()],
+            ..Request::default()
+        };
+        let (config, notes) = request.resolve_with_notes().unwrap();
+        let batches = (config.search.batch_size, config.network.training.batch_size);
+        (batches, notes.iter().filter(|note| note.contains("few images")).count())
+    };
+    assert_eq!(batches("[data]\nlimit = 200"), ((64, 64), 0));
+    assert_eq!(batches("[data]\nlimit = 100"), ((50, 64), 1));
+    assert_eq!(batches("[data]\nlimit = 5"), ((2, 5), 2));
+    assert_eq!(batches("[data]\nlimit = 5\n[search]\nbatch_size = 9"), ((9, 5), 1));
+}

@@ -9,19 +9,21 @@
 
 mod depth;
 mod request;
+mod timed;
 
 pub use request::{FrontError, FrontRequest};
 
 use da2s_engine::Engine;
 use da2s_records::files::{EVALUATION, FRONT, GAP, SUMMARY, front as front_folder};
 use da2s_records::schema::{Evaluation, Front, FrontPoint, LatencySource, Summary, TrainedNetwork};
+use da2s_records::statistics::chance;
 
 use super::below::Below;
 use super::width::{is_too_low, widest_in_time, widest_within};
 use super::{Error, Job, RunDirectory, genotype_file};
 use crate::backbone::NetworkSize;
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::{Dataset, Part};
 use crate::network::{
     BaselineSettings, LatencyError, LatencyTable, Limit, NetworkShape, Resource, channels_at, network,
 };
@@ -217,6 +219,7 @@ impl Job {
             epochs: config.network.training.epochs as u64,
             precision: config.target.precision.name().to_owned(),
             latency,
+            chance: chance(&dataset.class_counts(Part::Test)),
             points,
         };
         front.mark();
@@ -257,6 +260,7 @@ impl Job {
             cells: depth.is_empty().then_some(cells as u64),
             depth,
             trained: TrainedNetwork::new(&summary, &evaluation),
+            at_chance: false,
             on_front: Default::default(),
         };
         Ok(Some(Trained {
