@@ -2,7 +2,6 @@
 
 use da2s_engine::deployed::{DeployedNetwork, StepWeights};
 use da2s_engine::{CheckedStage, NetworkPlan, Steps};
-use da2s_records::Named;
 use da2s_records::schema::Preprocessing;
 
 use crate::error::NetworkError;
@@ -37,32 +36,28 @@ impl FloatNetwork {
         let mut tensors = Vec::new();
         for (stage, CheckedStage { cell, .. }) in plan.stages.iter().zip(checked) {
             let named = |name: &str| format!("{}{name}", stage.prefix);
-            let mut take = |name: String, shape: &[usize]| {
-                let data = file.floats(&name, shape)?;
-                let shape = shape.to_vec();
-                tensors.push(Named { name, shape, data });
-                Ok::<_, NetworkError>(())
-            };
             // A plan's sizes are trusted only as far as the file contains the tensors.
             for weight in &cell.weights {
-                take(named(&weight.name), &weight.shape)?;
+                let name = named(&weight.name);
+                tensors.push((name.clone(), file.floats(&name, &weight.shape)?));
             }
             for norm in &cell.norms {
-                let part = |part: &str| named(&format!("{}.{part}", norm.name));
-                take(part("running_mean"), &[norm.channels])?;
-                take(part("running_var"), &[norm.channels])?;
+                let name = named(&norm.name);
+                let mut part = |part: &str| {
+                    let name = format!("{name}.{part}");
+                    let data = file.floats(&name, &[norm.channels])?;
+                    tensors.push((name, data.clone()));
+                    Ok::<_, NetworkError>(data)
+                };
+                part("running_mean")?;
+                if part("running_var")?.iter().any(|&variance| variance < 0.0) {
+                    return Err(NetworkError::Variance { name });
+                }
             }
         }
-        let negative = |tensor: &&Named| {
-            tensor.name.ends_with(".running_var") && tensor.data.iter().any(|&variance| variance < 0.0)
-        };
-        if let Some(tensor) = tensors.iter().find(negative) {
-            let name = tensor.name.trim_end_matches(".running_var").to_owned();
-            return Err(NetworkError::Variance { name });
-        }
         let steps = Steps::new(plan, checked, image_shape(preprocessing));
-        let by_name = ByName::new(&tensors);
-        let weights = steps.steps.iter().map(|step| weights(step, &by_name));
+        let mut by_name = ByName::owned(tensors);
+        let weights = steps.steps.iter().map(|step| weights(step, &mut by_name));
         let weights = weights.collect::<Result<Vec<StepWeights>, _>>()?;
         let (classes, features) = (preprocessing.classes.len(), steps.shape(steps.output).channels);
         Ok(Self {

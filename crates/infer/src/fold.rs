@@ -3,6 +3,7 @@
 //! Reference: Jacob et al. 2018, section 3.2. Contract: computed in 64 bits, like the graphs with
 //! folded batch norms that `da2s export` writes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use da2s_engine::deployed::StepWeights;
@@ -18,23 +19,40 @@ pub struct Missing {
 }
 
 /// Tensors by their names.
-pub(crate) struct ByName<'a>(HashMap<&'a str, &'a Named>);
+pub(crate) struct ByName<'a>(HashMap<Cow<'a, str>, Cow<'a, [f32]>>);
 
 impl<'a> ByName<'a> {
     pub(crate) fn new(tensors: &'a [Named]) -> Self {
-        Self(tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect())
+        let one = |tensor: &'a Named| (tensor.name.as_str().into(), tensor.data.as_slice().into());
+        Self(tensors.iter().map(one).collect())
+    }
+
+    pub(crate) fn owned(tensors: Vec<(String, Vec<f32>)>) -> Self {
+        Self(
+            tensors
+                .into_iter()
+                .map(|(name, data)| (name.into(), data.into()))
+                .collect(),
+        )
     }
 
     /// The first `len` elements of a tensor.
-    pub(crate) fn get(&self, name: &str, len: usize) -> Result<&'a [f32], Missing> {
-        let tensor = self.0.get(name).filter(|tensor| tensor.data.len() >= len);
-        let data = tensor.ok_or_else(|| Missing { name: name.to_owned() })?;
-        Ok(&data.data[..len])
+    pub(crate) fn get(&self, name: &str, len: usize) -> Result<&[f32], Missing> {
+        let data = self.0.get(name).and_then(|data| data.get(..len));
+        data.ok_or_else(|| Missing { name: name.to_owned() })
+    }
+
+    /// The first `len` elements of a tensor that is used only once.
+    fn take(&mut self, name: &str, len: usize) -> Result<Vec<f32>, Missing> {
+        self.get(name, len)?;
+        let mut data = self.0.remove(name).unwrap_or_default().into_owned();
+        data.truncate(len);
+        Ok(data)
     }
 }
 
 /// The weights of a step, with its batch norm folded in.
-pub(crate) fn weights(step: &Step, tensors: &ByName<'_>) -> Result<StepWeights, Missing> {
+pub(crate) fn weights(step: &Step, tensors: &mut ByName<'_>) -> Result<StepWeights, Missing> {
     Ok(match &step.operation {
         Operation::Convolution(convolution) => folded(convolution, tensors)?,
         Operation::Squeeze(squeeze) => {
@@ -50,15 +68,15 @@ pub(crate) fn weights(step: &Step, tensors: &ByName<'_>) -> Result<StepWeights, 
     })
 }
 
-fn folded(step: &ConvolutionStep, tensors: &ByName<'_>) -> Result<StepWeights, Missing> {
+fn folded(step: &ConvolutionStep, tensors: &mut ByName<'_>) -> Result<StepWeights, Missing> {
     let outputs = step.outputs;
     let per_output = step.per_output();
     let mut weights = match &step.weights {
-        Some(name) => tensors.get(name, outputs * per_output)?.to_vec(),
+        Some(name) => tensors.take(name, outputs * per_output)?,
         None => vec![1.0; outputs],
     };
     let mut bias = match &step.bias {
-        Some(name) => tensors.get(name, outputs)?.to_vec(),
+        Some(name) => tensors.take(name, outputs)?,
         None => vec![0.0; outputs],
     };
     if let Some((norm, first)) = &step.norm {

@@ -22,7 +22,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// Takes the bytes of a tensor of this type and shape.
-    fn bytes(&mut self, name: &str, kind: Dtype, shape: &[usize]) -> Result<Vec<u8>, NetworkError> {
+    fn bytes(&mut self, name: &str, kind: Dtype, shape: &[usize]) -> Result<&'a [u8], NetworkError> {
         let Ok(view) = self.file.tensor(name) else {
             return Err(NetworkError::Missing { name: name.to_owned() });
         };
@@ -37,13 +37,13 @@ impl<'a> Tensors<'a> {
         if !self.taken.insert(name.to_owned()) {
             return Err(NetworkError::Shared { name: name.to_owned() });
         }
-        Ok(view.data().to_vec())
+        Ok(view.data())
     }
 
     /// Takes a tensor of finite float32.
     pub(crate) fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, NetworkError> {
         let bytes = self.bytes(name, Dtype::F32, shape)?;
-        let elements: Vec<f32> = each(&bytes, f32::from_le_bytes);
+        let elements: Vec<f32> = each(bytes, f32::from_le_bytes);
         if elements.iter().all(|value| value.is_finite()) {
             Ok(elements)
         } else {
@@ -63,17 +63,17 @@ impl<'a> Tensors<'a> {
 
     /// Takes a tensor of int8.
     pub(crate) fn int8(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i8>, NetworkError> {
-        Ok(each(&self.bytes(name, Dtype::I8, shape)?, i8::from_le_bytes))
+        Ok(each(self.bytes(name, Dtype::I8, shape)?, i8::from_le_bytes))
     }
 
     /// Takes a tensor of uint8.
     pub(crate) fn uint8(&mut self, name: &str, shape: &[usize]) -> Result<Vec<u8>, NetworkError> {
-        self.bytes(name, Dtype::U8, shape)
+        Ok(self.bytes(name, Dtype::U8, shape)?.to_vec())
     }
 
     /// Takes a tensor of int32.
     pub(crate) fn int32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i32>, NetworkError> {
-        Ok(each(&self.bytes(name, Dtype::I32, shape)?, i32::from_le_bytes))
+        Ok(each(self.bytes(name, Dtype::I32, shape)?, i32::from_le_bytes))
     }
 }
 

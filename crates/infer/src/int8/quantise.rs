@@ -67,8 +67,8 @@ pub fn quantise(
     steps.check_integer()?;
     check_products(&steps)?;
     check_memory(&steps)?;
-    let by_name = ByName::new(tensors);
-    let weights = steps.steps.iter().map(|step| weights(step, &by_name));
+    let mut by_name = ByName::new(tensors);
+    let weights = steps.steps.iter().map(|step| weights(step, &mut by_name));
     let weights = weights.collect::<Result<Vec<StepWeights>, _>>()?;
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
     // In bytes NaN would be a number.
