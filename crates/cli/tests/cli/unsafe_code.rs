@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files that may contain `unsafe {`, `unsafe fn` or `unsafe impl`, and how often.
-const ALLOWED: [(&str, usize); 44] = [
+const ALLOWED: [(&str, usize); 45] = [
     ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
     ("engine/src/cpu/backward_stage.rs", 17),
@@ -55,6 +55,7 @@ const ALLOWED: [(&str, usize); 44] = [
     ("kernels/src/simd.rs", 44),
     ("kernels/src/simd/arm.rs", 18),
     ("kernels/src/simd/x86.rs", 50),
+    ("kernels/tests/fixed.rs", 5),
 ];
 /// The crates with `unsafe` code. Every other crate forbids it.
 const WITH_UNSAFE: [&str; 2] = ["engine", "kernels"];

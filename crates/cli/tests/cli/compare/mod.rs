@@ -232,7 +232,7 @@ fn rules_that_do_not_tune_have_no_epochs_of_tuning() {
     ] {
         let mut command = with("compare", &TINY);
         command.args(["--vary", vary[0], "--vary", vary[1], "--out"]);
-        let refused = predicate::str::contains("no use with the rule strongest");
+        let refused = predicate::str::contains("no effect with the rule strongest");
         command
             .arg(temporary.path().join("none"))
             .assert()
