@@ -18,8 +18,8 @@ use crate::error::NetworkError;
 use crate::float32::Classifier;
 use crate::network::Network;
 
-/// Blocks that run one after another. With 2, 3, 4, 6 and 8 the median errors of three tables are 20,
-/// 14, 9, 7 and 14 % (the book, *Latency, predicted and measured*).
+/// Blocks that run one after another. With 2, 3, 4, 6 and 8 the median errors of three tables are
+/// 20, 14, 9, 7 and 14 % (the book, *Latency, predicted and measured*).
 const GROUP: usize = 6;
 
 /// What is timed.
