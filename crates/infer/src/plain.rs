@@ -271,6 +271,15 @@ mod tests {
                 bias: true,
                 norm: true,
             });
+            // Without ReLU, only dense convolutions read the image, which then is not padded.
+            blocks.push(Block::Conv {
+                relu: false,
+                kernel,
+                stride,
+                padding,
+                bias: false,
+                norm: false,
+            });
             for (expansion, activation, squeeze) in [
                 (1, ActivationFunction::Relu6, false),
                 (3, ActivationFunction::Relu, true),
@@ -401,6 +410,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_large_image_is_not_padded() {
+        let stem = Block::Conv {
+            relu: false,
+            kernel: 3,
+            stride: 4,
+            padding: 1,
+            bias: false,
+            norm: false,
+        };
+        let edge = [(stem, "a".to_owned(), 0)];
+        let cell = CellPlanBuilder::new(true).input(3).node(2).edge(0, 1, edge).output([1]);
+        let plan = NetworkPlan {
+            stages: vec![StagePlan::new("", vec![None], &cell)],
+            last_relu: true,
+        };
+        let size = (4096, 4096);
+        let checked = CheckedStage {
+            cell,
+            sizes: vec![size],
+        };
+        let steps = Steps::new(&plan, &[checked], TensorShape { channels: 3, size });
+        let weights = [StepWeights::Convolution(vec![0.5; 54], vec![0.0; 2])];
+        assert!(DeployedNetwork::new(&steps, &weights).is_ok());
     }
 
     #[test]

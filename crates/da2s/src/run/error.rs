@@ -73,9 +73,9 @@ pub enum Error {
     /// A network that cannot be quantised.
     #[error("the network cannot be quantised: {0}")]
     Quantise(QuantiseError),
-    /// An int8 network that cannot be run.
-    #[error("the network in int8 cannot be run: {0}")]
-    Int8(#[from] NetworkError),
+    /// A deployed network that cannot be run.
+    #[error("the trained network cannot be run: {0}")]
+    Deployed(#[from] NetworkError),
     /// A text that is not a genotype.
     #[error("{}{error}", .path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
     Genotype {
@@ -218,9 +218,9 @@ impl Error {
             Self::Quantise(QuantiseError::Stopped) => Kind::Stopped,
             Self::Quantise(QuantiseError::NotFinite) => Kind::Numbers,
             Self::Quantise(QuantiseError::Network(NetworkError::Memory { .. }))
-            | Self::Int8(NetworkError::Memory { .. }) => Kind::Memory,
+            | Self::Deployed(NetworkError::Memory { .. }) => Kind::Memory,
             Self::Quantise(QuantiseError::NotInteger(_)) => Kind::Genotype,
-            Self::Quantise(_) | Self::Int8(_) => Kind::Internal,
+            Self::Quantise(_) | Self::Deployed(_) => Kind::Internal,
             Self::Device(_) => Kind::Device,
             Self::RunExists { .. }
             | Self::Busy { .. }
@@ -267,7 +267,7 @@ impl Error {
             | Self::Data(_)
             | Self::Export(_)
             | Self::Quantise(_)
-            | Self::Int8(_)
+            | Self::Deployed(_)
             | Self::Genotype { .. }
             | Self::OverLimit { .. }
             | Self::Latency(_)

@@ -3,6 +3,8 @@
 //! Contract: an operation is in a later phase than all that write what it reads; so those of a
 //! phase are independent.
 
+use std::collections::HashMap;
+
 use da2s_kernels::Squeeze;
 use da2s_kernels::fixed::{Bounds, padded};
 use da2s_plan::{ActivationFunction, ConvolutionStep, Operation as StepOperation, Step, Steps};
@@ -93,20 +95,23 @@ fn sums(steps: &Steps, readers: &[usize]) -> Vec<Option<usize>> {
 pub(super) fn with_activated_parts(steps: &Steps) -> Steps {
     let readers = steps.readers();
     let mut changed = steps.clone();
+    // The tensors with an activation function of a tensor, so far.
+    let mut activated = HashMap::new();
     for (index, step) in steps.steps.iter().enumerate() {
+        if let StepOperation::Activation(function) = step.operation {
+            activated.insert((step.inputs[0], function), index + 1);
+        }
         let (StepOperation::Concatenation, Some(function)) = (&step.operation, step.activation) else {
             continue;
         };
         for (at, &input) in step.inputs.iter().enumerate() {
-            let same = |other: &Step| other.operation == StepOperation::Activation(function) && other.inputs == [input];
-            let limited = steps.steps[..index].iter().position(same);
             let Some(before) = input.checked_sub(1) else { continue };
             let takes = matches!(
                 steps.steps[before].operation,
                 StepOperation::Convolution(_) | StepOperation::Sum
             );
-            if let Some(limited) = limited {
-                changed.steps[index].inputs[at] = limited + 1;
+            if let Some(&limited) = activated.get(&(input, function)) {
+                changed.steps[index].inputs[at] = limited;
             } else if takes && readers[input] == 1 && steps.steps[before].activation.is_none() {
                 changed.steps[before].activation = Some(function);
             }
@@ -131,6 +136,10 @@ fn concatenations(steps: &Steps, parts: &mut [Part]) {
         if step.operation != StepOperation::Concatenation {
             continue;
         }
+        let mut counts = HashMap::new();
+        for &input in &step.inputs {
+            *counts.entry(input).or_insert(0) += 1;
+        }
         let mut channel = 0;
         for &input in &step.inputs {
             let channels = steps.shape(input).channels;
@@ -146,8 +155,12 @@ fn concatenations(steps: &Steps, parts: &mut [Part]) {
                         | StepOperation::Activation(_)
                 )
             );
-            let first = step.inputs.iter().filter(|&&other| other == input).count() == 1;
-            if may && first && is_whole(channels) && channel == padded(channel) && parts[input].whole == input {
+            if may
+                && counts[&input] == 1
+                && is_whole(channels)
+                && channel == padded(channel)
+                && parts[input].whole == input
+            {
                 parts[input] = Part {
                     whole: index + 1,
                     channel,

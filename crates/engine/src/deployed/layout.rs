@@ -39,6 +39,8 @@ pub(super) type Life = (usize, usize);
 struct Shape {
     extent: Extent,
     channels: usize,
+    /// Floats of a pixel.
+    pixel: usize,
     before: usize,
     below: usize,
     right: usize,
@@ -46,7 +48,7 @@ struct Shape {
 
 impl Shape {
     fn row(&self) -> usize {
-        (self.before + self.extent.columns + self.right).saturating_mul(padded(self.channels))
+        (self.before + self.extent.columns + self.right).saturating_mul(self.pixel)
     }
 
     fn len(&self) -> usize {
@@ -54,11 +56,10 @@ impl Shape {
     }
 
     fn view(&self) -> View {
-        let pixel = padded(self.channels);
         View {
-            at: self.before * (self.row() + pixel),
+            at: self.before * (self.row() + self.pixel),
             row: self.row(),
-            pixel,
+            pixel: self.pixel,
         }
     }
 }
@@ -115,6 +116,11 @@ fn shapes(steps: &Steps, parts: &[Part]) -> Vec<Shape> {
                 columns: shape.size.1,
             },
             channels: shape.channels,
+            pixel: if tensor == 0 && is_read_by_dense(steps) {
+                shape.channels
+            } else {
+                padded(shape.channels)
+            },
             before: 0,
             below: 0,
             right: 0,
@@ -135,4 +141,12 @@ fn shapes(steps: &Steps, parts: &[Part]) -> Vec<Shape> {
         shape.right = shape.right.max(beyond(step.shape.size.1, shape.extent.columns));
     }
     shapes
+}
+
+/// Whether only dense convolutions read the image, as in most networks. They read single channels,
+/// so that it needs no padding: a large image with 16 channels would take much memory.
+fn is_read_by_dense(steps: &Steps) -> bool {
+    let dense = |operation: &Operation| matches!(operation, Operation::Convolution(one) if !one.depthwise);
+    let mut readers = steps.steps.iter().filter(|step| step.inputs.contains(&0));
+    steps.output != 0 && readers.all(|step| dense(&step.operation))
 }

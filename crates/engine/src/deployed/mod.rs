@@ -14,7 +14,7 @@ mod layout;
 mod run;
 mod team;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 use da2s_kernels::Level;
 use da2s_kernels::fixed::padded;
@@ -111,7 +111,7 @@ impl DeployedNetwork {
         );
         let mut means = vec![0.0; images.len() * features];
         match images {
-            [image] => self.run(Some(image), rayon::current_num_threads(), &mut means),
+            [image] => self.run(Some(image), threads(), &mut means),
             _ => {
                 let each = images.par_iter().zip(means.par_chunks_mut(features));
                 each.for_each(|(image, means)| self.run(Some(image), 1, means));
@@ -124,7 +124,7 @@ impl DeployedNetwork {
     /// the operations are timed.
     pub fn run_again(&self) -> Vec<f32> {
         let mut means = vec![0.0; self.program.features()];
-        self.run(None, rayon::current_num_threads(), &mut means);
+        self.run(None, threads(), &mut means);
         means
     }
 
@@ -144,10 +144,14 @@ impl DeployedNetwork {
         };
         let helpers = memory.claims.useful() - 1;
         // Another call may have the team; this one does without.
-        match self.team.try_lock() {
-            Ok(mut team) if helpers > 0 => memory.claims.run(of_size(&mut team, helpers), work),
-            _ => memory.claims.run(None, work),
-        }
+        let mut team = match self.team.try_lock() {
+            _ if helpers == 0 => None,
+            Ok(team) => Some(team),
+            Err(TryLockError::Poisoned(team)) => Some(team.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let team = team.as_mut().and_then(|team| of_size(team, helpers));
+        memory.claims.run(team, work);
         frame.means(means);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.push(memory);
@@ -173,6 +177,13 @@ impl DeployedNetwork {
     pub fn feature_count(&self) -> usize {
         self.program.features()
     }
+}
+
+/// Threads for a single image: those of the pool, but not more than can run at the same time, because
+/// they wait actively.
+fn threads() -> usize {
+    let most = std::thread::available_parallelism().map_or(1, usize::from);
+    rayon::current_num_threads().min(most)
 }
 
 /// The team, with as many threads beside the caller's; `None` if the system starts no more.

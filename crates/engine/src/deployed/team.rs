@@ -10,7 +10,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, yield_now};
 use std::time::{Duration, Instant};
 
 /// How long a thread waits actively for the next call.
@@ -74,6 +74,7 @@ impl Team {
     /// Runs `work` with 0 here, and with their numbers in the threads that are in time for it.
     pub(super) fn run(&mut self, work: Work<'_>) {
         let state = &*self.state;
+        *locked(&state.panicked) = None;
         let work_pointer = (&raw const work).cast_mut().cast::<()>();
         state.work.store(work_pointer, Ordering::Relaxed);
         let open = Open::new(state);
@@ -156,6 +157,8 @@ impl State {
                 }
                 spin_loop();
             }
+            // Another thread may need the core.
+            yield_now();
         }
         if !is_due() {
             let mut guard = locked(&self.lock);
