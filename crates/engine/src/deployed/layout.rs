@@ -9,6 +9,9 @@ use da2s_kernels::fixed::padded;
 use da2s_kernels::{Extent, View};
 use da2s_plan::{Operation, Steps};
 
+/// Floats of a cache line.
+const LINE: usize = 16;
+
 /// Where a tensor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -89,6 +92,8 @@ pub(super) fn places(steps: &Steps, parts: &[Part], lives: &[Life], most: usize)
         if total > most {
             return None;
         }
+        // Each begins on a cache line: without that, everything takes a fifth longer.
+        total = total.next_multiple_of(LINE);
     }
     let place = |(at, part): (usize, &Part)| {
         let shape = &shapes[part.whole];

@@ -14,7 +14,7 @@ mod layout;
 mod run;
 mod team;
 
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 use da2s_kernels::Level;
 use da2s_kernels::fixed::padded;
@@ -182,7 +182,9 @@ impl DeployedNetwork {
 /// Threads for a single image: those of the pool, but not more than can run at the same time, because
 /// they wait actively.
 fn threads() -> usize {
-    let most = std::thread::available_parallelism().map_or(1, usize::from);
+    // The system is asked once: it reads files to answer.
+    static MOST: OnceLock<usize> = OnceLock::new();
+    let most = *MOST.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
     rayon::current_num_threads().min(most)
 }
 

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long a thread waits actively for the next call.
 const AWAKE: Duration = Duration::from_millis(1);
+/// How long of that it keeps its core to itself.
+const ALONE: Duration = Duration::from_micros(100);
 /// Checks between two looks at the clock.
 const CHECKS: usize = 64;
 
@@ -158,7 +160,9 @@ impl State {
                 spin_loop();
             }
             // Another thread may need the core.
-            yield_now();
+            if began.elapsed() > ALONE {
+                yield_now();
+            }
         }
         if !is_due() {
             let mut guard = locked(&self.lock);
