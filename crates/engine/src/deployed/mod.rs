@@ -179,8 +179,8 @@ impl DeployedNetwork {
     }
 }
 
-/// Threads for a single image: those of the pool, but not more than can run at the same time, because
-/// they wait actively.
+/// Threads for a single image: those of the pool, but not more than can run at the same time,
+/// because they wait actively.
 fn threads() -> usize {
     // The system is asked once: it reads files to answer.
     static MOST: OnceLock<usize> = OnceLock::new();
