@@ -4,8 +4,8 @@
 //! and three ways to run it. The plain path is composed of Burn's own operations and differentiated
 //! by Burn; it runs on every device and is the reference. The two fused paths are hand-written
 //! kernels for the CPU and for GPUs (feature `gpu`), tested against it. Tensors are `[batch,
-//! channels, height, width]` in all three. Without the feature `burn` only the [`cpu`] executor
-//! exists, which works on slices; a deployed network needs nothing else.
+//! channels, height, width]` in all three. Without the feature `burn` there are only the
+//! [`cpu`] executor, which works on slices, and [`deployed`] networks, which are compiled whole.
 
 mod allocator;
 #[cfg(feature = "burn")]
@@ -31,10 +31,10 @@ pub use cell::{Call, Cell, Engine, NormStatistics, Output};
 #[cfg(feature = "burn")]
 pub use classifier::Classifier;
 pub use da2s_plan::{
-    Activation, ActivationFunction, Arena, Block, BlockShape, CLASSIFIER, CellPlan, CellPlanBuilder, CheckedStage,
-    Choice, ConvolutionStep, ConvolutionWeights, Edge, EdgePlan, InputPlan, Layout, NORM_EPSILON, NetworkPlan, Norm,
-    NormWeights, NotInteger, Operation, PlacedBlock, PlanError, PoolKind, RunningStage, SCALE_AND_BIAS, SqueezeStep,
-    StagePlan, Step, Steps, TensorShape, Weight, WeightRole, activations, breadth,
+    Activation, ActivationFunction, Arena, Block, BlockShape, Border, CLASSIFIER, CellPlan, CellPlanBuilder,
+    CheckedStage, Choice, ConvolutionStep, ConvolutionWeights, Edge, EdgePlan, InputPlan, Layout, NORM_EPSILON,
+    NetworkPlan, Norm, NormWeights, NotInteger, Operation, PlacedBlock, PlanError, PoolKind, RunningStage,
+    SCALE_AND_BIAS, SqueezeStep, StagePlan, Step, Steps, TensorShape, Weight, WeightRole, activations, breadth,
 };
 #[cfg(feature = "burn")]
 pub use fused::Memory;

@@ -55,6 +55,20 @@ impl View {
         }
     }
 
+    /// The pixels under the first tap of a square window, one for each position of the window, and
+    /// the offset of each tap. `padding`: rows and columns before the image at which the first
+    /// window begins, inside the image's border; negative inside the image.
+    pub fn window(self, kernel: usize, (stride, dilation): (usize, usize), padding: isize) -> (Self, Vec<usize>) {
+        let begin = self.at as isize - padding * (self.row + self.pixel) as isize;
+        let first = Self {
+            at: begin as usize,
+            row: self.row * stride,
+            pixel: self.pixel * stride,
+        };
+        let tap = |tap: usize| dilation * (tap / kernel * self.row + tap % kernel * self.pixel);
+        (first, (0..kernel * kernel).map(tap).collect())
+    }
+
     /// Position of the first element of the last pixel of `extent`; `usize::MAX` if it overflows.
     pub(crate) fn last(self, extent: Extent) -> usize {
         let (down, right) = (extent.rows - 1, extent.columns - 1);

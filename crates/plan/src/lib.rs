@@ -25,7 +25,7 @@ pub use cell::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 pub use layout::{ConvolutionWeights, Layout, NormWeights, SCALE_AND_BIAS, WeightRole};
 pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
 pub use shape::{BlockShape, CLASSIFIER};
-pub use steps::{ConvolutionStep, NotInteger, Operation, SqueezeStep, Step, Steps, TensorShape};
+pub use steps::{Border, ConvolutionStep, NotInteger, Operation, SqueezeStep, Step, Steps, TensorShape};
 
 /// The ε that every batch norm adds to the variance, as in PyTorch.
 pub const NORM_EPSILON: f64 = 1e-5;

@@ -5,7 +5,7 @@ use std::fs;
 use crate::da2s;
 use predicates::str::contains;
 
-/// A sample of the commands that must be named. All come from the definitions behind `--help`.
+/// Some of the commands that must be named. Names come from the same definitions as `--help`.
 const COMMANDS: [&str; 4] = ["run", "discretize", "export", "completions"];
 
 #[test]

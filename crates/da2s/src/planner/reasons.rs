@@ -52,9 +52,10 @@ pub(super) fn of(
             is_smallest,
             ..
         } = lesson;
-        let cells_text = match depth.is_empty() {
-            true => format!(" and {cells} cells"),
-            false => String::new(),
+        let cells_text = if depth.is_empty() {
+            format!(" and {cells} cells")
+        } else {
+            String::new()
         };
         let size = format!("{what}: {channels} channels{cells_text}");
         match [*channels, *cells] == largest {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use da2s_kernels::fixed::{Dense, Depthwise, Pool, padded};
 use da2s_kernels::{Squeeze, View};
-use da2s_plan::{ConvolutionStep, Operation as StepOperation, PoolKind, Steps};
+use da2s_plan::{Operation as StepOperation, PoolKind, Steps};
 
 use super::claims::Phases;
 use super::drafts::{Draft, DraftKind, Drafts, with_activated_parts};
@@ -52,8 +52,8 @@ pub(super) enum Kind {
     Depthwise(Depthwise),
     Pool(Pool),
     HardSwish,
-    /// Memory for the means, the hidden values, and the packed gates.
-    Squeeze(Squeeze, Place),
+    /// And the memory that it needs.
+    Squeeze(Squeeze, Range<usize>),
     Zeros,
 }
 
@@ -188,7 +188,9 @@ impl<'a> Draft<'a> {
                 if weights.len() != one.outputs * one.per_output() || bias.len() != one.outputs {
                     return Err(wrong());
                 }
-                operation.window(one);
+                // The border is at least as wide as the padding.
+                (operation.first, operation.taps) =
+                    source.view.window(one.kernel, (one.stride, one.dilation), one.padding);
                 let taps = operation.taps.len();
                 if one.depthwise {
                     let depthwise = Depthwise {
@@ -254,7 +256,6 @@ impl<'a> Draft<'a> {
                 if weights.len() != squeeze.weight_count() {
                     return Err(wrong());
                 }
-                operation.division = Division::Whole;
                 operation.kind = Kind::Squeeze(squeeze, scratch(squeeze, memory_len));
                 Packing::Squeeze(weights)
             }
@@ -265,43 +266,14 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Memory for means, hidden values and packed gates.
-fn scratch(squeeze: Squeeze, memory_len: &mut usize) -> Place {
-    let blocks = padded(squeeze.channels);
-    let len = 4 * blocks + padded(squeeze.squeezed);
+/// Memory for means, gates, packed gates and hidden values.
+fn scratch(squeeze: Squeeze, memory_len: &mut usize) -> Range<usize> {
     let start = *memory_len;
-    *memory_len += len;
-    let whole = da2s_kernels::Extent { rows: 1, columns: 1 };
-    Place {
-        start,
-        len,
-        extent: whole,
-        view: View {
-            at: 0,
-            row: len,
-            pixel: len,
-        },
-        channels: squeeze.channels,
-    }
+    *memory_len += 4 * padded(squeeze.channels) + padded(squeeze.squeezed);
+    start..*memory_len
 }
 
 impl Operation {
-    /// Where a convolution reads.
-    fn window(&mut self, one: &ConvolutionStep) {
-        let View { at, row, pixel } = self.source.view;
-        // The border is at least as wide as the padding.
-        let begin = at as isize - one.padding * (row + pixel) as isize;
-        self.first = View {
-            at: begin as usize,
-            row: row * one.stride,
-            pixel: pixel * one.stride,
-        };
-        let side = |tap: usize| tap * one.dilation;
-        let taps =
-            (0..one.kernel * one.kernel).map(|tap| side(tap / one.kernel) * row + side(tap % one.kernel) * pixel);
-        self.taps = taps.collect();
-    }
-
     /// Decides how the threads share it. With rows, a thread mostly reads what it has written
     /// itself; but if there are more weights than pixels, each thread should read only its own
     /// weights.

@@ -7,7 +7,7 @@
 
 use da2s_kernels::fixed::padded;
 use da2s_kernels::{Extent, View};
-use da2s_plan::{Operation, Steps};
+use da2s_plan::{Border, Operation, Steps};
 
 /// Floats of a cache line.
 const LINE: usize = 16;
@@ -15,9 +15,9 @@ const LINE: usize = 16;
 /// Where a tensor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The floats of the first image, with its border: from where on, and how many.
+    /// The first float of the image with its border.
     pub start: usize,
-    /// The next image follows after as many floats.
+    /// Floats of both.
     pub len: usize,
     /// Rows and columns.
     pub extent: Extent,
@@ -37,37 +37,36 @@ pub(super) struct Part {
 /// The first and the last phase in which a tensor is in use.
 pub(super) type Life = (usize, usize);
 
-/// Rows and columns of zeros around an image, and what is inside.
+/// An image and the zeros around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
     extent: Extent,
     channels: usize,
     /// Floats of a pixel.
     pixel: usize,
-    before: usize,
-    below: usize,
-    right: usize,
+    border: Border,
 }
 
 impl Shape {
     fn row(&self) -> usize {
-        (self.before + self.extent.columns + self.right).saturating_mul(self.pixel)
+        (self.border.before + self.extent.columns + self.border.right).saturating_mul(self.pixel)
     }
 
     fn len(&self) -> usize {
-        self.row().saturating_mul(self.before + self.extent.rows + self.below)
+        self.row()
+            .saturating_mul(self.border.before + self.extent.rows + self.border.below)
     }
 
     fn view(&self) -> View {
         View {
-            at: self.before * (self.row() + self.pixel),
+            at: self.border.before * (self.row() + self.pixel),
             row: self.row(),
             pixel: self.pixel,
         }
     }
 }
 
-/// The places of all tensors for one image, and how many floats they take; `None` if these are more
+/// The places of all tensors, and how many floats they take; `None` if these are more
 /// than `most`.
 pub(super) fn places(steps: &Steps, parts: &[Part], lives: &[Life], most: usize) -> Option<(Vec<Place>, usize)> {
     let shapes = shapes(steps, parts);
@@ -126,30 +125,18 @@ fn shapes(steps: &Steps, parts: &[Part]) -> Vec<Shape> {
             } else {
                 padded(shape.channels)
             },
-            before: 0,
-            below: 0,
-            right: 0,
+            border: Border::default(),
         }
     };
     let mut shapes: Vec<Shape> = (0..steps.tensors()).map(shape).collect();
-    for step in &steps.steps {
-        let Operation::Convolution(one) = &step.operation else {
-            continue;
-        };
-        let shape = &mut shapes[parts[step.inputs[0]].whole];
-        let beyond = |outputs: usize, side: usize| {
-            let last = (outputs.saturating_sub(1) * one.stride + (one.kernel - 1) * one.dilation) as isize;
-            (last + 1 - one.padding - side as isize).max(0) as usize
-        };
-        shape.before = shape.before.max(one.padding.max(0) as usize);
-        shape.below = shape.below.max(beyond(step.shape.size.0, shape.extent.rows));
-        shape.right = shape.right.max(beyond(step.shape.size.1, shape.extent.columns));
+    for (part, border) in parts.iter().zip(steps.borders()) {
+        shapes[part.whole].border.widen(border);
     }
     shapes
 }
 
 /// Whether only dense convolutions read the image, as in most networks. They read single channels,
-/// so that it needs no padding: a large image with 16 channels would take much memory.
+/// so that its pixels need no whole block: 16 channels of a large image would take much memory.
 fn is_read_by_dense(steps: &Steps) -> bool {
     let dense = |operation: &Operation| matches!(operation, Operation::Convolution(one) if !one.depthwise);
     let mut readers = steps.steps.iter().filter(|step| step.inputs.contains(&0));

@@ -94,10 +94,7 @@ impl Frame<'_> {
         let operation = &self.program.operations[operation];
         let weights = &self.program.weights.as_slice()[operation.weights.clone()];
         let target = &operation.target;
-        let all = Extent {
-            rows: target.extent.rows,
-            columns: target.extent.columns,
-        };
+        let all = target.extent;
         let blocks = super::blocks(operation.channels());
         let (rows, blocks) = match operation.division {
             Division::Rows | Division::Whole => (piece.range(all.rows), 0..blocks),
@@ -120,7 +117,7 @@ impl Frame<'_> {
                 }
                 Kind::Pool(pool) => pool.run(self.level, (rows, all.columns), memory),
                 Kind::HardSwish => self.hard_swish(operation, rows),
-                Kind::Squeeze(squeeze, scratch) => self.squeeze(operation, *squeeze, scratch, weights, memory),
+                Kind::Squeeze(squeeze, scratch) => self.squeeze(operation, *squeeze, scratch.clone(), weights, memory),
                 Kind::Zeros => {
                     for at in pixels(target, rows) {
                         (*self.pixel(target, at)).fill(0.0);
@@ -168,7 +165,7 @@ impl Frame<'_> {
         &self,
         operation: &Operation,
         squeeze: Squeeze,
-        scratch: &Place,
+        scratch: Range<usize>,
         weights: &[f32],
         memory: Memory,
     ) {
@@ -180,7 +177,7 @@ impl Frame<'_> {
             partial: false,
         };
         // SAFETY: the scratch memory belongs to this operation, which is not divided.
-        let scratch = unsafe { &mut *self.slice(scratch) };
+        let scratch = unsafe { &mut *self.memory.slice(scratch) };
         let (means, scratch) = scratch.split_at_mut(channels);
         let (gates, scratch) = scratch.split_at_mut(channels);
         let (packed, hidden) = scratch.split_at_mut(2 * channels);

@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use da2s_engine::{ActivationFunction, ConvolutionStep, NotInteger, Operation, PoolKind, Steps};
+use da2s_engine::{ActivationFunction, Border, ConvolutionStep, NotInteger, Operation, PoolKind, Steps};
 use da2s_kernels::int8::{
     Bounds, Dense, Depthwise, Level, Part, Pool, Region, Scaling, Term, bytes, channel_sums, int8_level, padded, place,
     relu, sum,
@@ -343,18 +343,13 @@ impl Layer {
         let factor = weights.scales.iter();
         let factor = factor.map(|scale| finite(place, from.quantisation.scale * scale / to.quantisation.scale));
         let scaling = Scaling::new(bias.collect(), factor.collect::<Result<_, _>>()?, bounds);
-        let side = |tap: usize| tap * step.dilation;
-        let taps = (0..step.kernel * step.kernel)
-            .map(|tap| side(tap / step.kernel) * from.view.row + side(tap % step.kernel) * from.view.pixel);
         // The border is at least as wide as the padding.
-        let begin = from.view.at as isize - step.padding * (from.view.row + from.view.pixel) as isize;
+        let (source, taps) = from
+            .view
+            .window(step.kernel, (step.stride, step.dilation), step.padding);
         Ok(Self::Convolution {
-            source: View {
-                at: begin as usize,
-                row: from.view.row * step.stride,
-                pixel: from.view.pixel * step.stride,
-            },
-            taps: taps.collect(),
+            source,
+            taps,
             multiply_adds: to.extent.rows * to.extent.columns * weights.weights.len(),
             weights: if step.depthwise {
                 Weights::Depthwise(Depthwise::new(&weights.weights, step.outputs, scaling))
@@ -384,30 +379,12 @@ pub(super) fn check_memory(steps: &Steps) -> Result<(), NetworkError> {
 
 /// The buffers of all tensors, with the borders that their readers need.
 fn buffers(steps: &Steps, quantised: &[Quantisation]) -> Result<Vec<Buffer>, NetworkError> {
-    // Rows and columns before and after each image.
-    let mut before = vec![0usize; steps.tensors()];
-    let mut after = vec![(0usize, 0usize); steps.tensors()];
-    for step in &steps.steps {
-        let Operation::Convolution(one) = &step.operation else {
-            continue;
-        };
-        let input = step.inputs[0];
-        let size = steps.shape(input).size;
-        before[input] = before[input].max(one.padding.max(0) as usize);
-        let beyond = |outputs: usize, side: usize| {
-            let last = (outputs.saturating_sub(1) * one.stride + (one.kernel - 1) * one.dilation) as isize;
-            (last + 1 - one.padding - side as isize).max(0) as usize
-        };
-        let (below, right) = (beyond(step.shape.size.0, size.0), beyond(step.shape.size.1, size.1));
-        after[input] = (after[input].0.max(below), after[input].1.max(right));
-    }
     let mut total = 0usize;
     let mut buffers = Vec::with_capacity(steps.tensors());
-    for tensor in 0..steps.tensors() {
+    for (tensor, Border { before, below, right }) in steps.borders().into_iter().enumerate() {
         let shape = steps.shape(tensor);
         let (height, width) = shape.size;
         let channels = padded(shape.channels);
-        let (before, (below, right)) = (before[tensor], after[tensor]);
         let row = (before + width + right) * channels;
         let len = row.saturating_mul(before + height + below);
         total = total.saturating_add(len);

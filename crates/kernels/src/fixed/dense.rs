@@ -5,7 +5,7 @@
 //! there, the weights of 16 output channels follow each other in memory in the order in which they
 //! are read: with many channels and few pixels, most of the time goes into reading weights.
 
-use super::{Bounds, Memory, Pointers, Region, padded};
+use super::{Bounds, Memory, Pointers, Region};
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
 
@@ -71,14 +71,9 @@ impl Dense {
         if region.is_empty() {
             return;
         }
-        assert_eq!(region.taps.len(), self.taps, "taps of a convolution");
-        assert!(
-            region.blocks.end <= self.blocks() && packed.len() == self.packed_len(),
-            "too few weights"
-        );
-        region.check(0..self.inputs, LANES * region.blocks.end, memory);
-        debug_assert!(padded(self.outputs) >= LANES * region.blocks.end);
-        let pointers = Pointers::of(memory);
+        assert_eq!(packed.len(), self.packed_len(), "packed weights of a convolution");
+        let sizes = (self.inputs, LANES * region.blocks.end);
+        let pointers = region.checked((self.taps, self.blocks()), sizes, memory);
         // SAFETY: the region was checked against the memory and the weights; the caller guarantees
         // the rest.
         unsafe {

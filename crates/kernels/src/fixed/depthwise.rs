@@ -67,13 +67,9 @@ impl Depthwise {
         if region.is_empty() {
             return;
         }
-        assert_eq!(region.taps.len(), self.taps, "taps of a convolution");
-        assert!(
-            region.blocks.end <= self.blocks() && packed.len() == self.packed_len(),
-            "too few weights"
-        );
-        region.check(0..LANES * region.blocks.end, self.written(region.blocks.end), memory);
-        let pointers = Pointers::of(memory);
+        assert_eq!(packed.len(), self.packed_len(), "packed weights of a convolution");
+        let sizes = (LANES * region.blocks.end, self.written(region.blocks.end));
+        let pointers = region.checked((self.taps, self.blocks()), sizes, memory);
         // SAFETY: the region was checked against the memory and the weights; the caller guarantees
         // the rest.
         unsafe {

@@ -85,13 +85,16 @@ impl Region<'_> {
         self.extent.rows * self.extent.columns * self.blocks.len() == 0
     }
 
-    /// Panics unless `read` floats at each tap of each pixel, and the blocks of each output pixel,
-    /// lie within the memory.
-    fn check(&self, read: Range<usize>, written: usize, memory: Memory) {
+    /// The pointers to `memory`. Panics unless the region has as many `taps` and at most these
+    /// `blocks`, and `read` floats at each tap of each pixel and `written` floats of each output
+    /// pixel lie within the memory.
+    fn checked(&self, (taps, blocks): (usize, usize), (read, written): (usize, usize), memory: Memory) -> Pointers {
+        assert_eq!(self.taps.len(), taps, "taps of a convolution");
+        assert!(self.blocks.end <= blocks, "too few weights");
         let furthest = self.taps.iter().max().copied().unwrap_or(0);
         let end = self.source.last(self.extent).saturating_add(furthest);
         assert!(
-            end.saturating_add(read.end) <= memory.source.len(),
+            end.saturating_add(read) <= memory.source.len(),
             "a tap reads outside the image"
         );
         let end = self.target.last(self.extent).saturating_add(written);
@@ -99,6 +102,11 @@ impl Region<'_> {
         if let Some(added) = memory.added {
             let end = self.added.last(self.extent).saturating_add(written);
             assert!(end <= added.len(), "what is added is outside its image");
+        }
+        Pointers {
+            source: memory.source.cast(),
+            added: memory.added.map_or(std::ptr::null(), |added| added.cast()),
+            target: memory.target.cast(),
         }
     }
 
@@ -118,14 +126,6 @@ struct Pointers {
 }
 
 impl Pointers {
-    fn of(memory: Memory) -> Self {
-        Self {
-            source: memory.source.cast(),
-            added: memory.added.map_or(std::ptr::null(), |added| added.cast()),
-            target: memory.target.cast(),
-        }
-    }
-
     /// Writes the first `lanes` of 16 channels of a pixel, after adding and limiting.
     ///
     /// # Safety

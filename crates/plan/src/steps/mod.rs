@@ -35,6 +35,26 @@ pub struct TensorShape {
     pub size: (usize, usize),
 }
 
+/// Rows and columns around an image that a window reaches into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Border {
+    /// Rows above the image, and columns to the left of it.
+    pub before: usize,
+    /// Rows below it.
+    pub below: usize,
+    /// Columns to the right of it.
+    pub right: usize,
+}
+
+impl Border {
+    /// Makes it as wide as `other` on every side.
+    pub fn widen(&mut self, other: Self) {
+        self.before = self.before.max(other.before);
+        self.below = self.below.max(other.below);
+        self.right = self.right.max(other.right);
+    }
+}
+
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -196,6 +216,28 @@ impl Steps {
         }
         readers[self.output] += 1;
         readers
+    }
+
+    /// The border that the convolutions which read each tensor need.
+    pub fn borders(&self) -> Vec<Border> {
+        let mut borders = vec![Border::default(); self.tensors()];
+        for step in &self.steps {
+            let Operation::Convolution(one) = &step.operation else {
+                continue;
+            };
+            let input = step.inputs[0];
+            let (height, width) = self.shape(input).size;
+            let beyond = |outputs: usize, side: usize| {
+                let last = (outputs.saturating_sub(1) * one.stride + (one.kernel - 1) * one.dilation) as isize;
+                (last + 1 - one.padding - side as isize).max(0) as usize
+            };
+            borders[input].widen(Border {
+                before: one.padding.max(0) as usize,
+                below: beyond(step.shape.size.0, height),
+                right: beyond(step.shape.size.1, width),
+            });
+        }
+        borders
     }
 
     /// For each tensor, the tensor whose quantisation it has. ReLU and pools keep that of what they

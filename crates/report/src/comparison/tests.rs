@@ -254,7 +254,7 @@ fn the_verdict_names_who_is_ahead_or_that_the_seeds_do_not_tell() {
     );
     assert_eq!(
         verdict(&[("da2s", da2s), ("darts", &[97.4, 97.0, 97.0])]).unwrap(),
-        "In the accuracy of the retrained networks, 3 seeds do not tell which of darts and da2s is ahead \
+        "In the accuracy of the retrained networks, 3 seeds are not enough to tell which of darts and da2s is ahead \
          (a difference of +0.07 points, 95 % interval −0.97 to +1.10, p = 0.808)."
     );
     let several = verdict(&[
@@ -265,13 +265,13 @@ fn the_verdict_names_who_is_ahead_or_that_the_seeds_do_not_tell() {
     ])
     .unwrap();
     assert!(
-        several.contains("; 1 to 2 seeds do not tell whether these are ahead or behind: darts, gdas."),
+        several.contains("; 1 to 2 seeds are not enough to tell whether these are ahead or behind: darts, gdas."),
         "{several}"
     );
     let one = verdict(&[("da2s", &da2s[..1]), ("darts", &better[..1])]).unwrap();
     assert!(
         one.ends_with(
-            "1 seed does not tell which of darts and da2s is ahead (a difference of +1.00 points, without an interval)."
+            "1 seed is not enough to tell which of darts and da2s is ahead (a difference of +1.00 points, without an interval)."
         ),
         "{one}"
     );

@@ -52,14 +52,14 @@ impl Comparison {
 fn undecided(tests: &[(&Test, Paired)]) -> Option<String> {
     let numbers = || tests.iter().map(|(_, result)| result.n);
     let (fewest, most) = (numbers().min()?, numbers().max()?);
-    let do_not = match (fewest, most) {
-        (1, 1) => "1 seed does not".to_owned(),
-        _ if fewest == most => format!("{} do not", counted(most, "seed")),
-        _ => format!("{fewest} to {most} seeds do not"),
+    let too_few = match (fewest, most) {
+        (1, 1) => "1 seed is not enough to".to_owned(),
+        _ if fewest == most => format!("{} are not enough to", counted(most, "seed")),
+        _ => format!("{fewest} to {most} seeds are not enough to"),
     };
     Some(match tests {
         [(test, result)] => format!(
-            "{do_not} tell which of {} and {} is ahead (a difference of {} points, {})",
+            "{too_few} tell which of {} and {} is ahead (a difference of {} points, {})",
             test.setup.label(),
             test.against.label(),
             signed(result.mean_difference),
@@ -67,7 +67,7 @@ fn undecided(tests: &[(&Test, Paired)]) -> Option<String> {
         ),
         _ => {
             let names: Vec<String> = tests.iter().map(|(test, _)| test.setup.label()).collect();
-            format!("{do_not} tell whether these are ahead or behind: {}", names.join(", "))
+            format!("{too_few} tell whether these are ahead or behind: {}", names.join(", "))
         }
     })
 }
