@@ -29,7 +29,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
     let mut state = search.start();
     search.run::<StageError>(&mut state, &mut Silent, &mut |_, epoch| {
-        if let Some(metrics) = epoch.map(|epoch| &epoch.metrics)
+        if let Some(metrics) = epoch.map(|epoch| &epoch.record.metrics)
             && let (Some(whole), Some(pruned)) = (metrics.supernet_accuracy, metrics.discretized_accuracy)
         {
             println!("epoch {}: {whole:.1} %, if pruned now {pruned:.1} %", metrics.epoch);

@@ -12,7 +12,7 @@ use da2s::data::{BadImages, Format};
 use da2s::observer::{Event, Observer, Warning};
 use da2s::parallel::Group;
 use da2s::records::schema::Summary;
-use da2s::run::{Context, RunDirectory, discretize, evaluate, search, train};
+use da2s::run::{Context, Opened, RunDirectory, discretize, evaluate, search, train};
 
 /// Collects the warnings.
 #[derive(Default)]
@@ -66,6 +66,7 @@ fn run(config: &Config, path: &Path) -> Result<(Summary, String, Vec<String>), E
         resume: false,
         command: "test".to_owned(),
         arrays: None,
+        opened: Opened::default(),
         group: Group::alone(),
         is_below: false,
     };

@@ -357,10 +357,9 @@ fn a_search_of_two_is_equal_in_both_and_stops_if_one_requests_it() {
         let search = search(group);
         let (mut state, mut accuracies) = (search.start(), Vec::new());
         search
-            .run::<StageError>(&mut state, &mut Silent, &mut |_, record| {
-                accuracies.extend(
-                    record.and_then(|record| record.metrics.supernet_accuracy.zip(record.metrics.train_accuracy)),
-                );
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, ended| {
+                let metrics = ended.map(|ended| &ended.record.metrics);
+                accuracies.extend(metrics.and_then(|of| of.supernet_accuracy.zip(of.train_accuracy)));
                 Ok(())
             })
             .unwrap();
@@ -412,8 +411,10 @@ fn a_search_in_stages_of_two_is_alike_in_both() {
         let search = Search::in_group(&setup, &dataset, &device, &Engine::fused(), group).unwrap();
         let (mut state, mut removed) = (search.start(), 0);
         search
-            .run::<StageError>(&mut state, &mut Silent, &mut |_, record| {
-                removed += record.and_then(|record| record.metrics.removed_operations).unwrap_or(0);
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, ended| {
+                removed += ended
+                    .and_then(|ended| ended.record.metrics.removed_operations)
+                    .unwrap_or(0);
                 Ok(())
             })
             .unwrap();

@@ -12,7 +12,7 @@ use da2s::data::{Arrays, Format, ImageShape, LabelledImages};
 use da2s::network::network;
 use da2s::observer::Silent;
 use da2s::parallel::Group;
-use da2s::run::{self, Context, RunDirectory};
+use da2s::run::{self, Context, Opened, RunDirectory};
 use da2s::space::{Genotype, SpaceName};
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
@@ -170,6 +170,7 @@ fn every_recipe_runs() {
             resume: false,
             command: "test".to_owned(),
             arrays: (full.data.dataset == Format::Arrays).then_some(&arrays),
+            opened: Opened::default(),
             group: Group::alone(),
             is_below: false,
         };

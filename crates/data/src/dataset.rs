@@ -333,6 +333,11 @@ words! {
 }
 
 impl Dataset {
+    /// Whether all images are in memory, and none is read from a file when it is needed.
+    pub fn is_in_memory(&self) -> bool {
+        self.checksum_of == ChecksumOf::Contents
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()

@@ -1,11 +1,12 @@
 //! Batches. Each is a pure function of (seed, epoch, step): a resumed run gets the same batches as
-//! a run that was never stopped.
+//! a run that was never stopped, and idle threads can prepare the next one ahead.
 //!
 //! In training, an epoch's order is a Fisher-Yates shuffle with a generator keyed by (seed, epoch,
 //! stream), and a sample's augmentation uses one keyed by (seed, epoch, stream, sample), so that
 //! neither depends on threads or on earlier batches. Loaders with different streams are independent
 //! even over the same images.
 
+use super::ahead::Ahead;
 use super::augment::Augmentation;
 use super::dataset::{Dataset, ImageShape, Part, Split};
 use super::error::DataError;
@@ -52,7 +53,7 @@ pub struct Batch {
     pub indices: Vec<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Order {
     Sequential,
     Training(TrainingOrder),
@@ -66,9 +67,18 @@ struct Shuffled {
     indices: Arc<[usize]>,
 }
 
-/// Creates batches of some of the images of a [`Split`].
+/// Creates batches of some of the images of a [`Split`]. After each, the next one of the same pass
+/// is prepared ahead.
 #[derive(Debug)]
 pub struct Loader {
+    batches: Arc<Batches>,
+    /// The batch of the next epoch and step.
+    ahead: Ahead<(u64, u64), Result<Batch, DataError>>,
+}
+
+/// The batches of a loader.
+#[derive(Clone, Debug)]
+struct Batches {
     split: Arc<Split>,
     indices: Arc<[usize]>,
     /// Number of samples per batch in this process.
@@ -79,7 +89,7 @@ pub struct Loader {
     /// The normalised value of each byte, per channel.
     normalised: Vec<[f32; 256]>,
     order: Order,
-    shuffled: Mutex<Option<Shuffled>>,
+    shuffled: Arc<Mutex<Option<Shuffled>>>,
 }
 
 impl Loader {
@@ -138,7 +148,7 @@ impl Loader {
             "indices of {} images",
             split.len()
         );
-        Self {
+        Self::of(Batches {
             split,
             indices: indices.into(),
             batch_size,
@@ -146,7 +156,14 @@ impl Loader {
             shape: dataset.shape,
             normalised: dataset.normalisation.table(),
             order,
-            shuffled: Mutex::new(None),
+            shuffled: Arc::default(),
+        })
+    }
+
+    fn of(batches: Batches) -> Self {
+        Self {
+            batches: Arc::new(batches),
+            ahead: Ahead::default(),
         }
     }
 
@@ -157,35 +174,34 @@ impl Loader {
     /// [`DataError::Setting`] if there are fewer training images than all processes together use in
     /// a step.
     pub fn sharded(self, shard: Shard) -> Result<Self, DataError> {
-        let training = matches!(self.order, Order::Training(_));
-        if training && self.batch_size * shard.size > self.indices.len() {
-            let most = self.indices.len() / shard.size;
+        let Batches {
+            indices,
+            batch_size,
+            order,
+            ..
+        } = &*self.batches;
+        let training = matches!(order, Order::Training(_));
+        if training && batch_size * shard.size > indices.len() {
+            let most = indices.len() / shard.size;
             let expected = format!(
                 "at most {most}: {} processes share {} images to train on",
                 shard.size,
-                self.indices.len()
+                indices.len()
             );
-            return Err(DataError::setting("batch_size", self.batch_size, expected));
+            return Err(DataError::setting("batch_size", *batch_size, expected));
         }
-        Ok(Self { shard, ..self })
+        let batches = Arc::unwrap_or_clone(self.batches);
+        Ok(Self::of(Batches { shard, ..batches }))
     }
 
     /// Number of images per pass.
     pub fn samples(&self) -> usize {
-        self.indices.len()
+        self.batches.indices.len()
     }
 
     /// Number of batches per pass.
     pub fn steps_per_epoch(&self) -> u64 {
-        let Shard { rank, size } = self.shard;
-        let steps = match self.order {
-            Order::Sequential => {
-                let batches = self.indices.len().div_ceil(self.batch_size);
-                (batches + size - 1 - rank) / size
-            }
-            Order::Training(_) => self.indices.len() / (self.batch_size * size),
-        };
-        steps as u64
+        self.batches.steps_per_epoch()
     }
 
     /// The batch of a step. If a training epoch is longer than a pass, it continues with further
@@ -198,6 +214,28 @@ impl Loader {
     /// # Panics
     /// If `step` is beyond the last step of an evaluation loader.
     pub fn batch(&self, epoch: u64, step: u64) -> Result<Batch, DataError> {
+        let is_last = (step + 1).is_multiple_of(self.steps_per_epoch().max(1));
+        let next = (!is_last).then_some((epoch, step + 1));
+        let batches = Arc::clone(&self.batches);
+        self.ahead
+            .get((epoch, step), next, move |&(epoch, step)| batches.batch(epoch, step))
+    }
+}
+
+impl Batches {
+    fn steps_per_epoch(&self) -> u64 {
+        let Shard { rank, size } = self.shard;
+        let steps = match self.order {
+            Order::Sequential => {
+                let batches = self.indices.len().div_ceil(self.batch_size);
+                (batches + size - 1 - rank) / size
+            }
+            Order::Training(_) => self.indices.len() / (self.batch_size * size),
+        };
+        steps as u64
+    }
+
+    fn batch(&self, epoch: u64, step: u64) -> Result<Batch, DataError> {
         let steps = self.steps_per_epoch();
         let Shard { rank, size } = self.shard;
         let (pass, order) = match &self.order {

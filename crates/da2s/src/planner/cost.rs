@@ -85,10 +85,40 @@ pub(super) struct SearchWork {
     pub monitored: usize,
     /// Images on which the gap is measured, and on which statistics are recalibrated.
     pub gap: [usize; 2],
-    /// Images that the rule and the gaps of single edges evaluate, each time that they do.
-    pub examined: usize,
+    /// Evaluations by the gaps of single edges.
+    pub by_edge: EdgeWork,
+    /// Evaluations of single images by the rule.
+    pub by_rule: usize,
     /// Epochs of tuning after decisions of the rule, and the images that are evaluated after each.
     pub tuned: [usize; 2],
+}
+
+/// What the gaps of single edges have to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct EdgeWork {
+    /// Networks that are evaluated.
+    pub networks: usize,
+    /// Images on which each is.
+    pub images: usize,
+    /// Evaluations of single images by choices that the search has not decided.
+    pub undecided: usize,
+}
+
+impl EdgeWork {
+    /// Evaluations of single images.
+    pub fn evaluations(&self) -> usize {
+        self.networks * self.images + self.undecided
+    }
+
+    /// The same with the number of images halved, not below `fewest`, until it takes `most_s`;
+    /// `image_s` is the time of an evaluation.
+    pub fn within(self, most_s: f64, image_s: f64, fewest: usize) -> Self {
+        let mut work = self;
+        while work.evaluations() as f64 * image_s > most_s && work.images / 2 >= fewest {
+            work.images /= 2;
+        }
+        work
+    }
 }
 
 impl SearchWork {
@@ -109,7 +139,8 @@ impl SearchWork {
         let [epochs, by_rule] = self.tuned;
         let epoch_s = self.steps as f64 * rates.warmup_step_s + by_rule as f64 * rates.image_s[0] + EPOCH_S;
         let tuned_s = epochs as f64 * epoch_s;
-        self.read_s + (2 * held_out + calibration) as f64 * gap + self.examined as f64 * rates.image_s[0] + tuned_s
+        let examined = self.by_edge.evaluations() + self.by_rule;
+        self.read_s + (2 * held_out + calibration) as f64 * gap + examined as f64 * rates.image_s[0] + tuned_s
     }
 }
 
@@ -191,7 +222,12 @@ mod tests {
             steps: 10,
             monitored: 4,
             gap: [20, 30],
-            examined: 100,
+            by_edge: EdgeWork {
+                networks: 5,
+                images: 10,
+                undecided: 20,
+            },
+            by_rule: 30,
             tuned: [0, 5],
         };
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} != {b}");
@@ -205,6 +241,19 @@ mod tests {
             tuned.discretize_s(&rates),
             3.0 + 70.0 + 40.0 + 6.0 * (10.0 + 2.0 + EPOCH_S),
         );
+    }
+
+    #[test]
+    fn single_edges_are_measured_on_as_many_images_as_there_is_time_for() {
+        let work = EdgeWork {
+            networks: 10,
+            images: 250,
+            undecided: 100,
+        };
+        let images = |most_s| work.within(most_s, 0.01, 16).images;
+        assert_eq!([26.0, 25.9, 8.0, 0.0].map(images), [250, 125, 62, 31]);
+        assert_eq!(EdgeWork { images: 8, ..work }.within(0.0, 0.01, 16).images, 8);
+        assert_eq!(EdgeWork::default().within(0.0, 0.01, 16), EdgeWork::default());
     }
 
     #[test]

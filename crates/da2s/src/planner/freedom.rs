@@ -5,13 +5,14 @@ use crate::network::limits;
 use crate::space::NamedNetwork;
 
 /// The settings that a plan chooses, if they were not requested.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 11] = [
     "search.channels",
     "search.cells",
     "search.batch_size",
     "search.epochs",
     "search.warmup_epochs",
     "search.drive",
+    "discretize.edge_images",
     "network.channels",
     "network.cells",
     "network.batch_size",
@@ -28,6 +29,7 @@ pub(super) fn values(config: &Config) -> [(&'static str, String); KEYS.len()] {
         search.epochs.to_string(),
         search.warmup_epochs.to_string(),
         format!("{:?}", search.drive().name()),
+        config.discretize.edge_images.to_string(),
         network.shape.channels.to_string(),
         network.shape.cells.to_string(),
         network.training.batch_size.to_string(),
@@ -61,6 +63,7 @@ impl Freedom {
         // The older name of the drive counts as well.
         let requested = KEYS.map(|key| request.sets(key) || key == "search.drive" && request.sets("search.schedule"));
         let given = |key: &str| match key {
+            "discretize.edge_images" => request.network.is_some(),
             "search.drive" => !config.search.may_follow_path(),
             // The stages have cells of their own.
             "search.cells" => chain || config.search.stages.cells.is_some(),

@@ -62,7 +62,7 @@ pub struct Inputs<'a> {
     pub discretized: bool,
     /// The genotype of the final network, if it is known already.
     pub genotype: Option<&'a Genotype>,
-    /// How long it takes to open the images, which every stage does, in seconds.
+    /// How long each stage takes to open the images, in seconds; 0 if they stay in memory.
     pub read_s: f64,
 }
 
@@ -197,7 +197,7 @@ pub fn plan(
     let mut config = start;
     let search = searching.as_ref().zip(solved.search.as_ref());
     if let Some((searching, chosen)) = search {
-        searching.apply(&mut config, chosen.size, chosen.epochs);
+        searching.apply(&mut config, chosen);
     }
     training.apply(&mut config, solved.network.size, solved.network.epochs);
     config.check()?;

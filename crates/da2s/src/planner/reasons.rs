@@ -86,11 +86,17 @@ pub(super) fn of(
             "{key} is {is} instead of {was}, so that an epoch has enough steps"
         ));
     }
+    let [was, is] = [before, after].map(|config| config.discretize.edge_images);
+    if was != is {
+        reasons.push(format!(
+            "discretize.edge_images is {is} instead of {was}: the gaps of single edges are only for the report"
+        ));
+    }
     if before.search.drive() != after.search.drive() {
         reasons.push("search.drive is path, which ends decided however short the search is".to_owned());
     }
     let mut requested = goal.freedom.requested();
-    requested.retain(|key| search.is_some() || !key.starts_with("search."));
+    requested.retain(|key| search.is_some() || key.starts_with("network."));
     if !requested.is_empty() {
         reasons.push(format!("as requested: {}", requested.join(", ")));
     }

@@ -3,7 +3,7 @@
 
 use da2s_engine::Engine;
 
-use super::cost::{ImageCounts, SearchRates, SearchWork};
+use super::cost::{EdgeWork, ImageCounts, SearchRates, SearchWork};
 use super::epochs::Epochs;
 use super::ladder::{Ladder, sizes};
 use super::measure::Measure;
@@ -21,6 +21,10 @@ use crate::supernet::supernet;
 const EPOCHS: ([usize; 2], [usize; 3]) = ([4, 40], [20, 400, 10_000]);
 /// The most epochs of a search in a given time: twice those of DARTS.
 const MOST_EPOCHS: usize = 100;
+/// Share of a given time for the gaps of single edges, which change nothing about the network.
+const EDGE_SHARE: f64 = 1.0 / 25.0;
+/// The fewest images for them, however long that takes.
+const FEWEST_EDGE_IMAGES: usize = 16;
 
 /// The search.
 pub(super) struct Searching<'a> {
@@ -31,6 +35,8 @@ pub(super) struct Searching<'a> {
     scales_warmup: bool,
     /// Stages of the search, each with its warm-up.
     stages: usize,
+    /// Time for the gaps of single edges, if their number of images may be chosen.
+    edges_s: Option<f64>,
     work: SearchWork,
     measure: Measure<'a>,
 }
@@ -62,12 +68,16 @@ impl<'a> Searching<'a> {
             epochs: Epochs::fixed(settings.epochs),
             scales_warmup: may("search.warmup_epochs") && may("search.epochs"),
             stages: plans.len(),
+            edges_s: goal
+                .filter(|goal| !goal.at_most && may("discretize.edge_images"))
+                .map(|goal| EDGE_SHARE * goal.time_s),
             work: SearchWork {
                 read_s: inputs.read_s,
                 steps: (images.weights / settings.batch_size).max(1),
                 monitored: some(settings.monitor_images, images.arch),
                 gap: [images.arch, images.weights],
-                examined: examined(config, images.arch),
+                by_edge: by_edge(config, images.arch),
+                by_rule: by_rule(config, images.arch),
                 tuned: tuned(config, images.arch),
             },
             measure,
@@ -122,18 +132,35 @@ impl<'a> Searching<'a> {
         self.work.search_s(rates, epochs, still)
     }
 
-    /// Writes a size and a number of epochs into `config`.
-    pub fn apply(&self, config: &mut Config, size: usize, epochs: usize) {
-        [config.search.channels, config.search.cells] = self.ladder.size(size);
-        config.search.epochs = epochs;
-        config.search.warmup_epochs = self.warmup(epochs);
+    /// The work with as many images for the gaps of single edges as there is time for: those of
+    /// the settings, or fewer, halved until they fit.
+    fn work_with(&self, rates: &SearchRates) -> SearchWork {
+        let by_edge = self.work.by_edge;
+        SearchWork {
+            by_edge: match self.edges_s {
+                Some(edges_s) => by_edge.within(edges_s, rates.image_s[0], FEWEST_EDGE_IMAGES),
+                None => by_edge,
+            },
+            ..self.work
+        }
+    }
+
+    /// Writes what was chosen into `config`.
+    pub fn apply(&self, config: &mut Config, chosen: &Chosen<SearchRates>) {
+        [config.search.channels, config.search.cells] = self.ladder.size(chosen.size);
+        config.search.epochs = chosen.epochs;
+        config.search.warmup_epochs = self.warmup(chosen.epochs);
+        let images = self.work_with(&chosen.rates).by_edge.images;
+        if images != self.work.by_edge.images {
+            config.discretize.edge_images = images;
+        }
     }
 
     /// Times of the search and of the discretization.
     pub fn times(&self, chosen: &Chosen<SearchRates>) -> [f64; 2] {
         [
             self.searched_s(&chosen.rates, chosen.epochs),
-            self.work.discretize_s(&chosen.rates),
+            self.work_with(&chosen.rates).discretize_s(&chosen.rates),
         ]
     }
 
@@ -161,27 +188,33 @@ fn some(images: usize, arch: usize) -> usize {
     if images == 0 { arch } else { images.min(arch) }
 }
 
-/// Evaluations of single images by the rule and by the gaps of single edges.
-fn examined(config: &Config, arch: usize) -> usize {
+/// Evaluations by the gaps of single edges.
+fn by_edge(config: &Config, arch: usize) -> EdgeWork {
     let space = config.space.build();
-    let (edges, kinds) = (space.graph.edge_count(), space.kinds().len());
-    let by_edge = match config.discretize.edge_images {
-        0 => 0,
-        images => {
+    match config.discretize.edge_images {
+        0 => EdgeWork::default(),
+        images => EdgeWork {
+            networks: 2 * space.graph.edge_count() * space.kinds().len() + 1,
+            images: some(images, arch),
             // The path ends decided.
-            let undecided = match config.search.drive() {
+            undecided: match config.search.drive() {
                 Drive::Path => 0,
-                _ => MOST_EXAMINED,
-            };
-            (2 * edges * kinds + 1) * some(images, arch) + undecided * arch
-        }
-    };
-    let by_rule = match config.discretize.rule {
+                _ => MOST_EXAMINED * arch,
+            },
+        },
+    }
+}
+
+/// Evaluations of single images by the rule: each operation of each edge, then each edge.
+fn by_rule(config: &Config, arch: usize) -> usize {
+    let space = config.space.build();
+    match config.discretize.rule {
         Rule::Strongest => 0,
-        // Each operation of each edge, then each edge.
-        _ => kinds * edges * (space.operations.len() + 1) * some(config.discretize.rule_images, arch),
-    };
-    by_edge + by_rule
+        _ => {
+            let choices = space.kinds().len() * space.graph.edge_count() * (space.operations.len() + 1);
+            choices * some(config.discretize.rule_images, arch)
+        }
+    }
 }
 
 /// Epochs of tuning after decisions of the rule, and the images that are evaluated after each. With
@@ -210,7 +243,7 @@ impl Choice for Searching<'_> {
     }
 
     fn time_s(&self, rates: &SearchRates, epochs: usize) -> f64 {
-        self.searched_s(rates, epochs) + self.work.discretize_s(rates)
+        self.searched_s(rates, epochs) + self.work_with(rates).discretize_s(rates)
     }
 
     fn scaled(rates: &SearchRates, factor: f64) -> SearchRates {

@@ -9,6 +9,8 @@ mod error;
 
 pub use error::{Divergence, StageError};
 
+use std::time::Instant;
+
 use crate::finite::NotFinite;
 use crate::observer::{Event, Observer};
 use crate::parallel::Group;
@@ -89,8 +91,8 @@ pub trait Resumable: Sized {
     /// The event that reports `record` to the observer.
     fn event(record: &Self::Record) -> Event<'_>;
 
-    /// Takes `state` to the end of the stage. `save` is called with the record after each epoch,
-    /// and without one if the observer requests a checkpoint or a stop within an epoch.
+    /// Takes `state` to the end of the stage. `save` is called with the results after each epoch,
+    /// and without any if the observer requests a checkpoint or a stop within an epoch.
     ///
     /// # Errors
     /// [`StageError::Stopped`] if the observer of any process requests a stop;
@@ -108,8 +110,11 @@ pub trait Resumable: Sized {
             resumed_at: self.position(state).epochs_done,
         });
         while self.is_unfinished(state) {
+            let mut images_s = 0.0;
             while self.position(state).steps_done < self.steps() {
+                let asked = Instant::now();
                 let images = self.images(state, &|| observer.stop())?;
+                images_s += asked.elapsed().as_secs_f64();
                 let next = self.position(state).steps_done + 1;
                 self.step(state, images)
                     .map_err(|found| not_finite(self, state, next, found))?;
@@ -121,7 +126,11 @@ pub trait Resumable: Sized {
             self.group()
                 .check_alike("weights", || self.bytes(state))
                 .map_err(StageError::from)?;
-            save(state, Some(&record))?;
+            let ended = Ended {
+                record: &record,
+                images_s,
+            };
+            save(state, Some(ended))?;
             observer.on(Self::event(&record));
             let [stop] = self.group().any([observer.stop()]);
             if stop && self.is_unfinished(state) {
@@ -133,8 +142,19 @@ pub trait Resumable: Sized {
     }
 }
 
-/// Saves a state: with a record at the end of an epoch, without one within an epoch.
-pub type Save<'a, S, E> = dyn FnMut(&<S as Resumable>::State, Option<&<S as Resumable>::Record>) -> Result<(), E> + 'a;
+/// Saves a state: with its results at the end of an epoch, without any within an epoch.
+pub type Save<'a, S, E> =
+    dyn FnMut(&<S as Resumable>::State, Option<Ended<'_, <S as Resumable>::Record>>) -> Result<(), E> + 'a;
+
+/// The results of an epoch that has ended.
+#[derive(Debug)]
+pub struct Ended<'a, R> {
+    /// For the files of the run.
+    pub record: &'a R,
+    /// How long the steps of this process waited for their images, in seconds. Steps before a
+    /// resume are not counted.
+    pub images_s: f64,
+}
 
 /// The progress of a stage, and the sums over the steps of the current epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use da2s_records::files::{EVALUATION, SUMMARY};
 use da2s_records::schema::{Evaluation, Summary};
 
-use super::job::difference;
+use super::difference::difference;
 use super::{Error, Job, RunDirectory, genotype_file};
 use crate::config::Config;
 use crate::evaluate::EvaluateError;
@@ -127,7 +127,7 @@ impl Job {
         let (job, genotype) = match led {
             Some((job, genotype)) => (job, Some(genotype)),
             None => match Self::assigned(&assignment, self.command().to_owned(), self.group().clone()) {
-                Some(job) => (job, None),
+                Some(job) => (job.on_images_of(self), None),
                 None => return Ok(false),
             },
         };

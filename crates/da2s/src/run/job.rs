@@ -11,13 +11,13 @@ use std::sync::Arc;
 use da2s_records::files::{CONFIG, ENVIRONMENT, EXPORT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
 use da2s_records::schema::{Summary, Suspects};
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
+use super::difference::difference;
 use super::discretize::{known_undecided, network_size, stored_within_limits};
 use super::plan::Planning;
 use super::width::widest_within;
 use super::{
-    Context, Discretized, Error, Int8Options, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
+    Context, Discretized, Error, Int8Options, Opened, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
     evaluate, given_genotype, import_network, import_supernet, quantise, search, suspects, train, trained,
 };
 use crate::config::{Config, Pace, Request};
@@ -61,6 +61,7 @@ pub struct Job {
     pub(super) planning: Option<Planning>,
     command: String,
     arrays: Option<Arc<Arrays>>,
+    opened: Opened,
     group: Group,
     /// Differences from the request or the recipe, one sentence each.
     notes: Vec<String>,
@@ -174,6 +175,7 @@ impl Job {
             planning: None,
             command,
             arrays: None,
+            opened: Opened::default(),
             group: Group::alone(),
             notes: Vec::new(),
             widened: None,
@@ -303,7 +305,16 @@ impl Job {
             is_below: true,
             ..Self::new(directory, config, resume, self.command.clone())
         };
-        Ok(run.on(self.arrays.clone()).among(self.group.clone()))
+        Ok(run.on_images_of(self).among(self.group.clone()))
+    }
+
+    /// The same run on the images of `other`.
+    pub(super) fn on_images_of(self, other: &Self) -> Self {
+        Self {
+            arrays: other.arrays.clone(),
+            opened: other.opened.clone(),
+            ..self
+        }
     }
 
     pub(super) fn context(&self) -> Context<'_> {
@@ -313,6 +324,7 @@ impl Job {
             resume: self.resume,
             command: self.command.clone(),
             arrays: self.arrays.as_deref(),
+            opened: self.opened.clone(),
             group: self.group.clone(),
             is_below: self.is_below,
         }
@@ -513,46 +525,6 @@ fn default_path(config: &Config, network: Option<NamedNetwork>) -> PathBuf {
     Path::new("runs").join(format!("{dataset}-{what}-s{seed}"))
 }
 
-/// Describes a setting that differs but must not.
-pub fn difference(stored: &Config, asked: &Config) -> Option<String> {
-    // Both were read from TOML, so both can be converted back.
-    let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(asked).ok()?);
-    first_difference(&stored, &asked, "")
-}
-
-/// Whether the setting `key` may change when a run resumes: settings for where the run is computed,
-/// where its images are, and how it handles NaN. Another engine or device rounds differently, so
-/// identical bits are guaranteed only if these two stay the same.
-fn may_change(key: &str) -> bool {
-    let entries = Config::TABLE.entries();
-    entries.iter().any(|entry| entry.key == key && entry.field.may_change)
-}
-
-fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<String> {
-    let names = stored
-        .keys()
-        .chain(asked.keys().filter(|name| !stored.contains_key(*name)));
-    names.into_iter().find_map(|name| {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
-        let (old, new) = (stored.get(name), asked.get(name));
-        match (old, new) {
-            (Some(Value::Table(old)), Some(Value::Table(new))) => first_difference(old, new, &key),
-            _ if old == new || may_change(&key) => None,
-            // The run contains the number computed for "auto".
-            (Some(Value::Float(_)), Some(Value::String(word))) if word == "auto" => None,
-            _ => {
-                let say = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
-                let (old, new) = (say(old), say(new));
-                Some(format!("it has {key} = {old}, but {new} was requested"))
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -564,26 +536,6 @@ mod tests {
             .map(|text| Layer::assignment("set", text).unwrap())
             .collect();
         resolve(&layers).unwrap()
-    }
-
-    #[test]
-    fn only_what_changes_the_result_is_a_difference() {
-        let stored = config(&["search.alpha_rate=0.02"]);
-        assert_eq!(difference(&stored, &stored), None);
-        let elsewhere = config(&[
-            "search.alpha_rate=auto",
-            "run.threads=1",
-            "run.engine=plain",
-            "data.dir=x",
-        ]);
-        assert_eq!(difference(&stored, &elsewhere), None);
-        let other = difference(&stored, &config(&["search.alpha_rate=0.02", "search.epochs=9"])).unwrap();
-        assert!(
-            other.starts_with("it has search.epochs = 30, but 9 was requested"),
-            "{other}"
-        );
-        let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();
-        assert!(limited.starts_with("it has data.limit = absent, but 9"), "{limited}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod below;
 mod checkpoint;
 mod config_file;
 mod deployed;
+mod difference;
 mod directory;
 mod discretize;
 mod environment;
@@ -25,6 +26,7 @@ mod length;
 mod made;
 mod measured;
 mod mirrored;
+mod opened;
 mod plan;
 mod quantise;
 mod resume;
@@ -42,6 +44,7 @@ pub use baseline::baseline_config;
 pub use checkpoint::Checkpoint;
 pub use da2s_infer::int8::RangeSetting;
 pub use deployed::{deployed, deployed_engine};
+pub use difference::difference;
 pub use directory::RunDirectory;
 pub(crate) use discretize::given_genotype;
 pub use discretize::{Discretized, discretize};
@@ -50,8 +53,9 @@ pub use evaluate::evaluate;
 pub use front::{FrontError, FrontRequest};
 pub use given::{file_and_name, read_genotype};
 pub use import::{import_network, import_supernet};
-pub use job::{Job, OTHER_SETTINGS, anchored, difference};
+pub use job::{Job, OTHER_SETTINGS, anchored};
 pub use mirrored::mirror_warning;
+pub use opened::Opened;
 pub use plan::TrainingPlan;
 pub use quantise::{Int8Options, Quantised, quantise};
 pub use search::{SearchSummary, search};
@@ -88,6 +92,8 @@ pub struct Context<'a> {
     pub command: String,
     /// The images, if the calling program has them in memory and the configuration says `arrays`.
     pub arrays: Option<&'a Arrays>,
+    /// The images, once a stage has opened them.
+    pub opened: Opened,
     /// The processes that search and train together.
     pub group: Group,
     /// Whether it is a run below another one, on the same images.
@@ -107,6 +113,10 @@ impl Context<'_> {
     }
 
     fn open_dataset(&self) -> Result<Dataset, Error> {
+        self.opened.get(self.config, || self.read_dataset())
+    }
+
+    fn read_dataset(&self) -> Result<Dataset, Error> {
         let data = &self.config.data;
         let options = self.config.data_options();
         Ok(match (data.dataset, self.arrays) {

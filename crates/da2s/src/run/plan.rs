@@ -185,7 +185,12 @@ impl Job {
         let (device, engine) = context.device()?;
         let opened = Instant::now();
         let dataset: Dataset = context.dataset()?;
-        let read_s = opened.elapsed().as_secs_f64();
+        // Images in memory are opened only once.
+        let read_s = if dataset.is_in_memory() {
+            0.0
+        } else {
+            opened.elapsed().as_secs_f64()
+        };
         let stored = stored_genotype(&context)?;
         let has_gap = context.directory.has_file(GAP);
         let discretized = stored.as_ref().is_some_and(|(_, found)| !found || has_gap);

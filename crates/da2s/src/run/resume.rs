@@ -18,7 +18,7 @@ use super::{Context, Error, RunDirectory};
 use crate::backbone::LoadError;
 use crate::config::OnNan;
 use crate::observer::{Event, Observer};
-use crate::resumable::{Position, Resumable, StageError};
+use crate::resumable::{Ended, Position, Resumable, StageError};
 
 /// How often a stage returns to its last checkpoint before it gives up.
 const MOST_ROLLBACKS: u32 = 5;
@@ -122,15 +122,16 @@ where
     }
 
     let (mut last, mut began) = (None, Instant::now());
-    let mut save = |state: &State<F>, record: Option<&Record<F>>| {
+    let mut save = |state: &State<F>, ended: Option<Ended<'_, Record<F>>>| {
         if !leads {
             return Ok(());
         }
-        if let Some(record) = record {
+        if let Some(Ended { record, images_s }) = ended {
             files.record(state, record)?;
             let time = EpochTime {
                 epoch: stage.position(state).epochs_done,
                 time_s: began.elapsed().as_secs_f64(),
+                images_s: Some(images_s),
             };
             directory.append_line(F::TIMES, &time)?;
             began = Instant::now();

@@ -22,7 +22,7 @@ use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::Group;
 use da2s::records::schema::Summary;
 use da2s::resumable::StageError;
-use da2s::run::{Context, RunDirectory, discretize, evaluate, search, train};
+use da2s::run::{Context, Opened, RunDirectory, discretize, evaluate, search, train};
 use da2s::space::Genotype;
 
 /// Requests a stop after a number of steps.
@@ -65,6 +65,7 @@ fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) ->
         resume,
         command: "da2s run".to_owned(),
         arrays: None,
+        opened: Opened::default(),
         group: Group::alone(),
         is_below: false,
     }

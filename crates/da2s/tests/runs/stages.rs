@@ -4,7 +4,6 @@ use std::fs;
 
 use da2s::Error;
 use da2s::observer::Silent;
-use da2s::parallel::Group;
 use da2s::run::{Context, RunDirectory, discretize, evaluate, search, train};
 use da2s::space::Genotype;
 
@@ -108,19 +107,7 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
     let mut larger = config.clone();
     larger.search.channels = 4;
     other.write_config(&larger).unwrap();
-    search(
-        &Context {
-            directory: &other,
-            config: &larger,
-            resume: false,
-            command: String::new(),
-            arrays: None,
-            group: Group::alone(),
-            is_below: false,
-        },
-        &mut Silent,
-    )
-    .unwrap();
+    search(&super::context(&other, &larger, false), &mut Silent).unwrap();
     fs::copy(other.file("search/checkpoint.safetensors"), &path).unwrap();
     assert!(matches!(search(&context, &mut Silent), Err(Error::Mismatch { .. })));
 }

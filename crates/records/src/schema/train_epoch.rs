@@ -39,4 +39,7 @@ pub struct EpochTime {
     pub epoch: usize,
     /// Duration, seconds.
     pub time_s: f64,
+    /// How much of it the steps waited for their images, seconds; `None` in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_s: Option<f64>,
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::data::{DataOptions, Format, open};
 use crate::device::host;
 use crate::observer::Silent;
+use crate::resumable::Ended;
 use crate::search::{Method, SearchSetup, Trains};
 use crate::space::{CellKind, Genotype};
 use burn::tensor::Device;
@@ -46,9 +47,9 @@ fn a_tuning_is_what_brute_force_decides_and_trains() {
     let tuning = Tuning::new(&search, &finished, EPOCHS);
     let mut state = tuning.start();
     let mut records = Vec::new();
-    let mut save = |state: &TuningState, record: Option<&TuningEpoch>| {
+    let mut save = |state: &TuningState, ended: Option<Ended<'_, TuningEpoch>>| {
         assert!(tuning.has(&state.progress), "{:?}", state.progress);
-        records.extend(record.cloned());
+        records.extend(ended.map(|ended| ended.record.clone()));
         Ok(())
     };
     tuning.run::<StageError>(&mut state, &mut Silent, &mut save).unwrap();
@@ -184,9 +185,14 @@ fn a_limit_on_skip_connections_is_kept() {
     );
     assert!(tuning.is_unfinished(&state) && state.supernet.bytes() == finished.bytes());
     assert!(tuning.has(&state.progress));
-    let mut save = |state: &TuningState, record: Option<&TuningEpoch>| {
+    let mut save = |state: &TuningState, ended: Option<Ended<'_, TuningEpoch>>| {
         assert!(tuning.has(&state.progress), "{:?}", state.progress);
-        assert!(record.is_none_or(|record| record.epoch <= record.epochs), "{record:?}");
+        assert!(
+            ended
+                .as_ref()
+                .is_none_or(|ended| ended.record.epoch <= ended.record.epochs),
+            "{ended:?}"
+        );
         Ok(())
     };
     tuning.run::<StageError>(&mut state, &mut Silent, &mut save).unwrap();
