@@ -72,7 +72,7 @@ struct Shuffled {
 #[derive(Debug)]
 pub struct Loader {
     batches: Arc<Batches>,
-    /// The batch of the next epoch and step.
+    /// The next batch of the same epoch, with its epoch and step.
     ahead: Ahead<(u64, u64), Result<Batch, DataError>>,
 }
 

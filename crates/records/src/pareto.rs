@@ -4,9 +4,9 @@
 //! "Nonlinear Multiobjective Optimization", 1999, section 2.2.
 
 /// For each point, whether no other point dominates it. Smaller numbers are better: a point
-/// dominates another if it is at most as large in every number and smaller in one. Contract: all
-/// points have the same number of numbers; the result is false for a point with NaN, and such a
-/// point dominates none.
+/// dominates another if none of its numbers is larger and at least one is smaller. Contract: all
+/// points have the same length; the result is false for a point with NaN, and such a point
+/// dominates none.
 pub fn non_dominated<P: AsRef<[f64]>>(points: &[P]) -> Vec<bool> {
     let complete = |point: &P| point.as_ref().iter().all(|number| !number.is_nan());
     let dominates = |a: &P, b: &P| {

@@ -1,5 +1,5 @@
-//! The flags that an unknown flag may mean: those with its words, such as `--search-epochs` for
-//! `--epoch`. The parser compares only letters.
+//! The flags that an unknown flag may mean: those that contain its words, such as
+//! `--search-epochs` for `--epoch`. The parser itself only suggests flags with a similar spelling.
 
 use std::ffi::OsString;
 
@@ -9,11 +9,11 @@ use da2s::config::Config;
 
 use super::Arguments;
 
-/// Letters of the shortest word that also stands for longer words, as `out` for `output`.
+/// Minimum length of a word that matches longer words that begin with it, as `out` does `output`.
 const SHORTEST: usize = 3;
 
-/// `error` about the arguments `words`, with the flags that the user may have meant if the flag is
-/// unknown and another has its words.
+/// Returns `error`, which is about the arguments `words`. If it is about an unknown flag, and other
+/// flags contain its words, they are added as suggestions.
 pub(super) fn with_meant(words: &[OsString], mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return error;
@@ -41,7 +41,8 @@ fn command_in<'a>(words: &[OsString], all: &'a mut Command) -> &'a mut Command {
     command
 }
 
-/// The flags of `command` with all words of `flag`; if there are none, the settings.
+/// The flags of `command` that contain all words of `flag`; if there are none and the command has
+/// `--set`, the settings that do.
 fn meant(command: &Command, flag: &str) -> Vec<String> {
     let asked: Vec<&str> = words_of(flag).collect();
     let has_all = |name: &str| {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_and_settings_with_the_words_of_an_unknown_flag_are_named() {
+    fn flags_and_settings_with_the_words_of_an_unknown_flag_are_suggested() {
         for (line, tip) in [
             (
                 "da2s run digits --epoch 3",
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_flag_without_words_of_another_has_no_more_advice() {
+    fn nothing_is_suggested_if_no_flag_has_the_words() {
         for line in ["da2s run --qqq", "da2s lookup --learning-rate 3", "da2s runn"] {
             let told = told(line);
             assert!(!told.contains("similar argument"), "{told}");

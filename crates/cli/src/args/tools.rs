@@ -1,5 +1,4 @@
-//! The arguments of the commands that need no run: genotypes, tables of accuracies, data sets, this
-//! machine.
+//! The arguments of the commands that need no run, and of `data suspects`, which does.
 
 use std::path::PathBuf;
 
@@ -16,12 +15,13 @@ use super::values::one_of;
 /// Arguments of `genotype`.
 #[derive(Debug, Args)]
 pub struct GenotypeArguments {
-    /// A text with a genotype in any form, a file with one (FILE:NAME if there are several), or a
-    /// run directory
+    /// A genotype as text in any form, a file with one (FILE:NAME if there are several), or a run
+    /// directory
     #[arg(value_name = "TEXT|FILE|RUN")]
     pub what: String,
-    /// Form to print it in [default: darts, nas-bench-201 or mobile, by its space]; nas-bench-301
-    /// sorts the entries of a node, so weights trained with the genotype no longer fit it
+    /// Form to print it in [default: darts, nas-bench-201 or mobile, depending on its space];
+    /// nas-bench-301 sorts the entries of a node, so weights trained with the genotype no longer
+    /// fit it
     #[arg(long, value_parser = one_of(GenotypeForm::ALL))]
     pub form: Option<GenotypeForm>,
 }
@@ -34,7 +34,7 @@ pub struct LookupArguments {
     #[arg(value_name = "ARCH|INDEX|FILE|RUN")]
     pub what: String,
     /// Table of accuracies in percent: CSV, plain or compressed with gzip, whose first line is
-    /// `architecture,COLUMN,…`; a column `index` has the benchmark's own numbers
+    /// `architecture,COLUMN,…`; a column `index` contains the benchmark's indices
     #[arg(long, value_name = "FILE")]
     pub benchmark: PathBuf,
     /// Print a JSON object instead of a table
@@ -48,14 +48,14 @@ pub struct ConfigArguments {
     /// Settings.
     #[command(flatten)]
     pub settings: SettingArguments,
-    /// Print instead the memory that a step of the search and of the training needs, and the
+    /// Instead, print the memory that a step of the search and of the training needs, and the
     /// available memory
     #[arg(long)]
     pub memory: bool,
-    /// Print instead the reference of all settings as Markdown: docs/settings.md
+    /// Instead, print the reference of all settings as Markdown: docs/settings.md
     #[arg(long, exclusive = true)]
     pub reference: bool,
-    /// Print instead the JSON schema of configuration files, with which editors complete and check
+    /// Instead, print the JSON schema of configuration files, with which editors complete and check
     /// them
     #[arg(long, exclusive = true)]
     pub schema: bool,
@@ -102,7 +102,7 @@ pub struct DataSuspectsArguments {
     /// The run.
     #[command(flatten)]
     pub stage: ImageStageArguments,
-    /// Number of images to list from the images that the network was trained on, and from the
+    /// Number of images to list: this many that the network was trained on, and as many of the
     /// others
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,
@@ -146,8 +146,8 @@ pub struct ProfileArguments {
     /// Number of rounds; the result is their median
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
-    /// Also measure this many random networks of the target, at the first of --widths, and print
-    /// how far the table is off
+    /// Also measure this many random networks that fit the target, at the first of --widths, and
+    /// print how far off the table is
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub check: u16,
     /// Name of this machine in the table [default: its processor]

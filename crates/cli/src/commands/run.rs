@@ -49,7 +49,8 @@ fn asked(arguments: &RunArguments) -> Result<Option<Genotype>, Failure> {
     }
 }
 
-/// The stages and the final table, in the leading process; the others only search and train.
+/// Runs the stages, and returns the final table in the leading process; the others only search and
+/// train.
 fn stages(session: &mut Session, given: Option<&Genotype>, began: Instant) -> Result<Option<String>, Failure> {
     if session.as_led(given.is_none())? {
         session.search()?;
@@ -63,7 +64,8 @@ fn stages(session: &mut Session, given: Option<&Genotype>, began: Instant) -> Re
     session.train()?;
     let evaluated = if session.leads() {
         let summary = session.evaluate()?;
-        // Written now, since the training runs that follow may take several times as long.
+        // Written now, since training other seeds and baselines may take several times as long as
+        // everything so far.
         Some((summary, da2s_report::write_report(session.path())?))
     } else {
         None

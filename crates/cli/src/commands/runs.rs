@@ -57,7 +57,7 @@ pub fn execute(arguments: &RunsArguments) -> Result<(), Failure> {
 }
 
 impl Row {
-    /// A word or a number of the row by its key, for filtering and display.
+    /// A column or a setting of the row as text, by its key, for filtering and display.
     pub fn text(&self, key: &str) -> Option<String> {
         let digest = self.run.as_ref().ok();
         match key {
@@ -112,7 +112,7 @@ fn number(key: &str, value: f64) -> Value {
     }
 }
 
-/// Parses `KEY=VALUE`: a column of words, or a setting with its table.
+/// Parses `KEY=VALUE`. The key is one of a few columns, or a setting with the name of its table.
 fn filter(text: &str) -> Result<(&str, &str), Failure> {
     let known = |key: &str| ["name", "dataset", "method", "seed", "state"].contains(&key) || key.contains('.');
     match text.split_once('=') {
@@ -123,7 +123,7 @@ fn filter(text: &str) -> Result<(&str, &str), Failure> {
     }
 }
 
-/// Adds the runs in and below `folder`; hidden folders and links are not followed.
+/// Adds the run in `folder` or, if there is none, those below it; skips hidden folders and links.
 fn collect(top: &Path, folder: &Path, rows: &mut Vec<Row>) -> Result<(), Failure> {
     let name = || match folder.strip_prefix(top) {
         Ok(below) if below != Path::new("") => below.display().to_string(),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_filter_lists_the_allowed_keys() {
+    fn a_filter_needs_a_known_key_and_a_value() {
         assert_eq!(filter("method=da2s").ok(), Some(("method", "da2s")));
         assert_eq!(filter("search.epochs=5").ok(), Some(("search.epochs", "5")));
         assert!(filter("gap=0").is_err() && filter("method").is_err());

@@ -1,9 +1,9 @@
 //! Images that are opened once for all stages of a run.
 //!
 //! Opening a folder decodes every file in it, which takes minutes for many photographs. Contract:
-//! only images that are completely in memory are kept, so that all stages have those with which the
-//! process began. Images that are read from files when a batch needs them are opened again by each
-//! stage, which then notices files that have changed.
+//! only images that are completely in memory are kept; all stages then use the images that the
+//! process read first. Images that are read from files when a batch needs them are opened again by
+//! each stage, which then notices files that have changed.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ struct Kept {
     dataset: Dataset,
 }
 
-/// What was asked for.
+/// The settings that determine the images.
 #[derive(Debug, PartialEq)]
 struct Request {
     format: Format,
@@ -40,7 +40,7 @@ impl Opened {
             dir: config.data.dir.clone(),
             options: config.data_options(),
         };
-        // What is kept is complete, whatever panicked while the lock was held.
+        // What is kept is complete, even if a thread panicked while it held the lock.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = &*kept
             && kept.request == request

@@ -32,7 +32,7 @@ fn weights(cell: &ArchCell) -> Vec<f64> {
 }
 
 #[test]
-fn a_search_that_removes_what_has_lost_resumes_to_the_bit_and_reaches_its_target() {
+fn a_search_that_removes_what_has_lost_resumes_bit_for_bit_and_reaches_its_target() {
     for edges in [vec![2, 2, 2, 2], vec![1, 2, 1, 3]] {
         let mut config = dropping();
         config.target.edges = EdgeCount::PerNode(edges);
@@ -80,7 +80,8 @@ fn removals_are_recorded_and_permanent_with_any_number_of_threads() {
     let points: f64 = epochs.iter().filter_map(|epoch| epoch.removal_gap).sum();
     assert!((points - removed.points.unwrap()).abs() < 1e-9);
     assert!(removed.operations > 20 && removed.edges > 0, "{removed:?}");
-    // Nothing is removed in the warm-up (α trains from its last epoch on) or in the last epoch.
+    // Nothing is removed before the last epoch of the warm-up, in which α begins to train, or in
+    // the last epoch of the search.
     assert!(epochs[0].removed_operations.is_none() && epochs[4].removed_operations.is_none());
     for pair in arch.windows(2) {
         for (kind, cell) in &pair[0].cells {

@@ -2,7 +2,7 @@
 //! any device.
 //!
 //! Contract: the folder must be new or empty. `blocks.csv` has a line per block, `networks.csv` one
-//! per block of each random network, and `call.onnx` takes as long as a call that computes nothing.
+//! per block of each random network, and `call.onnx` computes nothing: its time is that of a call.
 
 use std::fs;
 use std::path::Path;
@@ -72,7 +72,7 @@ fn file_of(block: usize) -> String {
     format!("block-{block:04}.onnx")
 }
 
-/// Creates the folder, or takes an empty one.
+/// Creates the folder, or opens an existing one if it is empty.
 fn created(folder: &Path) -> Result<Folder, Failure> {
     fs::create_dir_all(folder).map_err(|error| FileError::new("create", folder, error))?;
     let mut entries = fs::read_dir(folder).map_err(|error| FileError::new("read", folder, error))?;
