@@ -11,7 +11,7 @@ use crate::table;
 /// # Safety
 /// As for [`Simd::load`] or [`Simd::load_first`].
 #[inline(always)]
-unsafe fn lanes<S: Simd, const FULL: bool>(at: *const f32, count: usize) -> S::V {
+pub(super) unsafe fn lanes<S: Simd, const FULL: bool>(at: *const f32, count: usize) -> S::V {
     // SAFETY: guaranteed by the caller.
     unsafe { if FULL { S::load(at) } else { S::load_first(at, count) } }
 }
