@@ -1,10 +1,15 @@
-//! A global allocator that reports when memory runs out; Rust's default handler aborts without a
-//! message that helps users.
+//! A global allocator that reports when memory runs out, since Rust's default handler aborts
+//! without a message that helps users, and that asks for huge pages for large memory.
 //!
 //! Contract: it forwards to the system's allocator. If an allocation fails, a function of the
 //! program ends the process. So callers of `try_reserve` never see its error.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+
+use crate::huge_pages::advise_huge_pages;
+
+/// Allocations from this size on ask for huge pages: small ones too, because neighbours share them.
+const LARGE_BYTES: usize = 16 << 10;
 
 /// The system's allocator, plus the function that ends the process if an allocation fails. That
 /// function receives the number of bytes requested and must not allocate.
@@ -22,6 +27,9 @@ impl Allocator {
     fn given(&self, pointer: *mut u8, bytes: usize) -> *mut u8 {
         if pointer.is_null() {
             (self.exhausted)(bytes);
+        }
+        if bytes >= LARGE_BYTES {
+            advise_huge_pages(pointer, bytes);
         }
         pointer
     }

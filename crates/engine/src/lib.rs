@@ -18,6 +18,7 @@ pub mod deployed;
 mod fused;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod huge_pages;
 #[cfg(feature = "burn")]
 mod plain;
 #[cfg(feature = "burn")]

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files that may contain `unsafe {`, `unsafe fn` or `unsafe impl`, and how often.
-const ALLOWED: [(&str, usize); 45] = [
+const ALLOWED: [(&str, usize); 46] = [
     ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
     ("engine/src/cpu/backward_stage.rs", 17),
@@ -19,7 +19,7 @@ const ALLOWED: [(&str, usize); 45] = [
     ("engine/src/cpu/forward_steps.rs", 14),
     ("engine/src/cpu/image.rs", 14),
     ("engine/src/cpu/inference.rs", 1),
-    ("engine/src/cpu/memory.rs", 18),
+    ("engine/src/cpu/memory.rs", 17),
     ("engine/src/cpu/weights.rs", 2),
     ("engine/src/deployed/mod.rs", 1),
     ("engine/src/deployed/run.rs", 14),
@@ -27,11 +27,12 @@ const ALLOWED: [(&str, usize); 45] = [
     ("engine/src/gpu/backward.rs", 8),
     ("engine/src/gpu/executor.rs", 9),
     ("engine/src/gpu/memory.rs", 2),
+    ("engine/src/huge_pages.rs", 1),
     ("engine/src/tensor_memory.rs", 4),
     ("kernels/src/activation.rs", 20),
     ("kernels/src/depthwise/mod.rs", 5),
     ("kernels/src/depthwise/rows.rs", 20),
-    ("kernels/src/depthwise/weights.rs", 4),
+    ("kernels/src/depthwise/weights.rs", 13),
     ("kernels/src/elementwise.rs", 8),
     ("kernels/src/fixed/dense.rs", 9),
     ("kernels/src/fixed/depthwise.rs", 9),

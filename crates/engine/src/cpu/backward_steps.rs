@@ -45,7 +45,7 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
     unsafe {
         match step {
             Step::Begin(node) => begin(frame, flow, node, at),
-            Step::Complete(node) => complete(frame, flow, node, at),
+            Step::Complete(node) => complete(frame, flow, node, scratch, at),
             Step::Again(unit) => {
                 compute(frame, &frame.compiled.units[unit], 0, scratch, at);
             }
@@ -145,7 +145,7 @@ unsafe fn begin(frame: &Frame, flow: &Flow, index: usize, at: At) {
 
 /// # Safety
 /// As for [`run`].
-unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
+unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, scratch: &Scratch, at: At) {
     let compiled = frame.compiled;
     // SAFETY: guaranteed by the caller; state, gradients and poolings are different tensors.
     unsafe {
@@ -157,7 +157,8 @@ unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
                 .iter()
                 .any(|unit| unit.from == index && unit.stages[0].operation.reads_relu());
             if relu {
-                elementwise::keep_gated(frame.level, state, total);
+                let gate = scratch.loaded_relu(frame, index, at).unwrap_or(state);
+                elementwise::keep_gated(frame.level, gate, total);
             }
             return;
         }

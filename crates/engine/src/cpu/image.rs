@@ -199,6 +199,16 @@ impl<'a> Scratch<'a> {
         self.source_is = key;
     }
 
+    /// The ReLU of a node's image, packed, if that is what `source` has now. It is positive where
+    /// the image is.
+    pub fn loaded_relu(&self, frame: &Frame, node: usize, at: At) -> Option<&[f32]> {
+        let (loaded, of) = (
+            self.source_is == Some((node, true, at.image)),
+            &frame.compiled.nodes[node],
+        );
+        (loaded && of.pad == 0).then(|| &self.source[..of.shape.len()])
+    }
+
     /// Loads the input of stage `stage` > 0 of `unit` into `inner`: the activation function of the
     /// normalised output of the previous stage, after squeeze-and-excitation if there is one.
     ///

@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::huge_pages::{HUGE_PAGE_BYTES, advise_huge_pages};
+
 /// Floats that begin on a cache line. Large buffers use huge pages where the system has them:
 /// otherwise a sweep over hundreds of megabytes spends much of its time on address translation.
 #[derive(Debug)]
@@ -36,7 +38,6 @@ impl Default for Buffer {
 }
 
 const LINE_BYTES: usize = 64;
-const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 impl Buffer {
     fn layout(bytes: usize) -> Layout {
@@ -67,7 +68,9 @@ impl Buffer {
         // SAFETY: the allocation is `align` bytes longer than requested.
         let first = unsafe { whole.add(whole.align_offset(align)) };
         // Large allocations come from the system untouched, so the advice comes early enough.
-        advise_huge_pages(first.as_ptr(), wanted);
+        if align == HUGE_PAGE_BYTES {
+            advise_huge_pages(first.as_ptr(), wanted);
+        }
         *self = Self {
             whole,
             bytes: layout.size(),
@@ -99,17 +102,6 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         self.free();
     }
-}
-
-/// Asks for huge pages. This is a hint: if it fails, small pages are used.
-fn advise_huge_pages(pointer: *mut u8, bytes: usize) {
-    #[cfg(target_os = "linux")]
-    if bytes >= HUGE_PAGE_BYTES {
-        // SAFETY: advice about memory that this process just allocated; it changes no contents.
-        unsafe { libc::madvise(pointer.cast(), bytes, libc::MADV_HUGEPAGE) };
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (pointer, bytes);
 }
 
 /// Positions of the images of a tensor in a buffer.

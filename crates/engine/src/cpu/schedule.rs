@@ -328,15 +328,21 @@ pub(super) fn backward(
             let at = base + 1 + back;
             for &unit in group.iter().filter(|&&unit| flows[unit]) {
                 if let Some(stage) = compiled.units[unit].stages.len().checked_sub(back + 1) {
-                    let mut first = false;
+                    let (mut first, mut read) = (false, None);
                     if stage == 0 {
                         let unit = &compiled.units[unit];
                         first = written.mark(unit);
                         // A source has one gradient, written by its only reader.
-                        let overwritten = first && compiled.nodes[unit.from].source.is_some();
-                        begin(&mut sweeps, at, unit.from, overwritten);
+                        let source = compiled.nodes[unit.from].source;
+                        begin(&mut sweeps, at, unit.from, first && source.is_some());
+                        read = source.map(|_| unit.from);
                     }
                     push(&mut sweeps, at, Step::Backward { unit, stage, first });
+                    // At once, while the image and its gradient are in the cache.
+                    if let Some(source) = read.filter(|&source| !completed[source]) {
+                        completed[source] = true;
+                        push(&mut sweeps, at, Step::Complete(source));
+                    }
                 }
             }
         }
@@ -344,7 +350,7 @@ pub(super) fn backward(
     }
     for sweep in &mut sweeps {
         // The gradient of a node that this sweep completes does not exist before.
-        let completed: Vec<usize> = sweep
+        let complete: Vec<usize> = sweep
             .iter()
             .filter_map(|step| {
                 if let Step::Complete(node) = step {
@@ -356,13 +362,13 @@ pub(super) fn backward(
             .collect();
         let streams = |step: &Step| {
             matches!(step, Step::Sums(unit)
-            if !completed.contains(&compiled.units[*unit].to) && !is_moving(compiled, *unit))
+            if !complete.contains(&compiled.units[*unit].to) && !is_moving(compiled, *unit))
         };
         interleave(sweep, streams, |step| matches!(step, Step::Backward { .. }));
     }
     let last = sweeps.len() - 1;
     for (index, node) in compiled.nodes.iter().enumerate() {
-        if node.source.is_some() && wanted_nodes[index] {
+        if node.source.is_some() && !completed[index] {
             begin(&mut sweeps, last, index, false);
             push(&mut sweeps, last, Step::Complete(index));
         }
