@@ -32,7 +32,7 @@ from .errors import (
     Stopped,
 )
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, FrontNetwork, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch, TuningEpoch
+from .progress import Baseline, FrontNetwork, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch, TuningEpoch, Widened
 from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
@@ -81,6 +81,7 @@ __all__ = [
     "TrainEpoch",
     "TrainingPlan",
     "TuningEpoch",
+    "Widened",
     "__version__",
     "discretize",
     "errors",

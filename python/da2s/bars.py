@@ -10,7 +10,7 @@ import warnings
 from typing import Any, Optional
 
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, FrontNetwork, Gap, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch, TuningEpoch
+from .progress import Baseline, FrontNetwork, Gap, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch, TuningEpoch, Widened
 
 #: Stages that have epochs.
 _WITH_EPOCHS = ("search", "discretize", "train")
@@ -49,6 +49,8 @@ class Bars:
         elif isinstance(event, Gap):
             self.close()
             print(f"gap {event.points:.2f} points")
+        elif isinstance(event, Widened):
+            print(f"the final network is widened from {event.from_} to {event.channels} channels")
         else:
             self._epoch(event)
 

@@ -204,11 +204,24 @@ class Gap:
         return self.as_trained.supernet - self.as_trained.both
 
 
+@dataclass(frozen=True)
+class Widened:
+    """The final network has become wider than it was searched, since the limits of the target allow that."""
+
+    #: Channels before and after.
+    from_: int
+    channels: int
+    #: What the limit of which it uses most is on, and the share of that limit in percent.
+    limit_on: str
+    limit_percent: Optional[float]
+
+
 #: The events that ``on_progress`` receives.
-Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, Gap]
+Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, Gap, Widened]
 
 _CLASSES: Dict[str, Type[Any]] = {
-    kind.__name__: kind for kind in (Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch)
+    kind.__name__: kind
+    for kind in (Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, Widened)
 }
 
 
@@ -221,7 +234,7 @@ def gap_of(fields: Dict[str, Any]) -> Gap:
 
 def of_fields(kind: Type[T], fields: Dict[str, Any]) -> T:
     """A ``kind`` with these fields; unknown fields are ignored."""
-    fields = {"lambda_" if name == "lambda" else name: value for name, value in fields.items()}
+    fields = {f"{name}_" if name in ("lambda", "from") else name: value for name, value in fields.items()}
     if kind is SearchEpoch:
         fields["terms"] = [of_fields(Term, term) for term in fields.get("terms", [])]
     return kind(**{field.name: fields.get(field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]

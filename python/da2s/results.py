@@ -304,6 +304,8 @@ class RunResult:
     network_balanced_accuracy: Optional[float]
     #: Scores per class.
     class_scores: List[ClassScores]
+    #: How the network became wider after its search, with the keys of ``summary.json``; ``None`` if it did not.
+    widened: Optional[Dict[str, Any]]
     parameters: int
     multiply_adds: int
     #: Bytes of the weights, and of the activations for one image where tensors share memory; in

@@ -164,6 +164,7 @@ impl Observer for Teller<'_> {
             Event::TuningEpoch(metrics) => ("TuningEpoch", to_string(metrics)),
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
+            Event::Widened(widened) => ("Widened", to_string(widened)),
             Event::Seed { seed, place, trainings } => (
                 "Seed",
                 Ok(json!({ "seed": seed, "place": place, "trainings": trainings }).to_string()),

@@ -80,6 +80,7 @@ impl Observer for StepTimes {
             | Event::Baseline { .. }
             | Event::FrontNetwork { .. }
             | Event::Gap(_)
+            | Event::Widened(_)
             | Event::Warning(_) => {}
         }
         if let Some(laps) = &self.laps {

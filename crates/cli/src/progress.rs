@@ -345,6 +345,7 @@ impl Observer for Progress {
                 self.line(&format!("network {place} of {networks}: {name}"));
             }
             Event::Gap(gap) => self.line(&gap_line(gap)),
+            Event::Widened(widened) => self.line(&format!("the final network is {}", widened.text())),
             Event::Warning(Warning { text, hints }) => self.warn(&with_hints(&text, &hints)),
         }
     }

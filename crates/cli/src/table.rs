@@ -21,7 +21,7 @@ pub use self::standings::of_standings;
 
 use std::fmt::Write;
 
-use da2s_records::schema::DeviceCost;
+use da2s_records::schema::{DeviceCost, Widened};
 use da2s_settings::Quantity;
 
 use crate::terminal::escaped;
@@ -101,6 +101,13 @@ impl Lines {
 
     fn count(&mut self, name: &str, count: Option<u64>) {
         self.row(name, &count.map_or_else(absent, grouped));
+    }
+
+    /// How the network became wider after its search, if it did.
+    fn widened(&mut self, widened: Option<&Widened>) {
+        if let Some(widened) = widened {
+            self.row("width", &widened.text());
+        }
     }
 
     /// Size and memory, if they are known.

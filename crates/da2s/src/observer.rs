@@ -1,6 +1,6 @@
 //! Progress reports to the caller of the library: its only output, and the only way to stop it.
 
-use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch, TuningEpoch};
+use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch, TuningEpoch, Widened};
 
 use crate::hint::Hint;
 use crate::stage::Stage;
@@ -73,6 +73,8 @@ pub enum Event<'a> {
     },
     /// The gap has been measured.
     Gap(&'a Gap),
+    /// The final network has become wider than it was searched.
+    Widened(&'a Widened),
     /// Something that the user should know.
     Warning(Warning),
 }

@@ -18,6 +18,7 @@ pub fn of_discretization(discretized: &Discretized) -> String {
             table.percent("  weights tuned", Some(tuned), "after each decision");
         }
     }
+    table.widened(discretized.widened.as_ref());
     table.count("parameters", Some(discretized.cost.parameters));
     table.count("multiply-adds", Some(discretized.cost.multiply_adds));
     table.device(&discretized.cost.on_device);

@@ -58,6 +58,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>, to
         "mean recall",
     );
     table.classes(&summary.class_scores);
+    table.widened(summary.widened.as_ref());
     table.count("parameters", summary.parameters);
     table.count("multiply-adds", summary.multiply_adds);
     table.device(&summary.on_device);
@@ -199,7 +200,7 @@ fn shortened(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use da2s_records::schema::DeviceCost;
+    use da2s_records::schema::{DeviceCost, Widened};
 
     use super::*;
 
@@ -219,6 +220,12 @@ mod tests {
             p_least: Some(0.9994),
             q_least: Some(0.998),
             network_accuracy: Some(98.06),
+            widened: Some(Widened {
+                from: 16,
+                channels: 19,
+                limit_on: "latency".to_owned(),
+                limit_percent: Some(96.8),
+            }),
             parameters: Some(83_210),
             multiply_adds: Some(2_345_678),
             on_device: DeviceCost {
@@ -246,6 +253,7 @@ mod tests {
         discretized                96.50 %   gap 0.30 points
           statistics recalibrated  96.25 %
         retrained                  98.06 %   test images
+        width                     widened from 16 to 19 channels: 97 % of the limit on latency
         parameters                83,210
         multiply-adds             2,345,678
         size                      341 KB, in int8 91.2 KB
@@ -325,6 +333,7 @@ mod tests {
         discretized                96.50 %   gap 0.30 points
           statistics recalibrated  96.25 %
         retrained                  98.06 %   test images
+        width                     widened from 16 to 19 channels: 97 % of the limit on latency
         parameters                83,210
         multiply-adds             2,345,678
         size                      341 KB, in int8 91.2 KB

@@ -34,6 +34,7 @@ mod shell;
 mod suspects;
 mod unsafe_code;
 mod watch;
+mod widening;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -65,6 +65,7 @@ pub fn baseline_of(config: &Config, network: PlainNetwork) -> Config {
                 cells: 1,
                 reduction_cells: none(),
                 auxiliary: false,
+                ..NetworkShape::default()
             },
             training: config.network.training.clone(),
             beside: BaselineSettings {

@@ -39,6 +39,17 @@ impl Resource {
         }
     }
 
+    /// What a limit on it is on; continues a sentence.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MultiplyAdds => "multiply-adds",
+            Self::Parameters => "parameters",
+            Self::Size => "size",
+            Self::Ram => "memory",
+            Self::Latency => "latency",
+        }
+    }
+
     /// The limit of `target`.
     pub fn limit(self, target: &TargetSpec) -> Option<f64> {
         let count = |count: u64| count as f64;

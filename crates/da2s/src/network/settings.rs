@@ -1,7 +1,7 @@
 //! The settings of the final network itself, and of the plain ones to compare it with. How they
 //! train is [`TrainSettings`](crate::retrain::TrainSettings).
 
-use da2s_settings::{Allowed, POSITIVE, Setting, settings, whole, words};
+use da2s_settings::{Allowed, POSITIVE, Setting, at_least, settings, whole, words};
 
 use super::Resource;
 use crate::backbone::{NetworkSize, Stem};
@@ -28,6 +28,13 @@ settings! {
         cells: usize = 5, in whole(1..=1000);
         /// Which cells halve the image, in the form of `search.reduction_cells`.
         reduction_cells: Reductions = Reductions::THIRDS;
+        /// How many times as wide a searched network of the space `mobile` may become: after the
+        /// search it gets the most channels, up to this multiple of `network.channels`, with which
+        /// it is within all limits of the target. 1 keeps `network.channels`.
+        ///
+        /// A target without limits changes nothing. With `target.latency_table`, only widths whose
+        /// blocks are all in the table are considered.
+        widen_up_to: f64 = 2.0, in at_least(1.0);
         /// Whether the network has an auxiliary head during training.
         auxiliary: bool = false;
     }

@@ -42,14 +42,15 @@ pub(crate) fn exceeded(
     known.find(|(_, limit, need)| need > limit)
 }
 
-/// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
-/// allowed by `fits`; `None` if even the narrowest is not.
+/// The largest number of channels from `least` to `most` with which the network of `genotype`,
+/// otherwise of `size`, is allowed by `fits`; `None` if even the narrowest is not.
 ///
 /// # Errors
 /// If an auxiliary head is requested but the image is too small for it.
 pub fn widest(
     genotype: &Genotype,
     size: &NetworkSize,
+    [least, most]: [usize; 2],
     fits: impl Fn(&Backbone) -> bool,
 ) -> Result<Option<usize>, AuxiliaryError> {
     let allowed = |channels: usize| {
@@ -59,7 +60,6 @@ pub fn widest(
         };
         network(genotype, size, &Engine::Plain).map(|network| fits(&network))
     };
-    let [least, most] = CHANNELS;
     if !allowed(least)? {
         return Ok(None);
     }
@@ -86,19 +86,20 @@ pub fn widest(
     Ok(Some(within))
 }
 
-/// The largest number of channels for the network of `genotype`, otherwise of `size`, such that
-/// `table` has all of its blocks, it takes at most `limit_ms`, and `fits` allows it; `None` if
-/// there is none. Contract: times need not grow with the width, so every width is tried.
+/// The largest number of channels from `least` to `most` for the network of `genotype`, otherwise
+/// of `size`, such that `table` has all of its blocks, it takes at most `limit_ms`, and `fits`
+/// allows it; `None` if there is none. Contract: times need not grow with the width, so every width
+/// is tried.
 ///
 /// # Errors
 /// If an auxiliary head is requested but the image is too small for it.
 pub fn widest_in_table(
     genotype: &Genotype,
     size: &NetworkSize,
+    [least, most]: [usize; 2],
     (table, limit_ms): (&LatencyTable, f64),
     fits: impl Fn(&Backbone) -> bool,
 ) -> Result<Option<usize>, AuxiliaryError> {
-    let [least, most] = CHANNELS;
     // A stem has at least as many outputs as the network has channels.
     for channels in (least..=most.min(table.most_outputs())).rev() {
         let size = NetworkSize {
@@ -198,7 +199,7 @@ mod tests {
                 limit >= if parameters { cost.parameters } else { cost.multiply_adds }
             };
             let at = |channels| super::network(&genotype, NetworkSize { channels, ..size.clone() }, &Engine::Plain).unwrap();
-            match widest(&genotype, &size, fits).unwrap() {
+            match widest(&genotype, &size, CHANNELS, fits).unwrap() {
                 Some(channels) => {
                     prop_assert!(fits(&at(channels)));
                     prop_assert!(!fits(&at(channels + 1)));
@@ -234,8 +235,9 @@ mod tests {
                 .map(move |block| (block.shape, channels as f64))
         });
         let table = LatencyTable::new(Path::new("t.csv"), Conditions::default(), blocks.into_iter().flatten());
-        let at_most =
-            |limit_ms: f64, fits: bool| widest_in_table(&genotype, &size, (&table, limit_ms), |_| fits).unwrap();
+        let at_most = |limit_ms: f64, fits: bool| {
+            widest_in_table(&genotype, &size, CHANNELS, (&table, limit_ms), |_| fits).unwrap()
+        };
         let of_nine = 9.0
             * network_blocks(
                 &super::network(
@@ -262,7 +264,7 @@ mod tests {
         let network = NamedNetwork::from_name("resnet8").unwrap();
         let (genotype, size) = (network.genotype().unwrap(), size(network));
         let few = |network: &Backbone| network.parts().len() < 100;
-        assert_eq!(widest(&genotype, &size, few).unwrap(), Some(4096));
-        assert_eq!(widest(&genotype, &size, |_| false).unwrap(), None);
+        assert_eq!(widest(&genotype, &size, CHANNELS, few).unwrap(), Some(4096));
+        assert_eq!(widest(&genotype, &size, CHANNELS, |_| false).unwrap(), None);
     }
 }

@@ -205,12 +205,14 @@ fn baseline(
                     let table = LatencyTable::read(path)?;
                     let limit_ms = table.of_network(&own, side)?;
                     let fits = |one: &_| exceeded(&limits, precision, one, side).is_none();
-                    widest_in_table(&plain, &size, (&table, limit_ms), fits)?
+                    widest_in_table(&plain, &size, CHANNELS, (&table, limit_ms), fits)?
                 }
                 (resource, _) => {
                     let most = resource.of(&cost(&own, side), precision);
                     limits.extend(most.map(|most| (resource, most)));
-                    widest(&plain, &size, |one| exceeded(&limits, precision, one, side).is_none())?
+                    widest(&plain, &size, CHANNELS, |one| {
+                        exceeded(&limits, precision, one, side).is_none()
+                    })?
                 }
             }
         }

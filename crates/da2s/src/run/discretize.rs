@@ -5,11 +5,11 @@ use da2s_records::files::{
     BASELINES, BEST, COST, DRAWINGS, EDGE_GAPS, ENVIRONMENT, EXPORT, FRONT, GAP, GENOTYPE, NETWORK, NETWORK_CHECKPOINT,
     REPORT, SEARCH_CHECKPOINT, SEEDS, SUMMARY, SUSPECTS,
 };
-use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
+use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile, Widened};
 use da2s_records::statistics::{chance, interval_of};
 
 use super::mirrored::tell_mirrored;
-use super::{Context, Error, RunDirectory, genotype_file, search, tuning};
+use super::{Context, Error, RunDirectory, genotype_file, search, tuning, width};
 use crate::backbone::NetworkSize;
 use crate::data::Part;
 use crate::discretize::{Decision, MOST_EXAMINED, Pruned, Rule, measure_edge_gaps, measure_gap};
@@ -32,6 +32,8 @@ pub struct Discretized {
     pub decision: Decision,
     /// Size of the final network.
     pub cost: Cost,
+    /// How the final network became wider than it was searched; `None` if it did not.
+    pub widened: Option<Widened>,
 }
 
 /// The genotype that replaces the search of a run: `asked`, or the one with which it was created.
@@ -135,16 +137,35 @@ pub fn discretize(
         }
     };
     let image_size = dataset.shape.height;
-    let network = network(&genotype, network_size(context, &dataset), &engine)?;
-    let mut cost = cost(&network, image_size);
-    if let Some(path) = &context.config.target.latency_table {
-        let table = LatencyTable::read(path)?;
-        cost.on_device.latency_ms = Some(table.of_network(&network, image_size)?);
-    }
+    let path = context.config.target.latency_table.as_deref();
+    let table = path.map(LatencyTable::read).transpose()?;
+    let own = network_size(context, &dataset);
+    let of_width = |channels: usize| {
+        let size = NetworkSize {
+            channels,
+            ..own.clone()
+        };
+        let network = network(&genotype, size, &engine)?;
+        let mut cost = cost(&network, image_size);
+        if let Some(table) = &table {
+            cost.on_device.latency_ms = Some(table.of_network(&network, image_size)?);
+        }
+        Ok::<_, Error>((network, cost))
+    };
+    let (mut network, mut cost) = of_width(own.channels)?;
     let allowed = match within_limits(&context.config.target, cost, given.is_none()) {
         Err(error) if given.is_some() || directory.has_file(GAP) => return Err(error),
         allowed => allowed,
     };
+    let mut widened = None;
+    if found.is_some()
+        && allowed.is_ok()
+        && let Some(channels) = width::wider(context.config, table.as_ref(), &genotype, &own, observer)?
+    {
+        (network, cost) = of_width(channels)?;
+        within_limits(&context.config.target, cost, true)?;
+        widened = Some(width::widened(&context.config.target, &cost, [own.channels, channels]));
+    }
     let mut measured = None;
     match &found {
         Some((search, state, outcome, tuned)) if allowed.is_ok() => {
@@ -202,7 +223,13 @@ pub fn discretize(
             .into(),
         }));
     }
-    let file = genotype_file::record((&space, &target), &genotype, &decision, found.is_some(), cost);
+    let file = genotype_file::record(
+        (&space, &target),
+        &genotype,
+        &decision,
+        found.is_some(),
+        (cost, widened.clone()),
+    );
     // At every moment the existing results belong to the stored genotype, even if this is stopped.
     // The gap is written last: a run with a gap is discretized.
     for name in [GAP, EDGE_GAPS, COST] {
@@ -229,11 +256,15 @@ pub fn discretize(
         directory.write_json(GAP, gap)?;
         observer.on(Event::Gap(gap));
     }
+    if let Some(widened) = &widened {
+        observer.on(Event::Widened(widened));
+    }
     Ok(Discretized {
         genotype,
         gap,
         decision,
         cost,
+        widened,
     })
 }
 
@@ -372,9 +403,9 @@ fn quantisable(genotype: &Genotype, target: &TargetSpec) -> Result<(), Error> {
     }
 }
 
-/// Removes the results of a genotype other than that in `file`, so that they are not taken for
-/// results of this one: summary and report, and the trained network with its exports and drawings.
-/// Reports the loss of a network.
+/// Removes the results of a genotype or width other than that in `file`, so that they are not taken
+/// for results of this one: summary and report, and the trained network with its exports and
+/// drawings. Reports the loss of a network.
 fn remove_results_of_others(
     directory: &RunDirectory,
     file: &GenotypeFile,
@@ -382,7 +413,8 @@ fn remove_results_of_others(
 ) -> Result<(), Error> {
     let (same_network, same_gap) = match directory.find_json::<GenotypeFile>(GENOTYPE) {
         Ok(Some(stored)) => {
-            let same = stored.genotype == file.genotype;
+            let channels = |file: &GenotypeFile| file.widened.as_ref().map(|widened| widened.channels);
+            let same = stored.genotype == file.genotype && channels(&stored) == channels(file);
             (same, same && stored.p_least.is_some() == file.p_least.is_some())
         }
         // Weights record the genotype that they belong to.
@@ -397,8 +429,8 @@ fn remove_results_of_others(
     }
     if !same_network {
         if [NETWORK_CHECKPOINT, BEST].iter().any(|name| directory.has_file(name)) {
-            let text = "the genotype is another one: the trained network of the earlier one is removed, with its \
-                exports, drawings and report";
+            let text = "the genotype or the width is another one: the trained network of the earlier one is removed, \
+                with its exports, drawings and report";
             observer.on(Event::Warning(text.to_owned().into()));
         }
         for name in [NETWORK, EXPORT, DRAWINGS, SEEDS, BASELINES, FRONT, SUSPECTS] {

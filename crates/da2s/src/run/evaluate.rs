@@ -99,6 +99,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         int8_gap: None,
         network_balanced_accuracy: balanced_accuracy(&scores),
         class_scores: scores,
+        widened: genotype.widened,
         parameters: genotype.parameters,
         multiply_adds: genotype.multiply_adds,
         on_device: genotype.on_device,

@@ -4,22 +4,22 @@
 //! are for other tools.
 
 use da2s_records::files::GENOTYPE;
-use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
+use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget, Widened};
 
 use super::{Error, RunDirectory};
 use crate::discretize::Decision;
-use crate::network::{Cost, Resource};
+use crate::network::{Cost, NetworkShape, Resource};
 use crate::space::{Genotype, Precision, Space, Target};
 use crate::stage::Stage;
 
-/// The file for `genotype`, whose network has the size `cost`; `searched` is set unless the
-/// genotype was given.
+/// The file for `genotype`, whose network has the size `cost` and has been `widened` after the
+/// search; `searched` is set unless the genotype was given.
 pub(super) fn record(
     (space, target): (&Space, &Target),
     genotype: &Genotype,
     decision: &Decision,
     searched: bool,
-    cost: Cost,
+    (cost, widened): (Cost, Option<Widened>),
 ) -> GenotypeFile {
     let least = |value: f32| searched.then_some(f64::from(value));
     let target = target.iter().map(|(kind, target)| {
@@ -51,19 +51,30 @@ pub(super) fn record(
         p_least: least(decision.p_least),
         q_least: least(decision.q_least),
         undecided: decision.texts(),
+        widened,
         parameters: Some(cost.parameters),
         multiply_adds: Some(cost.multiply_adds),
         on_device: cost.on_device,
     }
 }
 
-/// The run's genotype as text.
+/// The run's genotype as text, and the settings of its network: those of `shape`, with the width
+/// that it got after the search.
 ///
 /// # Errors
 /// If it is missing.
-pub(super) fn stored_text(directory: &RunDirectory) -> Result<String, Error> {
+pub(super) fn stored_network(directory: &RunDirectory, shape: &NetworkShape) -> Result<(String, NetworkShape), Error> {
     let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
-    required(directory, file.genotype, "genotype")
+    let text = required(directory, file.genotype, "genotype")?;
+    Ok((text, with_width(shape, file.widened.as_ref())))
+}
+
+/// `shape` with the width of a network that was `widened`.
+fn with_width(shape: &NetworkShape, widened: Option<&Widened>) -> NetworkShape {
+    NetworkShape {
+        channels: widened.map_or(shape.channels, |widened| widened.channels as usize),
+        ..shape.clone()
+    }
 }
 
 /// The size of the network of the run's genotype.
@@ -109,6 +120,7 @@ pub(super) fn stored(directory: &RunDirectory) -> Result<Option<Stored>, Error> 
     Ok(Some(Stored {
         genotype: parsed(directory, &text)?,
         given: file.p_least.is_none(),
+        widened: file.widened,
     }))
 }
 
@@ -117,6 +129,14 @@ pub(super) struct Stored {
     pub(super) genotype: Genotype,
     /// Whether it was given rather than searched.
     pub(super) given: bool,
+    widened: Option<Widened>,
+}
+
+impl Stored {
+    /// The settings of its network: those of `shape`, with the width that it got after the search.
+    pub(super) fn shape(&self, shape: &NetworkShape) -> NetworkShape {
+        with_width(shape, self.widened.as_ref())
+    }
 }
 
 /// Parses the genotype `text` of the run.

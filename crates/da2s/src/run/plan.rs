@@ -8,11 +8,11 @@
 
 use std::time::Instant;
 
-use da2s_records::files::{GAP, GENOTYPE, SUMMARY};
+use da2s_records::files::{GAP, SUMMARY};
 use da2s_records::schema::Summary;
 
 use super::discretize::of_space;
-use super::{Context, Error, Job, genotype_file};
+use super::{Error, Job, genotype_file};
 use crate::config::{Config, Pace, Request};
 use crate::data::Dataset;
 use crate::observer::Observer;
@@ -139,7 +139,7 @@ impl Job {
             return Ok(None);
         };
         // A given network was measured before the run began.
-        let found = stored_genotype(&self.context())?.is_some_and(|(_, found)| found);
+        let found = genotype_file::stored(self.directory())?.is_some_and(|stored| !stored.given);
         if !found || !goal.freedom.may("network.epochs") {
             return Ok(None);
         }
@@ -191,13 +191,17 @@ impl Job {
         } else {
             opened.elapsed().as_secs_f64()
         };
-        let stored = stored_genotype(&context)?;
+        let stored = genotype_file::stored(context.directory)?;
         let has_gap = context.directory.has_file(GAP);
-        let discretized = stored.as_ref().is_some_and(|(_, found)| !found || has_gap);
+        let discretized = stored.as_ref().is_some_and(|stored| stored.given || has_gap);
         let searches = given.is_none() && !discretized;
-        let stored = stored.map(|(genotype, _)| genotype);
+        let mut config = context.config.clone();
+        if let Some(stored) = &stored {
+            config.network.shape = stored.shape(&config.network.shape);
+        }
+        let stored = stored.map(|stored| stored.genotype);
         Ok(measure(&Inputs {
-            config: context.config,
+            config: &config,
             dataset: &dataset,
             device: &device,
             engine: &engine,
@@ -233,15 +237,6 @@ fn left(times: Vec<StageTime>, summary: &Summary) -> Vec<StageTime> {
         !is_done
     };
     times.into_iter().filter(|time| is_left(time)).collect()
-}
-
-/// The genotype of the run, and whether a search has found it.
-fn stored_genotype(context: &Context<'_>) -> Result<Option<(Genotype, bool)>, Error> {
-    if !context.directory.has_file(GENOTYPE) {
-        return Ok(None);
-    }
-    let stored = genotype_file::stored(context.directory)?;
-    Ok(stored.map(|stored| (stored.genotype, !stored.given)))
 }
 
 /// The remarks of a plan for `config.toml`.

@@ -62,10 +62,13 @@ impl Job {
             return Ok(None);
         }
         let seed = seed_of(self.config(), place);
+        let (genotype, shape) = genotype_file::stored_network(self.directory(), &self.config().network.shape)?;
+        let mut config = with_seed(self.config(), seed);
+        config.network.shape = shape;
         let below = Below {
             folder: seed_folder(seed),
-            config: with_seed(self.config(), seed),
-            genotype: genotype_file::parsed(self.directory(), &genotype_file::stored_text(self.directory())?)?,
+            config,
+            genotype: genotype_file::parsed(self.directory(), &genotype)?,
         };
         if self.has_trained(&below)? {
             return Ok(None);

@@ -10,16 +10,15 @@ use da2s_records::files::{
 };
 
 use super::checkpoint::Checkpoint;
-use super::discretize::network_size;
 use super::resume::{StageFiles, drive};
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::preprocessing;
 use super::{Context, Error, genotype_file, length};
-use crate::backbone::{Backbone, LoadError, NetworkSize};
+use crate::backbone::{Backbone, LoadError};
 use crate::config::Config;
 use crate::data::{Dataset, Loader};
 use crate::memory::Needs;
-use crate::network::network;
+use crate::network::{NetworkShape, network};
 use crate::observer::{Event, Observer};
 use crate::probe::Probe;
 use crate::resumable::Resumable;
@@ -52,10 +51,19 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;
     let group = &context.group;
-    let stored = || Ok::<_, Error>(genotype_file::stored_text(context.directory)?.into_bytes());
-    let genotype = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
-    let auxiliary = context.config.network.shape.auxiliary;
-    let network = network_of(context, &engine, &genotype, &dataset, auxiliary)?;
+    let own = &context.config.network.shape;
+    let stored = || {
+        let (genotype, NetworkShape { channels, .. }) = genotype_file::stored_network(context.directory, own)?;
+        Ok::<_, Error>(format!("{channels} {genotype}").into_bytes())
+    };
+    let stored = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
+    // The same program sent it, so it is valid.
+    let (channels, genotype) = stored.split_once(' ').unwrap_or_default();
+    let shape = NetworkShape {
+        channels: channels.parse().unwrap_or(own.channels),
+        ..own.clone()
+    };
+    let network = network_of(context, &engine, (genotype, &shape), &dataset)?;
     let (batch, side) = (context.config.network.training.batch_size, dataset.shape.height);
     Needs::of_training(&network, batch, side, rayon::current_num_threads())
         .with_vectors(context.config.network.training.extra_vectors())
@@ -81,7 +89,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             probe: Probe::default(),
         },
         dataset: &dataset,
-        genotype: &genotype,
+        genotype,
     };
     let exported = group.leads() && context.directory.file(EXPORT).exists();
     let last = drive(context, &files, observer);
@@ -197,22 +205,19 @@ pub(super) fn genotype_network(
     dataset: &Dataset,
     auxiliary: bool,
 ) -> Result<(Backbone, String), Error> {
-    let text = genotype_file::stored_text(context.directory)?;
-    Ok((network_of(context, engine, &text, dataset, auxiliary)?, text))
+    let (text, shape) = genotype_file::stored_network(context.directory, &context.config.network.shape)?;
+    let shape = NetworkShape { auxiliary, ..shape };
+    Ok((network_of(context, engine, (&text, &shape), dataset)?, text))
 }
 
-/// The network of the genotype `text`.
+/// The network of the genotype `text`, with the settings `shape`.
 fn network_of(
     context: &Context<'_>,
     engine: &Engine,
-    text: &str,
+    (text, shape): (&str, &NetworkShape),
     dataset: &Dataset,
-    auxiliary: bool,
 ) -> Result<Backbone, Error> {
     let genotype = genotype_file::parsed(context.directory, text)?;
-    let size = NetworkSize {
-        auxiliary,
-        ..network_size(context, dataset)
-    };
+    let size = shape.size(&context.config.space, dataset.shape, dataset.classes());
     Ok(network(&genotype, size, engine)?)
 }

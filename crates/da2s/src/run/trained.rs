@@ -35,7 +35,7 @@ pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<C
 pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
     let (device, engine) = context.device()?;
     let directory = context.directory;
-    let text = genotype_file::stored_text(directory)?;
+    let (text, network) = genotype_file::stored_network(directory, &context.config.network.shape)?;
     let genotype = genotype_file::parsed(directory, &text)?;
     let best = trained_weights(context, &text)?;
     // Missing only if an earlier version trained the network.
@@ -49,11 +49,7 @@ pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
         height: preprocessing.image_size,
         width: preprocessing.image_size,
     };
-    let size = context
-        .config
-        .network
-        .shape
-        .size(&context.config.space, shape, preprocessing.classes.len());
+    let size = network.size(&context.config.space, shape, preprocessing.classes.len());
     Trained::new(genotype, size, preprocessing, &best.tensors, (&engine, &device)).map_err(|error| match error {
         TrainedError::Network(error) => error.into(),
         TrainedError::Load(error) => Error::load(directory.file(BEST), &error),

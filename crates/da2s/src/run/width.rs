@@ -1,12 +1,17 @@
 //! The width of a network of a given genotype within limits on its cost.
 
 use da2s_engine::Engine;
+use da2s_records::schema::Widened;
 
 use super::Error;
 use crate::backbone::{Backbone, NetworkSize};
-use crate::network::{CHANNELS, LatencyError, LatencyTable, Limit, exceeded, network, widest, widest_in_table};
+use crate::config::Config;
+use crate::network::{
+    CHANNELS, Cost, LatencyError, LatencyTable, Limit, Resource, exceeded, limits, network, widest, widest_in_table,
+};
+use crate::observer::{Event, Observer};
 use crate::search::SearchError;
-use crate::space::{Genotype, Precision};
+use crate::space::{Genotype, Precision, SpaceName, TargetSpec};
 
 /// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
 /// within `limits`, of numbers of `precision`.
@@ -20,7 +25,7 @@ pub(super) fn widest_within(
     size: NetworkSize,
 ) -> Result<usize, Error> {
     let exceeded = |network: &Backbone| exceeded(limits, precision, network, size.image_size);
-    if let Some(channels) = widest(genotype, &size, |network| exceeded(network).is_none())? {
+    if let Some(channels) = widest(genotype, &size, CHANNELS, |network| exceeded(network).is_none())? {
         return Ok(channels);
     }
     let narrowest = NetworkSize {
@@ -47,8 +52,68 @@ pub(super) fn widest_in_time(
     size: &NetworkSize,
 ) -> Result<usize, Error> {
     let fits = |network: &Backbone| exceeded(limits, precision, network, size.image_size).is_none();
-    let found = widest_in_table(genotype, size, (table, limit_ms), fits)?;
+    let found = widest_in_table(genotype, size, CHANNELS, (table, limit_ms), fits)?;
     found.ok_or_else(|| table.no_width(limit_ms).into())
+}
+
+/// The largest number of channels, up to `network.widen_up_to`, with which the network of the
+/// searched `genotype` is within all limits of the target in `config`; `None` if it keeps the
+/// channels of `size`. Contract: with these it is within the limits.
+///
+/// # Errors
+/// If an auxiliary head is requested but the image is too small for it.
+pub(super) fn wider(
+    config: &Config,
+    table: Option<&LatencyTable>,
+    genotype: &Genotype,
+    size: &NetworkSize,
+    observer: &mut dyn Observer,
+) -> Result<Option<usize>, Error> {
+    let target = &config.target;
+    let (limits, limit_ms) = (limits(target), Resource::Latency.limit(target));
+    let is_limited = !limits.is_empty() || limit_ms.is_some();
+    if config.space.name != SpaceName::Mobile || !is_limited {
+        return Ok(None);
+    }
+    let own = size.channels;
+    let most = (own as f64 * config.network.shape.widen_up_to) as usize;
+    let range = [own, most.min(CHANNELS[1])];
+    let fits = |network: &Backbone| exceeded(&limits, target.precision, network, size.image_size).is_none();
+    let Some(table) = table else {
+        let found = widest(genotype, size, range, fits)?;
+        return Ok(found.filter(|&channels| channels > own));
+    };
+    let within = limit_ms.unwrap_or(f64::INFINITY);
+    let found = widest_in_table(genotype, size, range, (table, within), fits)?;
+    let found = found.filter(|&channels| channels > own);
+    let all = (table, f64::INFINITY);
+    if found.is_none()
+        && own < range[1]
+        && widest_in_table(genotype, size, [own + 1, range[1]], all, |_| true)?.is_none()
+    {
+        let text = format!(
+            "the network keeps its {own} channels, since target.latency_table has the blocks of no wider one: to use \
+             the limits, measure a table at more widths"
+        );
+        observer.on(Event::Warning(text.into()));
+    }
+    Ok(found)
+}
+
+/// How a network of `cost` has become wider than `from` channels.
+pub(super) fn widened(target: &TargetSpec, cost: &Cost, [from, channels]: [usize; 2]) -> Widened {
+    let share = |resource: Resource| {
+        let (limit, need) = (resource.limit(target)?, resource.of(cost, target.precision)?);
+        Some((resource, 100.0 * need / limit))
+    };
+    let shares = Resource::ALL.into_iter().filter_map(share);
+    let most = shares.max_by(|(_, a), (_, b)| a.total_cmp(b));
+    Widened {
+        from: from as u64,
+        channels: channels as u64,
+        limit_on: most.map_or("", |(resource, _)| resource.name()).to_owned(),
+        limit_percent: most.map(|(_, percent)| percent),
+    }
 }
 
 /// Whether `error` says that no width is within a limit.

@@ -245,6 +245,7 @@ impl SearchSettings {
             cells: self.last_cells(),
             reduction_cells: self.reduction_cells.clone(),
             auxiliary: false,
+            ..NetworkShape::default()
         };
         supernet.size(space, shape, classes)
     }

@@ -11,6 +11,7 @@ mod stages;
 mod targets;
 mod training;
 mod tuning;
+mod widening;
 
 use std::cell::Cell;
 use std::fs;

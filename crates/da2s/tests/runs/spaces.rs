@@ -31,7 +31,7 @@ fn nas_bench_201_runs_with_its_protocol() {
     assert_eq!(genotype.cells.normal.edges.len(), 6);
 }
 
-fn tiny_chain() -> Config {
+pub(crate) fn tiny_chain() -> Config {
     let mut config = tiny();
     config.space.name = SpaceName::Mobile;
     config.space.stages = Some(vec![vec![8, 3, 2], vec![16, 2, 1]]);

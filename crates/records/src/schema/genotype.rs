@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::arch_epoch::MOST_NODES;
-use super::{DeviceCost, single};
+use super::{DeviceCost, Widened, single};
 
 /// More operations per edge than any space has.
 const MOST_OPERATIONS: usize = 64;
@@ -38,6 +38,9 @@ pub struct GenotypeFile {
     /// Edges that were not decided, in words.
     #[serde(default)]
     pub undecided: Vec<String>,
+    /// How the final network became wider than it was searched; `None` if it has
+    /// `network.channels`.
+    pub widened: Option<Widened>,
     /// Parameters of the final network.
     pub parameters: Option<u64>,
     /// Multiply-adds of the final network for one image.

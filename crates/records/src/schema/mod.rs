@@ -28,6 +28,7 @@ mod suspects;
 mod train_epoch;
 mod trained_network;
 mod tuning_epoch;
+mod widened;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
 pub use baseline::Baseline;
@@ -52,6 +53,7 @@ pub use suspects::{Doubted, Suspect, Suspects};
 pub use train_epoch::{EpochTime, TrainEpoch};
 pub use trained_network::TrainedNetwork;
 pub use tuning_epoch::TuningEpoch;
+pub use widened::Widened;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, Int8, Latency, Seeds, single};
+use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, Int8, Latency, Seeds, Widened, single};
 
 /// The summary of a run, a flat object except for classes, seeds and baselines. Accuracies and the
 /// gap are in percent, on held-out images: the super-network's on the part of the training images
@@ -76,6 +76,8 @@ pub struct Summary {
     /// Its scores per class.
     #[serde(default)]
     pub class_scores: Vec<ClassScores>,
+    /// How the final network became wider than it was searched; `None` if it did not.
+    pub widened: Option<Widened>,
     /// Weights of the final network.
     pub parameters: Option<u64>,
     /// Multiply-adds of the final network for one image.

@@ -29,6 +29,9 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
     let multiply_adds = genotype
         .and_then(|g| g.multiply_adds)
         .or_else(|| summary.and_then(|s| s.multiply_adds));
+    let widened = genotype
+        .and_then(|g| g.widened.as_ref())
+        .or_else(|| summary.and_then(|s| s.widened.as_ref()));
     let on_device = match (genotype, summary) {
         (Some(genotype), _) => genotype.on_device,
         (None, Some(summary)) => summary.on_device,
@@ -45,6 +48,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
             .and_then(|_| input(run))
             .map(|text| ("input", text, "pixels".to_owned())),
         multiply_adds.map(|number| ("multiply-adds per image", magnitude(number), count(number))),
+        widened.map(|widened| ("width", format!("{} channels", widened.channels), widened.text())),
         parameters.map(|number| ("parameters", magnitude(number), count(number))),
         bytes("size of its weights", on_device.size_bytes, on_device.size_int8_bytes),
         bytes(

@@ -107,8 +107,9 @@ impl Job {
 
     /// The name of the run's own network, if it is trained by the recipe of the front.
     fn own_name(&self, genotype: &Genotype) -> Result<Option<String>, Error> {
-        let stored = self.directory().config()?;
+        let mut stored = self.directory().config()?;
         let trained = self.directory().has_file(SUMMARY) && self.has_recipe_of(&stored);
+        (_, stored.network.shape) = genotype_file::stored_network(self.directory(), &stored.network.shape)?;
         Ok(trained.then(|| name(&stored, genotype)))
     }
 
@@ -242,13 +243,14 @@ impl Job {
     /// The network of `run`, whose path relative to this run is `directory`, if it is trained by
     /// the recipe of the front.
     fn trained_in(&self, directory: String, run: &RunDirectory, dataset: &Dataset) -> Result<Option<Trained>, Error> {
-        let config = run.config()?;
+        let mut config = run.config()?;
         let summary = run.find_json::<Summary>(SUMMARY)?;
         let summary = summary.filter(|_| self.has_recipe_of(&config));
         let Some((summary, stored)) = summary.zip(genotype_file::stored(run)?) else {
             return Ok(None);
         };
         let evaluation: Evaluation = run.read_json(EVALUATION, Stage::Evaluate)?;
+        config.network.shape = stored.shape(&config.network.shape);
         let NetworkShape { channels, cells, .. } = config.network.shape;
         let depth = stored.genotype.cells.normal.depth();
         let point = FrontPoint {
