@@ -1,4 +1,4 @@
-"""da2s: discretization-aware neural architecture search. The network that is searched is the network that is deployed.
+"""da2s: discretization-aware neural architecture search. The architecture that is searched is the one that is deployed.
 
 >>> import da2s
 >>> result = da2s.run("digits")        # search, discretize, train, evaluate, report
