@@ -1,14 +1,18 @@
-//! The next result of a pure function, computed by idle threads while its caller does other work.
+//! The next result of a pure function, computed by other threads of the pool while its caller does
+//! other work.
 //!
 //! Contract: a result is the same whether it was computed ahead or on request. At most one is
-//! computed ahead. A caller never waits for a computation that has not begun, but does it itself,
-//! so this cannot deadlock in a pool of a single thread.
+//! computed ahead, and none in a pool of a single thread, which has no time to spare. A caller
+//! never waits for a computation that has not begun, but does it itself; while it waits, it helps.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rayon::Yield;
 
 /// The result that is computed ahead, with its key.
 pub(super) struct Ahead<K, T>(Mutex<Option<Pending<K, T>>>);
@@ -31,7 +35,8 @@ impl<K: PartialEq, T: Send + 'static> Ahead<K, T> {
         let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let ahead = pending.filter(|pending| pending.key == key).and_then(Pending::finish);
         let result = ahead.unwrap_or_else(|| compute(&key));
-        if let Some(next) = next {
+        // A single thread would run the job only when its caller is done with everything.
+        if let Some(next) = next.filter(|_| rayon::current_num_threads() > 1) {
             let pending = Pending::begin(next, compute);
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending);
         }
@@ -72,10 +77,20 @@ impl<K: Send + Clone + 'static, T: Send + 'static> Pending<K, T> {
 impl<K, T> Pending<K, T> {
     /// The result; `None` if its computation has not begun, or panicked.
     fn finish(self) -> Option<T> {
-        if self.is_taken.swap(true, Ordering::AcqRel) {
-            self.result.recv().ok()
-        } else {
-            None
+        if !self.is_taken.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        loop {
+            match self.result.try_recv() {
+                Ok(result) => return Some(result),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => match rayon::yield_now() {
+                    // A thread of the pool computes a part of it.
+                    Some(Yield::Executed) => {}
+                    Some(Yield::Idle) => thread::yield_now(),
+                    None => return self.result.recv().ok(),
+                },
+            }
         }
     }
 }
@@ -106,33 +121,64 @@ mod tests {
         }
     }
 
+    /// Counts how often it is called.
+    #[derive(Clone, Default)]
+    struct Calls(Arc<AtomicUsize>);
+
+    impl Calls {
+        fn count(&self) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+
+        fn wait_for(&self, count: usize) {
+            while self.0.load(Ordering::Acquire) < count {
+                thread::yield_now();
+            }
+        }
+    }
+
     #[test]
     fn a_result_that_was_begun_is_not_computed_twice() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let (ahead, calls) = (Ahead::default(), Arc::new(AtomicUsize::new(0)));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let (ahead, calls) = (Ahead::default(), Calls::default());
         let get = |key, next| {
-            let calls = Arc::clone(&calls);
+            let calls = calls.clone();
             let compute = move |key: &usize| {
-                calls.fetch_add(1, Ordering::Relaxed);
+                calls.count();
                 *key
             };
             ahead.get(key, next, compute)
         };
         pool.install(|| get(1, Some(2)));
-        // The pool's only thread runs its own jobs before those from outside, so it computes the
-        // next result before this empty job.
+        calls.wait_for(2);
+        assert_eq!(pool.install(|| get(2, None)), 2);
+        assert_eq!(get(7, None), 7);
+        assert_eq!(calls.0.load(Ordering::Acquire), 3);
+    }
+
+    #[test]
+    fn a_single_thread_computes_nothing_ahead() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let (ahead, calls) = (Ahead::default(), Calls::default());
+        let of = calls.clone();
+        pool.install(|| ahead.get(1, Some(2), move |_| of.count()));
+        // The thread would run a job of its own before this one from outside.
         pool.install(|| ());
-        assert_eq!((get(2, None), calls.load(Ordering::Relaxed)), (2, 2));
+        assert_eq!(calls.0.load(Ordering::Acquire), 1);
     }
 
     #[test]
     fn a_panic_reaches_the_caller() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let ahead = Ahead::default();
-        let odd = |key: &i32| assert!(key % 2 == 0, "{key} is odd");
-        pool.install(|| ahead.get(2, Some(3), odd));
-        pool.install(|| ());
-        let panicked = catch_unwind(AssertUnwindSafe(|| ahead.get(3, None, odd)));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let (ahead, calls) = (Ahead::default(), Calls::default());
+        let of = calls.clone();
+        let odd = move |key: &i32| {
+            of.count();
+            assert!(key % 2 == 0, "{key} is odd");
+        };
+        pool.install(|| ahead.get(2, Some(3), odd.clone()));
+        calls.wait_for(2);
+        let panicked = catch_unwind(AssertUnwindSafe(|| pool.install(|| ahead.get(3, None, odd))));
         assert!(panicked.is_err());
     }
 }

@@ -74,6 +74,8 @@ pub struct Loader {
     batches: Arc<Batches>,
     /// The next batch of the same epoch, with its epoch and step.
     ahead: Ahead<(u64, u64), Result<Batch, DataError>>,
+    /// Steps from one requested batch to the next.
+    stride: u64,
 }
 
 /// The batches of a loader.
@@ -164,6 +166,7 @@ impl Loader {
         Self {
             batches: Arc::new(batches),
             ahead: Ahead::default(),
+            stride: 1,
         }
     }
 
@@ -194,6 +197,14 @@ impl Loader {
         Ok(Self::of(Batches { shard, ..batches }))
     }
 
+    /// The same batches, of which only every `stride`-th will be requested: others are not prepared
+    /// ahead.
+    #[must_use]
+    pub fn every(self, stride: usize) -> Self {
+        let stride = stride.max(1) as u64;
+        Self { stride, ..self }
+    }
+
     /// Number of images per pass.
     pub fn samples(&self) -> usize {
         self.batches.indices.len()
@@ -214,8 +225,9 @@ impl Loader {
     /// # Panics
     /// If `step` is beyond the last step of an evaluation loader.
     pub fn batch(&self, epoch: u64, step: u64) -> Result<Batch, DataError> {
-        let is_last = (step + 1).is_multiple_of(self.steps_per_epoch().max(1));
-        let next = (!is_last).then_some((epoch, step + 1));
+        let steps = self.steps_per_epoch().max(1);
+        let next = step + self.stride;
+        let next = (next / steps == step / steps).then_some((epoch, next));
         let batches = Arc::clone(&self.batches);
         self.ahead
             .get((epoch, step), next, move |&(epoch, step)| batches.batch(epoch, step))

@@ -8,8 +8,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 
 use crate::huge_pages::advise_huge_pages;
 
-/// Allocations from this size on ask for huge pages: small ones too, because neighbours share them.
-const LARGE_BYTES: usize = 16 << 10;
+/// Allocations from this size on ask for huge pages. It is far below the size of a huge page,
+/// because neighbours can share one; smaller allocations are too frequent for a system call each.
+const LARGE_BYTES: usize = 128 << 10;
 
 /// The system's allocator, plus the function that ends the process if an allocation fails. That
 /// function receives the number of bytes requested and must not allocate.

@@ -7,7 +7,7 @@
 /// Bytes of a huge page on most systems.
 pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// Asks for huge pages from `pointer` on. The system uses one where all of it was asked for, so
+/// Asks for huge pages from `pointer` on. The system uses one only if all of it was requested, so
 /// neighbours that are smaller can share one. The advice must come before the memory is first
 /// touched.
 pub(crate) fn advise_huge_pages(pointer: *mut u8, bytes: usize) {

@@ -99,6 +99,19 @@ impl Layer {
         Self::text(Origin::File(path.to_owned()), text)
     }
 
+    /// Like [`Self::stored`], for the settings of a run. A run of an earlier version lacks the
+    /// settings that came later: it keeps what it did without them.
+    ///
+    /// # Errors
+    /// Like [`Self::stored`].
+    pub(crate) fn of_run(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let mut layer = Self::stored(path, text)?;
+        if let Some(Value::Table(network)) = layer.table.get_mut("network") {
+            network.entry("widen_up_to").or_insert(Value::Float(1.0));
+        }
+        Ok(layer)
+    }
+
     /// One setting from the flag `flag`; `key` includes its tables, such as `search.epochs`.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub(crate) use peak_table::peak_table;
 pub use resource::Resource;
 pub use settings::{BaselineMatch, BaselineSettings, NetworkShape};
 pub use trained::{Description, Trained, TrainedError};
-pub(crate) use width::{CHANNELS, exceeded, limits};
+pub(crate) use width::{CHANNELS, exceeded, limits, wider, widths_to_try};
 pub use width::{Limit, WidthError, channels_at, widest, widest_in_table};
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, Engine};

@@ -6,9 +6,9 @@
 
 use da2s_engine::Engine;
 
-use super::{AuxiliaryError, LatencyTable, Resource, cost, network};
+use super::{AuxiliaryError, LatencyTable, NetworkShape, Resource, cost, network};
 use crate::backbone::{Backbone, NetworkSize};
-use crate::space::{Genotype, Precision, TargetSpec};
+use crate::space::{Genotype, Precision, SpaceName, SpaceSettings, TargetSpec};
 
 /// The smallest and the largest number of channels that the setting `network.channels` allows.
 pub(crate) const CHANNELS: [usize; 2] = [2, 4096];
@@ -16,8 +16,8 @@ pub(crate) const CHANNELS: [usize; 2] = [2, 4096];
 /// The most that a network may need of a resource.
 pub type Limit = (Resource, f64);
 
-/// The limits of `target` on the cost of the final network, except the one on latency: a table has
-/// the blocks of one width.
+/// The limits of `target` on the cost of the final network, except the one on latency, which needs
+/// a table.
 pub(crate) fn limits(target: &TargetSpec) -> Vec<Limit> {
     let resources = Resource::ALL
         .into_iter()
@@ -153,6 +153,46 @@ pub fn channels_at(width: f64, own: usize) -> Result<usize, WidthError> {
     } else {
         Err(WidthError::Channels { width, own, channels })
     }
+}
+
+/// The channels that a searched network may get by its limits, from `network.channels` to
+/// `network.widen_up_to` times as many; `None` if it keeps its channels: without limits, and in
+/// other spaces than `mobile`.
+pub(crate) fn widths_to_try(target: &TargetSpec, space: &SpaceSettings, shape: &NetworkShape) -> Option<[usize; 2]> {
+    let is_limited = Resource::ALL
+        .into_iter()
+        .any(|resource| resource.limit(target).is_some());
+    if space.name != SpaceName::Mobile || !is_limited {
+        return None;
+    }
+    // A product such as 10 × 2.3 may be slightly below its exact value.
+    let most = (shape.channels as f64 * shape.widen_up_to + 1e-6) as usize;
+    Some([shape.channels, most.min(CHANNELS[1])])
+}
+
+/// The largest number of channels in `range` with which the network of `genotype`, otherwise of
+/// `size`, is within all limits of `target`; `None` if that is the first of the range. With
+/// `table`, which the limit on latency needs, only widths whose blocks are all in it are tried.
+///
+/// # Errors
+/// If an auxiliary head is requested but the image is too small for it.
+pub(crate) fn wider(
+    target: &TargetSpec,
+    range: [usize; 2],
+    table: Option<&LatencyTable>,
+    genotype: &Genotype,
+    size: &NetworkSize,
+) -> Result<Option<usize>, AuxiliaryError> {
+    let limits = limits(target);
+    let fits = |network: &Backbone| exceeded(&limits, target.precision, network, size.image_size).is_none();
+    let found = match table {
+        None => widest(genotype, size, range, fits)?,
+        Some(table) => {
+            let limit_ms = Resource::Latency.limit(target).unwrap_or(f64::INFINITY);
+            widest_in_table(genotype, size, range, (table, limit_ms), fits)?
+        }
+    };
+    Ok(found.filter(|&channels| channels > range[0]))
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ pub struct Freedom {
 
 impl Freedom {
     /// What the request for `config` leaves open. A plain network by name keeps its own sizes, and
-    /// one under limits its width; a table of latencies is for one width, and a chain of layers is
-    /// a single cell.
+    /// one under limits its width; a table of latencies is for some widths only, and a chain of
+    /// layers is a single cell.
     pub fn of(request: &Request, config: &Config) -> Self {
         let chain = config.space.name.is_chain();
         let is_limited = || !limits(&config.target).is_empty();

@@ -11,7 +11,9 @@ use super::solve::{Choice, Chosen};
 use super::{Goal, Inputs, Lesson, PlanError};
 use crate::config::{Config, baseline_of};
 use crate::discretize::random_genotype;
-use crate::network::{CHANNELS, LatencyTable, Resource, cost, exceeded, limits, network, widest, widest_in_table};
+use crate::network::{
+    CHANNELS, LatencyTable, Resource, cost, exceeded, limits, network, wider, widest, widest_in_table, widths_to_try,
+};
 use crate::search::SearchError;
 use crate::space::{Genotype, PlainNetwork, Target};
 
@@ -116,6 +118,23 @@ impl<'a> Training<'a> {
         let mut config = self.config.clone();
         (config.network.shape.channels, config.network.shape.cells) = (channels, cells);
         config
+    }
+
+    /// `config` with the width that its network will get after the search, as far as a typical
+    /// genotype tells.
+    fn widened(&self, mut config: Config) -> Result<Config, PlanError> {
+        let inputs = self.measure.inputs;
+        let shape = &config.network.shape;
+        let range = widths_to_try(&config.target, &config.space, shape).filter(|_| inputs.genotype.is_none());
+        if let Some(range) = range {
+            let table = config.target.latency_table.as_deref();
+            let table = table.map(LatencyTable::read).transpose()?;
+            let size = shape.size(&config.space, inputs.dataset.shape, inputs.dataset.classes());
+            if let Some(channels) = wider(&config.target, range, table.as_ref(), &self.genotype, &size)? {
+                config.network.shape.channels = channels;
+            }
+        }
+        Ok(config)
     }
 
     /// Writes a size and a number of epochs into `config`.
@@ -258,7 +277,7 @@ impl Choice for Training<'_> {
     }
 
     fn measure(&mut self, size: usize) -> Result<TrainingRates, PlanError> {
-        let config = self.sized(self.ladder.size(size));
+        let config = self.widened(self.sized(self.ladder.size(size)))?;
         let (network, needs) = self.measure.training(&config, &self.genotype)?;
         self.ladder.needs(size, needs);
         let mut baselines = Vec::new();

@@ -30,7 +30,7 @@ impl RunDirectory {
         let text = text.ok_or_else(|| Error::NotARun {
             path: self.path().to_owned(),
         })?;
-        Layer::stored(&self.file(CONFIG), &text).map_err(Error::DamagedConfig)
+        Layer::of_run(&self.file(CONFIG), &text).map_err(Error::DamagedConfig)
     }
 
     /// Writes the resolved configuration.
@@ -65,6 +65,18 @@ impl RunDirectory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_of_an_earlier_version_keeps_the_width_of_its_network() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(&temporary.path().join("run")).unwrap();
+        let config = Config::default();
+        directory.write_config(&config).unwrap();
+        assert_eq!(directory.config().unwrap(), config);
+        let text = config.to_toml().unwrap().replace("widen_up_to = 2.0\n", "");
+        directory.write(CONFIG, text.as_bytes()).unwrap();
+        assert_eq!(directory.config().unwrap().network.shape.widen_up_to, 1.0);
+    }
 
     #[test]
     fn remarks_stay_when_a_setting_changes() {

@@ -160,7 +160,7 @@ pub fn discretize(
     let mut widened = None;
     if found.is_some()
         && allowed.is_ok()
-        && let Some(channels) = width::wider(context.config, table.as_ref(), &genotype, &own, observer)?
+        && let Some(channels) = width::wider_or_warn(context.config, table.as_ref(), &genotype, &own, observer)?
     {
         (network, cost) = of_width(channels)?;
         within_limits(&context.config.target, cost, true)?;

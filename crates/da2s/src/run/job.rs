@@ -258,7 +258,11 @@ impl Job {
     /// The same run on images that the calling program has in memory.
     #[must_use]
     pub fn on(self, arrays: Option<Arc<Arrays>>) -> Self {
-        Self { arrays, ..self }
+        Self {
+            arrays,
+            opened: Opened::default(),
+            ..self
+        }
     }
 
     /// The run directory.

@@ -47,6 +47,8 @@ impl Opened {
         {
             return Ok(kept.dataset.clone());
         }
+        // Before others are opened, so that both are never in memory at once.
+        *kept = None;
         let dataset = open()?;
         *kept = dataset.is_in_memory().then(|| Kept {
             request,

@@ -7,11 +7,12 @@ use super::Error;
 use crate::backbone::{Backbone, NetworkSize};
 use crate::config::Config;
 use crate::network::{
-    CHANNELS, Cost, LatencyError, LatencyTable, Limit, Resource, exceeded, limits, network, widest, widest_in_table,
+    CHANNELS, Cost, LatencyError, LatencyTable, Limit, Resource, exceeded, network, wider, widest, widest_in_table,
+    widths_to_try,
 };
 use crate::observer::{Event, Observer};
 use crate::search::SearchError;
-use crate::space::{Genotype, Precision, SpaceName, TargetSpec};
+use crate::space::{Genotype, Precision, TargetSpec};
 
 /// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
 /// within `limits`, of numbers of `precision`.
@@ -56,46 +57,33 @@ pub(super) fn widest_in_time(
     found.ok_or_else(|| table.no_width(limit_ms).into())
 }
 
-/// The largest number of channels, up to `network.widen_up_to`, with which the network of the
-/// searched `genotype` is within all limits of the target in `config`; `None` if it keeps the
-/// channels of `size`. Contract: with these it is within the limits.
+/// Like [`wider`], with a warning if `table` has only the blocks of narrower networks.
 ///
 /// # Errors
 /// If an auxiliary head is requested but the image is too small for it.
-pub(super) fn wider(
+pub(super) fn wider_or_warn(
     config: &Config,
     table: Option<&LatencyTable>,
     genotype: &Genotype,
     size: &NetworkSize,
     observer: &mut dyn Observer,
 ) -> Result<Option<usize>, Error> {
-    let target = &config.target;
-    let (limits, limit_ms) = (limits(target), Resource::Latency.limit(target));
-    let is_limited = !limits.is_empty() || limit_ms.is_some();
-    if config.space.name != SpaceName::Mobile || !is_limited {
+    let Some(range) = widths_to_try(&config.target, &config.space, &config.network.shape) else {
         return Ok(None);
-    }
-    let own = size.channels;
-    let most = (own as f64 * config.network.shape.widen_up_to) as usize;
-    let range = [own, most.min(CHANNELS[1])];
-    let fits = |network: &Backbone| exceeded(&limits, target.precision, network, size.image_size).is_none();
-    let Some(table) = table else {
-        let found = widest(genotype, size, range, fits)?;
-        return Ok(found.filter(|&channels| channels > own));
     };
-    let within = limit_ms.unwrap_or(f64::INFINITY);
-    let found = widest_in_table(genotype, size, range, (table, within), fits)?;
-    let found = found.filter(|&channels| channels > own);
-    let all = (table, f64::INFINITY);
-    if found.is_none()
-        && own < range[1]
-        && widest_in_table(genotype, size, [own + 1, range[1]], all, |_| true)?.is_none()
+    let found = wider(&config.target, range, table, genotype, size)?;
+    if let Some(table) = table
+        && found.is_none()
     {
-        let text = format!(
-            "the network keeps its {own} channels, since target.latency_table has the blocks of no wider one: to use \
-             the limits, measure a table at more widths"
-        );
-        observer.on(Event::Warning(text.into()));
+        let [own, most] = range;
+        let all = (table, f64::INFINITY);
+        if own < most && widest_in_table(genotype, size, [own + 1, most], all, |_| true)?.is_none() {
+            let text = format!(
+                "the network keeps its {own} channels, since target.latency_table has no complete set of blocks for a \
+                 wider one: to use the limits, measure a table at more widths"
+            );
+            observer.on(Event::Warning(text.into()));
+        }
     }
     Ok(found)
 }

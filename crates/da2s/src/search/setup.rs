@@ -119,7 +119,8 @@ impl Search {
                     &split.arch_half
                 },
                 Stream::ArchParams,
-            ))?,
+            ))?
+            .every(settings.arch_every),
             monitor: evaluation(&some(settings.monitor_images))?.sharded(group.shard())?,
             by_edge,
             by_rule: evaluation(&some(setup.discretize.rule_images))?,

@@ -41,6 +41,23 @@ fn an_epoch_sees_each_image_once_but_for_the_rest() {
 }
 
 #[test]
+fn batches_that_are_prepared_ahead_are_those_of_their_steps() {
+    let alone = |epoch, step| training(1, Stream::Weights, 8).batch(epoch, step).unwrap();
+    for stride in [1, 2] {
+        let loader = training(1, Stream::Weights, 8).every(stride);
+        // Two passes of each epoch.
+        for (epoch, step) in [1, 2]
+            .into_iter()
+            .flat_map(|epoch| (0..12).map(move |step| (epoch, step)))
+        {
+            if step % stride as u64 == 0 {
+                assert_eq!(loader.batch(epoch, step).unwrap(), alone(epoch, step), "{epoch} {step}");
+            }
+        }
+    }
+}
+
+#[test]
 fn passes_epochs_seeds_and_streams_differ() {
     let loader = training(1, Stream::Weights, 50);
     let first = loader.batch(0, 0).unwrap();

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, Int8, Latency, Seeds, Widened, single};
 
-/// The summary of a run, a flat object except for classes, seeds and baselines. Accuracies and the
-/// gap are in percent, on held-out images: the super-network's on the part of the training images
-/// that is never used for weight gradients, the final network's on the test images.
+/// The summary of a run, a flat object except for classes, seeds, baselines and `widened`.
+/// Accuracies and the gap are in percent, on held-out images: the super-network's on the part of
+/// the training images that is never used for weight gradients, the final network's on the test
+/// images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Data set.
