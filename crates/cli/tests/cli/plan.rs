@@ -54,7 +54,7 @@ fn a_time_chooses_what_was_not_requested_and_config_toml_repeats_it() {
         .and(predicate::str::contains("of 0:20 min"))
         .and(predicate::str::contains("results "))
         .and(predicate::str::contains(
-            "as requested: search.channels, search.cells, network.channels",
+            "as requested: search.channels, search.cells, discretize.edge_images, network.channels",
         ));
     timed(dir, "20s")
         .args(["--out", "first"])
