@@ -39,7 +39,7 @@ impl Resource {
         }
     }
 
-    /// What a limit on it is on; continues a sentence.
+    /// Its name, as in "the limit on latency".
     pub const fn name(self) -> &'static str {
         match self {
             Self::MultiplyAdds => "multiply-adds",

@@ -8,7 +8,7 @@ use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTar
 
 use super::{Error, RunDirectory};
 use crate::discretize::Decision;
-use crate::network::{Cost, NetworkShape, Resource};
+use crate::network::{CHANNELS, Cost, NetworkShape, Resource};
 use crate::space::{Genotype, Precision, Space, Target};
 use crate::stage::Stage;
 
@@ -62,17 +62,36 @@ pub(super) fn record(
 /// that it got after the search.
 ///
 /// # Errors
-/// If it is missing.
+/// If it is missing, or its width is invalid.
 pub(super) fn stored_network(directory: &RunDirectory, shape: &NetworkShape) -> Result<(String, NetworkShape), Error> {
     let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
     let text = required(directory, file.genotype, "genotype")?;
-    Ok((text, with_width(shape, file.widened.as_ref())))
+    let channels = width(directory, file.widened.as_ref())?;
+    Ok((text, with_width(shape, channels)))
 }
 
-/// `shape` with the width of a network that was `widened`.
-fn with_width(shape: &NetworkShape, widened: Option<&Widened>) -> NetworkShape {
+/// The number of channels of a network that was `widened`; `None` if it was not.
+///
+/// # Errors
+/// If no network can have that many.
+fn width(directory: &RunDirectory, widened: Option<&Widened>) -> Result<Option<usize>, Error> {
+    let Some(&Widened { channels, .. }) = widened else {
+        return Ok(None);
+    };
+    let [least, most] = CHANNELS;
+    let valid = usize::try_from(channels)
+        .ok()
+        .filter(|own| (least..=most).contains(own));
+    valid.map(Some).ok_or_else(|| Error::Damaged {
+        path: directory.file(GENOTYPE),
+        problem: format!("`widened.channels` is {channels}; expected {least} to {most}"),
+    })
+}
+
+/// `shape` with `channels`, if the network was widened to that many.
+fn with_width(shape: &NetworkShape, channels: Option<usize>) -> NetworkShape {
     NetworkShape {
-        channels: widened.map_or(shape.channels, |widened| widened.channels as usize),
+        channels: channels.unwrap_or(shape.channels),
         ..shape.clone()
     }
 }
@@ -120,7 +139,7 @@ pub(super) fn stored(directory: &RunDirectory) -> Result<Option<Stored>, Error> 
     Ok(Some(Stored {
         genotype: parsed(directory, &text)?,
         given: file.p_least.is_none(),
-        widened: file.widened,
+        channels: width(directory, file.widened.as_ref())?,
     }))
 }
 
@@ -129,13 +148,14 @@ pub(super) struct Stored {
     pub(super) genotype: Genotype,
     /// Whether it was given rather than searched.
     pub(super) given: bool,
-    widened: Option<Widened>,
+    /// The channels that it was widened to.
+    channels: Option<usize>,
 }
 
 impl Stored {
     /// The settings of its network: those of `shape`, with the width that it got after the search.
     pub(super) fn shape(&self, shape: &NetworkShape) -> NetworkShape {
-        with_width(shape, self.widened.as_ref())
+        with_width(shape, self.channels)
     }
 }
 
@@ -152,4 +172,35 @@ fn required<T>(directory: &RunDirectory, value: Option<T>, key: &str) -> Result<
         path: directory.file(GENOTYPE),
         problem: format!("missing field `{key}`"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_width_that_no_network_can_have_is_damage() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(&temporary.path().join("run")).unwrap();
+        let channels_of = |channels: u64| {
+            let widened = Widened {
+                channels,
+                ..Widened::default()
+            };
+            let file = GenotypeFile {
+                genotype: Some("-".to_owned()),
+                widened: Some(widened),
+                ..GenotypeFile::default()
+            };
+            directory.write_json(GENOTYPE, &file).unwrap();
+            stored_network(&directory, &NetworkShape::default()).map(|(_, shape)| shape.channels)
+        };
+        assert_eq!(channels_of(17).unwrap(), 17);
+        for channels in [0, 1, 4097, u64::MAX] {
+            assert!(
+                matches!(channels_of(channels), Err(Error::Damaged { .. })),
+                "{channels}"
+            );
+        }
+    }
 }

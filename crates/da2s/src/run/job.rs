@@ -532,19 +532,12 @@ fn default_path(config: &Config, network: Option<NamedNetwork>) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, resolve};
-
-    fn config(assignments: &[&str]) -> Config {
-        let layers: Vec<Layer> = assignments
-            .iter()
-            .map(|text| Layer::assignment("set", text).unwrap())
-            .collect();
-        resolve(&layers).unwrap()
-    }
+    use crate::search::Method;
 
     #[test]
     fn the_directory_is_named_after_the_run() {
-        let config = config(&["run.seed=3", "search.method=darts"]);
+        let mut config = Config::default();
+        (config.run.seed, config.search.method) = (3, Method::Darts);
         assert_eq!(default_path(&config, None), Path::new("runs/digits-darts-s3"));
         let network = NamedNetwork::from_name("resnet8");
         assert_eq!(default_path(&config, network), Path::new("runs/digits-resnet8-s3"));

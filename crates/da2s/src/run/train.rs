@@ -54,13 +54,13 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let own = &context.config.network.shape;
     let stored = || {
         let (genotype, NetworkShape { channels, .. }) = genotype_file::stored_network(context.directory, own)?;
-        Ok::<_, Error>(format!("{channels} {genotype}").into_bytes())
+        Ok::<_, Error>([&(channels as u64).to_le_bytes()[..], genotype.as_bytes()].concat())
     };
-    let stored = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
-    // The same program sent it, so it is valid.
-    let (channels, genotype) = stored.split_once(' ').unwrap_or_default();
+    let stored = group.from_leader(stored)?;
+    let (channels, genotype) = stored.split_first_chunk().expect("the number of channels comes first");
+    let genotype = &*String::from_utf8_lossy(genotype);
     let shape = NetworkShape {
-        channels: channels.parse().unwrap_or(own.channels),
+        channels: u64::from_le_bytes(*channels) as usize,
         ..own.clone()
     };
     let network = network_of(context, &engine, (genotype, &shape), &dataset)?;

@@ -265,7 +265,8 @@ fn the_verdict_names_who_is_ahead_or_that_the_seeds_do_not_tell() {
     ])
     .unwrap();
     assert!(
-        several.contains("; 1 to 2 seeds are not enough to tell whether these are ahead or behind: darts, gdas."),
+        several
+            .contains("; 1 or 2 seeds are not enough to tell whether these methods are better or worse: darts, gdas."),
         "{several}"
     );
     let one = verdict(&[("da2s", &da2s[..1]), ("darts", &better[..1])]).unwrap();

@@ -55,6 +55,7 @@ fn undecided(tests: &[(&Test, Paired)]) -> Option<String> {
     let too_few = match (fewest, most) {
         (1, 1) => "1 seed is not enough to".to_owned(),
         _ if fewest == most => format!("{} are not enough to", counted(most, "seed")),
+        _ if most == fewest + 1 => format!("{fewest} or {most} seeds are not enough to"),
         _ => format!("{fewest} to {most} seeds are not enough to"),
     };
     Some(match tests {
@@ -67,7 +68,10 @@ fn undecided(tests: &[(&Test, Paired)]) -> Option<String> {
         ),
         _ => {
             let names: Vec<String> = tests.iter().map(|(test, _)| test.setup.label()).collect();
-            format!("{too_few} tell whether these are ahead or behind: {}", names.join(", "))
+            format!(
+                "{too_few} tell whether these methods are better or worse: {}",
+                names.join(", ")
+            )
         }
     })
 }
