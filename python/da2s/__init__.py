@@ -32,7 +32,7 @@ from .errors import (
     Stopped,
 )
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, FrontNetwork, Gap, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch, TuningEpoch, Widened
+from .progress import Baseline, FrontNetwork, Gap, NewLength, Removed, SearchEpoch, Seed, Started, Step, Term, TrainEpoch, TuningEpoch, Widened
 from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
@@ -62,6 +62,7 @@ __all__ = [
     "Int8",
     "InternalError",
     "MissingPackage",
+    "NewLength",
     "NotEnoughMemoryError",
     "NotFiniteError",
     "Plan",

@@ -7,10 +7,11 @@ Lines, the plan and the gap are on the standard output.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, Optional
 
 from .plan import Plan, TrainingPlan
-from .progress import Baseline, FrontNetwork, Gap, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch, TuningEpoch, Widened
+from .progress import Baseline, FrontNetwork, Gap, NewLength, Progress, SearchEpoch, Seed, Started, Step, TrainEpoch, TuningEpoch, Widened
 
 #: Stages that have epochs.
 _WITH_EPOCHS = ("search", "discretize", "train")
@@ -46,6 +47,10 @@ class Bars:
                 self._whose = ""
         elif isinstance(event, Step):
             self._step(event)
+        elif isinstance(event, NewLength):
+            self.close()
+            self._started = replace(self._started, epochs=event.epochs, resumed_at=event.done) if self._started else None
+            print(f"train: {event.epochs} epochs instead of {event.before}, to end in the given time")
         elif isinstance(event, Gap):
             self.close()
             print(f"gap {event.points:.2f} points")

@@ -205,6 +205,18 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class NewLength:
+    """The training has another number of epochs from now on, so that its run ends in the time that it was given."""
+
+    #: Completed epochs.
+    done: int
+    #: The number of epochs.
+    epochs: int
+    #: The number before.
+    before: int
+
+
+@dataclass(frozen=True)
 class Widened:
     """The final network has become wider than it was searched, since the limits of the target allow that."""
 
@@ -217,11 +229,11 @@ class Widened:
 
 
 #: The events that ``on_progress`` receives.
-Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, Gap, Widened]
+Progress = Union[Plan, TrainingPlan, Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, NewLength, Gap, Widened]
 
 _CLASSES: Dict[str, Type[Any]] = {
     kind.__name__: kind
-    for kind in (Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, Widened)
+    for kind in (Started, Seed, Baseline, FrontNetwork, Step, SearchEpoch, TuningEpoch, TrainEpoch, NewLength, Widened)
 }
 
 

@@ -174,7 +174,13 @@ impl Job {
 
     /// Trains the final network.
     fn train(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
-        self.stage(py, listener, |run, observer| run.train(observer).map(drop))
+        let mut run = run::Job::clone(&*self.run(py)?);
+        let trained = listen(py, &self.threads, listener.as_ref(), |observer| run.train(observer));
+        // It may have been closed meanwhile.
+        if let Some(kept) = &mut *self.lock() {
+            *kept = Arc::new(run);
+        }
+        trained.map(drop)
     }
 
     /// Evaluates the final network.

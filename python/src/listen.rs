@@ -165,6 +165,10 @@ impl Observer for Teller<'_> {
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
             Event::Widened(widened) => ("Widened", to_string(widened)),
+            Event::NewLength { done, epochs, before } => (
+                "NewLength",
+                Ok(json!({ "done": done, "epochs": epochs, "before": before }).to_string()),
+            ),
             Event::Seed { seed, place, trainings } => (
                 "Seed",
                 Ok(json!({ "seed": seed, "place": place, "trainings": trainings }).to_string()),

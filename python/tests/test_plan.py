@@ -26,7 +26,9 @@ def test_a_time_chooses_what_was_not_requested(tmp_path):
     # The number of training epochs is chosen once more, for the network that was found.
     (again,) = (event for event in heard if isinstance(event, da2s.TrainingPlan))
     assert plan.training == again and again.planned == plan.network.epochs
-    assert made.run.settings["network"]["epochs"] == again.epochs == len(made.run.train_epochs())
+    # And again, while it trains, if it would not end in time.
+    lengths = [again.epochs] + [event.epochs for event in heard if isinstance(event, da2s.NewLength)]
+    assert made.run.settings["network"]["epochs"] == lengths[-1] == len(made.run.train_epochs())
     assert "Chosen from measured steps" in (made.path / "config.toml").read_text()
     assert "plan for" in str(plan) and "&" not in plan.text and plan._repr_html_().startswith("<pre>plan for")
     assert made.run.result == made and made.run.result.plan is None

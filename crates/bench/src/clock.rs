@@ -79,6 +79,7 @@ impl Observer for StepTimes {
             | Event::Seed { .. }
             | Event::Baseline { .. }
             | Event::FrontNetwork { .. }
+            | Event::NewLength { .. }
             | Event::Gap(_)
             | Event::Widened(_)
             | Event::Warning(_) => {}

@@ -26,8 +26,8 @@ pub struct Clock {
     pub steps_done: usize,
     /// Total number of steps.
     pub steps: usize,
-    /// The planned time of the stage.
-    planned_s: Option<f64>,
+    /// The planned time of the whole stage, and of what was left of it when the clock started.
+    planned_s: Option<[f64; 2]>,
     /// The planned stages after it.
     ahead: VecDeque<StageTime>,
 }
@@ -59,9 +59,10 @@ impl Clock {
         if self.stage != Some(stage) {
             let at = self.ahead.iter().position(|planned| planned.stage == Some(stage));
             let planned = at.and_then(|at| self.ahead.drain(..=at).next_back());
-            let share = 1.0 - over.min(epochs) as f64 / epochs.max(1) as f64;
-            self.planned_s = planned.map(|planned| share * planned.time_s);
+            self.planned_s = planned.map(|planned| [planned.time_s; 2]);
         }
+        let share = 1.0 - over.min(epochs) as f64 / epochs.max(1) as f64;
+        self.planned_s = self.planned_s.map(|[all_s, _]| [all_s, share * all_s]);
         self.stage = Some(stage);
         self.began = Instant::now();
         self.epochs = epochs;
@@ -91,7 +92,7 @@ impl Clock {
     fn left_after(&self, elapsed_s: f64) -> Option<f64> {
         let ahead_s: f64 = self.ahead.iter().map(|planned| planned.time_s).sum();
         let Some(first) = self.first_step else {
-            let planned_s = self.planned_s?;
+            let [_, planned_s] = self.planned_s?;
             return Some((planned_s - elapsed_s).max(0.0) + ahead_s);
         };
         let done = self.steps_done - first;
@@ -100,7 +101,7 @@ impl Clock {
         let left_s = elapsed_s * left as f64 / done as f64;
         // If other programs slow the machine down, later stages are assumed to be as slow.
         let slower = match self.planned_s {
-            Some(planned_s) if first == 0 && done as f64 >= KNOWN * self.steps as f64 => {
+            Some([_, planned_s]) if first == 0 && done as f64 >= KNOWN * self.steps as f64 => {
                 ((elapsed_s + left_s) / planned_s).clamp(SLOWER[0], SLOWER[1])
             }
             _ => 1.0,
@@ -163,7 +164,9 @@ mod tests {
         assert_eq!(clock.left_after(50.0), Some(152.0));
         clock.step(3, 1, 10);
         clock.start(Stage::Train, 5, 0);
-        assert_eq!(clock.left_after(0.0), Some(202.0), "again, from a checkpoint");
+        assert_eq!(clock.left_after(0.0), Some(202.0), "again, from the start");
+        clock.start(Stage::Train, 8, 4);
+        assert_eq!(clock.left_after(0.0), Some(102.0), "again, from a checkpoint");
         clock.start(Stage::Evaluate, 0, 0);
         assert_eq!(clock.left_after(0.0), None, "a stage that is not in the plan");
     }

@@ -71,6 +71,16 @@ pub enum Event<'a> {
         /// Number of requested networks.
         networks: usize,
     },
+    /// The training has another number of epochs from now on, so that its run ends in the time that
+    /// it was given.
+    NewLength {
+        /// Completed epochs.
+        done: usize,
+        /// The number of epochs.
+        epochs: usize,
+        /// The number before.
+        before: usize,
+    },
     /// The gap has been measured.
     Gap(&'a Gap),
     /// The final network has become wider than it was searched.

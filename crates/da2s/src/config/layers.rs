@@ -268,6 +268,7 @@ pub(super) fn merged(layers: &[Layer]) -> Result<Config, ConfigError> {
     let mut merged = Table::try_from(Config::default()).map_err(|error| broken(error.to_string()))?;
     for layer in layers {
         widen_target(&mut merged, layer);
+        forget_earlier_epochs(&mut merged, layer);
         overlay(&mut merged, &layer.table);
     }
     let mut config: Config = merged.try_into().map_err(|error| broken(error.to_string()))?;
@@ -309,6 +310,17 @@ fn widen_target(merged: &mut Table, layer: &Layer) {
                 }
             }
         }
+    }
+}
+
+/// Removes the changes of a training's length if `layer` sets another length.
+fn forget_earlier_epochs(merged: &mut Table, layer: &Layer) {
+    let Some(network) = merged.get_mut("network").and_then(Value::as_table_mut) else {
+        return;
+    };
+    let epochs = layer.get("network.epochs");
+    if epochs.is_some() && epochs != network.get("epochs") {
+        network.remove("earlier_epochs");
     }
 }
 

@@ -27,6 +27,7 @@ pub use error::PlanError;
 pub use freedom::{Freedom, KEYS};
 pub use reasons::span;
 pub use time::{TimeError, parse_time};
+pub(crate) use training::MOST_EPOCHS;
 pub use words::lines;
 
 use burn::tensor::Device;

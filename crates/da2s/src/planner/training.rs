@@ -21,7 +21,7 @@ use crate::space::{Genotype, PlainNetwork, Target};
 /// for it, and the number of steps that is always enough (see `Epochs::of_steps`).
 const EPOCHS: ([usize; 2], [usize; 3]) = ([5, 60], [60, 1000, 20_000]);
 /// The most epochs of a training in a given time: those of DARTS.
-const MOST_EPOCHS: usize = 600;
+pub const MOST_EPOCHS: usize = 600;
 /// Genotypes that are drawn to find a typical one.
 const DRAWN: u64 = 9;
 

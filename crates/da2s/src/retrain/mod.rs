@@ -314,7 +314,7 @@ impl Retraining<'_> {
     fn drop_path(&self, epoch: usize) -> f64 {
         let most = self.settings.drop_path;
         match self.settings.drop_path_ramp {
-            DropPathRamp::Epochs => most * (epoch - 1) as f64 / self.settings.epochs as f64,
+            DropPathRamp::Epochs => most * self.settings.share_done(0, epoch - 1),
             DropPathRamp::Depth => most,
         }
     }
@@ -332,16 +332,16 @@ impl Retraining<'_> {
 
 /// The learning rate of `epoch`, from 1.
 pub fn learning_rate(settings: &TrainSettings, epoch: usize) -> f64 {
-    let (done, warmup) = ((epoch - 1) as f64, settings.warmup_epochs as f64);
+    let (done, warmup) = (epoch - 1, settings.warmup_epochs);
     if done < warmup {
-        return settings.learning_rate * (done + 1.0) / warmup;
+        return settings.learning_rate * epoch as f64 / warmup as f64;
     }
-    let total = settings.epochs as f64;
+    let share = || settings.share_done(warmup, done);
     settings.learning_rate
         * match settings.decay {
-            Decay::Cosine => (1.0 + (std::f64::consts::PI * (done - warmup) / (total - warmup)).cos()) / 2.0,
-            Decay::Linear => 1.0 - (done - warmup) / (total - warmup),
-            Decay::Exponential => 0.97f64.powf(done - warmup),
+            Decay::Cosine => (1.0 + (std::f64::consts::PI * share()).cos()) / 2.0,
+            Decay::Linear => 1.0 - share(),
+            Decay::Exponential => 0.97f64.powf((done - warmup) as f64),
         }
 }
 
@@ -368,5 +368,44 @@ mod tests {
         near(learning_rate(&linear, 6), 0.5);
         near(learning_rate(&linear, 10), 0.1);
         near(learning_rate(&settings(Decay::Exponential, 0), 3), 0.5 * 0.97 * 0.97);
+    }
+
+    /// A schedule whose length changes neither jumps nor ends early.
+    #[test]
+    fn a_schedule_continues_when_its_length_changes() {
+        let mut settings = TrainSettings {
+            epochs: 10,
+            warmup_epochs: 2,
+            ..TrainSettings::default()
+        };
+        let before = settings.clone();
+        settings.change_epochs(4, 20);
+        settings.change_epochs(12, 16);
+        assert_eq!(settings.check(), Ok(()));
+        let same = |epoch: usize| {
+            assert_eq!(
+                learning_rate(&settings, epoch),
+                learning_rate(&before, epoch),
+                "{epoch}"
+            )
+        };
+        (1..=5).for_each(same);
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} != {b}");
+        // A quarter is over after epoch 4, and half of the rest after eight of 16 more epochs.
+        near(settings.share_done(2, 4), 0.25);
+        near(settings.share_done(2, 12), 0.25 + 0.75 / 2.0);
+        near(settings.share_done(2, 14), 0.625 + 0.375 / 2.0);
+        assert_eq!(settings.share_done(2, 16), 1.0);
+        near(settings.share_done(0, 4), 0.4);
+        for wrong in [
+            vec![vec![1, 9]],
+            vec![vec![5]],
+            vec![vec![5, 5]],
+            vec![vec![16, 30]],
+            vec![vec![5, 9], vec![5, 9]],
+        ] {
+            settings.earlier_epochs = Some(wrong);
+            assert!(settings.check().is_err(), "{:?}", settings.earlier_epochs);
+        }
     }
 }

@@ -1,10 +1,21 @@
 //! The settings by which the final network trains.
 
-use da2s_settings::{BELOW_1, COUNT, COUNT_OR_0, NOT_NEGATIVE, POSITIVE, Problem, settings, whole, words};
+use da2s_settings::{Allowed, BELOW_1, COUNT, COUNT_OR_0, NOT_NEGATIVE, POSITIVE, Problem, settings, whole, words};
 
 use super::mixing::Mixing;
 use crate::data::Augmentation;
 use crate::network::DropPathRamp;
+
+/// Pairs of numbers of epochs.
+const PAIRS: Allowed = Allowed::List {
+    item: &Allowed::List {
+        item: &COUNT,
+        least: 2,
+        distinct: false,
+    },
+    least: 1,
+    distinct: false,
+};
 
 settings! {
     /// How the final network trains.
@@ -22,6 +33,13 @@ settings! {
         label_smoothing: f64 = 0.0, in BELOW_1;
         /// Epochs of the training of the final network.
         epochs: usize = 25, in COUNT, named "train_epochs";
+        /// Earlier values of `network.epochs`: each pair [n, e] means that until the end of epoch n
+        /// the learning rate and drop-path followed a training of e epochs.
+        ///
+        /// A run for a given time writes them when it changes the length of its training while it
+        /// trains. From epoch n on, what is left of the schedules is spread over the epochs that
+        /// are left.
+        earlier_epochs: Option<Vec<Vec<usize>>> = None, in PAIRS;
         /// Images per step and process.
         batch_size: usize = 64, in COUNT;
         /// Learning rate at the start, or after the warm-up if there is one.
@@ -65,7 +83,60 @@ impl TrainSettings {
             let expected = format!("less than network.epochs = {}", self.epochs);
             return Err(Problem::refused("network.warmup_epochs", self.warmup_epochs, expected));
         }
+        self.check_earlier_epochs()?;
         self.mixing.check()
+    }
+
+    fn check_earlier_epochs(&self) -> Result<(), Problem> {
+        let mut last = 0;
+        for pair in self.earlier_epochs.iter().flatten() {
+            let &[until, epochs] = &pair[..] else {
+                let expected = "pairs of numbers, such as [[12, 60]]";
+                return Err(Problem::refused(
+                    "network.earlier_epochs",
+                    format!("{pair:?}"),
+                    expected,
+                ));
+            };
+            let (warmup, most) = (self.warmup_epochs, self.epochs.min(epochs));
+            if until <= last || until < warmup || until >= most {
+                let expected = format!(
+                    "pairs [n, e] in which n increases, is not within the warm-up of {warmup} epochs, and is less than \
+                     both e and network.epochs = {}",
+                    self.epochs
+                );
+                return Err(Problem::refused(
+                    "network.earlier_epochs",
+                    format!("{pair:?}"),
+                    expected,
+                ));
+            }
+            last = until;
+        }
+        Ok(())
+    }
+
+    /// How much of a schedule that begins after epoch `start` is over after epoch `done`, from 0 to
+    /// 1. `start` is at most the first epoch at which the length changed.
+    pub fn share_done(&self, start: usize, done: usize) -> f64 {
+        let earlier = self.earlier_epochs.iter().flatten().map(|pair| (pair[0], pair[1]));
+        let (mut at, mut share) = (start, 0.0);
+        for (until, epochs) in earlier.chain([(self.epochs, self.epochs)]) {
+            let to = done.min(until);
+            share += (1.0 - share) * ((to - at) as f64 / (epochs - at) as f64);
+            if done <= until {
+                break;
+            }
+            at = until;
+        }
+        share
+    }
+
+    /// Changes the number of epochs after epoch `done`. What is left of the schedules is spread
+    /// over the new number.
+    pub(crate) fn change_epochs(&mut self, done: usize, epochs: usize) {
+        let before = std::mem::replace(&mut self.epochs, epochs);
+        self.earlier_epochs.get_or_insert_default().push(vec![done, before]);
     }
 
     /// Whether each epoch is the same, however many there are: no schedule depends on their number.

@@ -124,7 +124,7 @@ impl Job {
             led = Some((job, below.genotype));
             Ok::<_, Error>(assignment)
         })?;
-        let (job, genotype) = match led {
+        let (mut job, genotype) = match led {
             Some((job, genotype)) => (job, Some(genotype)),
             None => match Self::assigned(&assignment, self.command().to_owned(), self.group().clone()) {
                 Some(job) => (job.on_images_of(self), None),

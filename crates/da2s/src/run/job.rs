@@ -18,7 +18,7 @@ use super::plan::Planning;
 use super::width::widest_within;
 use super::{
     Context, Discretized, Error, Int8Options, Opened, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
-    evaluate, given_genotype, import_network, import_supernet, quantise, search, suspects, train, trained,
+    evaluate, given_genotype, import_network, import_supernet, quantise, search, suspects, trained,
 };
 use crate::config::{Config, Pace, Request};
 use crate::data::Arrays;
@@ -41,7 +41,7 @@ pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];
 /// use da2s::run::Job;
 ///
 /// # fn main() -> Result<(), da2s::Error> {
-/// let job = Job::create(&Request::default(), None, false, "my program".to_owned())?;
+/// let mut job = Job::create(&Request::default(), None, false, "my program".to_owned())?;
 /// job.search(&mut Silent)?;
 /// let found = job.discretize(None, &mut Silent)?;
 /// job.train(&mut Silent)?;
@@ -384,11 +384,11 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::OverLimit`], and those of [`train`].
-    pub fn train(&self, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
+    pub fn train(&mut self, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
         if self.group.leads() {
             stored_within_limits(&self.directory, &self.config.target)?;
         }
-        let trained = train(&self.context(), observer)?;
+        let trained = self.train_as_planned(observer)?;
         self.got_over()?;
         Ok(trained)
     }

@@ -87,5 +87,10 @@ pub(super) fn record(context: &Context<'_>) -> Result<(), Error> {
         directory.remove(name)?;
     }
     config.network.training.epochs = epochs;
+    config
+        .network
+        .training
+        .earlier_epochs
+        .clone_from(&context.config.network.training.earlier_epochs);
     directory.write_config(&config)
 }

@@ -27,6 +27,7 @@ mod made;
 mod measured;
 mod mirrored;
 mod opened;
+mod pace;
 mod plan;
 mod quantise;
 mod resume;

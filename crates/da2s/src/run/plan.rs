@@ -3,7 +3,7 @@
 //!
 //! Contract: settings are chosen once, before a new run begins, and the number of training epochs
 //! once more when its search has found a network, from the time that is left and measured steps of
-//! that network. Both are written into `config.toml` with the reasons, so a run of this file
+//! that network. Both, and what changes while it trains (`pace.rs`), are written into `config.toml` with the reasons, so a run of this file
 //! repeats the run without a plan. A resumed run chooses nothing. For a single process.
 
 use std::time::Instant;
@@ -12,7 +12,8 @@ use da2s_records::files::{GAP, SUMMARY};
 use da2s_records::schema::Summary;
 
 use super::discretize::of_space;
-use super::{Error, Job, genotype_file};
+use super::pace::Ahead;
+use super::{Error, Job, TrainSummary, genotype_file, train};
 use crate::config::{Config, Pace, Request};
 use crate::data::Dataset;
 use crate::observer::Observer;
@@ -26,8 +27,9 @@ pub(super) struct Planning {
     goal: Goal,
     /// Training epochs before anything was chosen.
     epochs: usize,
-    /// When the run began, once its settings are chosen.
-    began: Option<Instant>,
+    /// When the run began, and what the training and the stages after it take, once the settings
+    /// are chosen.
+    begun: Option<(Instant, Ahead)>,
 }
 
 impl Planning {
@@ -46,7 +48,7 @@ impl Planning {
                 freedom,
             },
             epochs: config.network.training.epochs,
-            began: None,
+            begun: None,
         })
     }
 }
@@ -67,7 +69,7 @@ pub struct TrainingPlan {
 impl Job {
     /// Whether settings of this run are still to be chosen by [`Job::plan`].
     pub fn is_to_be_planned(&self) -> bool {
-        self.planning.is_some_and(|planning| planning.began.is_none())
+        self.planning.is_some_and(|planning| planning.begun.is_none())
     }
 
     /// Whether all stages of the run are complete, with the trainings from other seeds and the
@@ -110,7 +112,7 @@ impl Job {
         if let Some(planning) = planning {
             self.config = planned.config.clone();
             self.planning = Some(Planning {
-                began: Some(began),
+                begun: Some((began, Ahead::of(&planned.times, planned.network.epochs))),
                 ..planning
             });
             let remarks = if planned.chosen.is_empty() {
@@ -133,7 +135,7 @@ impl Job {
         let Some(Planning {
             goal,
             epochs,
-            began: Some(began),
+            begun: Some((began, _)),
         }) = self.planning
         else {
             return Ok(None);
@@ -159,6 +161,9 @@ impl Job {
             );
             self.directory().write_config_with(&[remark], &stored)?;
         }
+        if let Some(planning) = &mut self.planning {
+            planning.begun = Some((began, Ahead::of(&times, epochs)));
+        }
         let planned_s: f64 = times.iter().map(|stage| stage.time_s).sum();
         Ok(Some(TrainingPlan {
             epochs,
@@ -166,6 +171,19 @@ impl Job {
             fits: planned_s <= left_s(),
             times,
         }))
+    }
+
+    /// Trains the final network: within the time of the run, if this process planned it and the
+    /// number of epochs is not a requested one.
+    pub(super) fn train_as_planned(&mut self, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
+        match self.planning {
+            Some(Planning {
+                goal,
+                epochs,
+                begun: Some((began, ahead)),
+            }) if goal.freedom.may("network.epochs") => self.train_in_time((goal, began, epochs), ahead, observer),
+            _ => train(&self.context(), observer),
+        }
     }
 
     /// Calls `measure` with the images of this run and the genotype of its network, if that is

@@ -1,0 +1,354 @@
+//! Keeps the training of a run within the time that the run was given.
+//!
+//! Contract: if the epochs so far show that the run would end early or late, the training stops
+//! after an epoch, gets another number of epochs in `config.toml`, and continues from its
+//! checkpoint. Its schedules do not jump, so a run of the final `config.toml` repeats the training.
+//! Only for a training whose number of epochs a plan may choose, in the process that planned it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::{Context, Error, Job, TrainSummary, train};
+use crate::observer::{Event, Observer};
+use crate::planner::{AIM, Goal, MOST_EPOCHS, StageTime, Whose};
+use crate::resumable::StageError;
+use crate::stage::Stage;
+
+/// How far from its time a run may end, as a share of the given time, before its training gets
+/// another number of epochs.
+const TOLERANCE: f64 = 0.03;
+/// The time of an epoch is the median of up to this many epochs.
+const MEDIAN_OF: usize = 9;
+/// It is known after this many epochs, or after this share of the given time.
+const KNOWN: (usize, f64) = (3, 0.04);
+
+/// What is planned from the training on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ahead {
+    /// An epoch of the run's own training.
+    epoch_s: f64,
+    /// The same epoch of all further networks.
+    beside_epoch_s: f64,
+    /// Everything else.
+    rest_s: f64,
+}
+
+impl Ahead {
+    /// From the planned `times` of the stages, of which each training has `epochs` epochs.
+    pub fn of(times: &[StageTime], epochs: usize) -> Self {
+        let is_own = |time: &&StageTime| time.stage == Some(Stage::Train) && time.whose == Whose::Run;
+        let own_s: f64 = times.iter().filter(is_own).map(|time| time.time_s).sum();
+        let after = times
+            .iter()
+            .skip_while(|time| !is_own(time))
+            .filter(|time| !is_own(time));
+        let (beside, rest): (Vec<_>, Vec<_>) = after.partition(|time| time.stage == Some(Stage::Train));
+        let sum = |times: Vec<&StageTime>| times.iter().map(|time| time.time_s).sum::<f64>();
+        Self {
+            epoch_s: own_s / epochs as f64,
+            beside_epoch_s: sum(beside) / epochs as f64,
+            rest_s: sum(rest),
+        }
+    }
+
+    /// The number of epochs of a training, of which `done` of `epochs` are complete, with which the
+    /// run ends in `left_s`, if epochs take `epoch_s` from now on. `None` if it ends close enough
+    /// to that as it is. The other stages are assumed to be slower, or faster, by the same factor.
+    fn fitting(&self, [done, epochs, most]: [usize; 3], epoch_s: f64, left_s: f64, tolerance_s: f64) -> Option<usize> {
+        let factor = epoch_s / self.epoch_s;
+        let (beside_epoch_s, rest_s) = (factor * self.beside_epoch_s, factor * self.rest_s);
+        let needed_s = (epochs - done) as f64 * epoch_s + epochs as f64 * beside_epoch_s + rest_s;
+        if !((needed_s - left_s).abs() > tolerance_s) {
+            return None;
+        }
+        let fitting = (left_s - rest_s + done as f64 * epoch_s) / (epoch_s + beside_epoch_s);
+        let chosen = (fitting.max(0.0) as usize).clamp(done + 1, most.max(done + 1));
+        (chosen != epochs).then_some(chosen)
+    }
+}
+
+/// A change of the number of epochs.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    done: usize,
+    before: usize,
+    epochs: usize,
+    epoch_s: f64,
+}
+
+/// Passes events on, measures epochs, and stops the training when their number is to change.
+struct Pacing<'a> {
+    observer: &'a mut dyn Observer,
+    ahead: Ahead,
+    /// When the run is meant to end.
+    end: Instant,
+    goal_s: f64,
+    /// The most epochs of the training.
+    most: usize,
+    /// The epochs before which the learning rate still rises.
+    warmup: usize,
+    epochs: usize,
+    began: Instant,
+    recent_s: VecDeque<f64>,
+    change: Option<Change>,
+    /// Whether the next start of the training is that after a change.
+    is_change: bool,
+}
+
+impl Pacing<'_> {
+    /// After epoch `done`: whether the number of epochs is to change.
+    fn judge(&mut self, done: usize) {
+        self.recent_s.push_back(self.began.elapsed().as_secs_f64());
+        self.began = Instant::now();
+        if self.recent_s.len() > MEDIAN_OF {
+            self.recent_s.pop_front();
+        }
+        let known = self.recent_s.len() >= KNOWN.0 || self.recent_s.iter().sum::<f64>() >= KNOWN.1 * self.goal_s;
+        if !known || done < self.warmup || done >= self.epochs {
+            return;
+        }
+        let mut sorted: Vec<f64> = self.recent_s.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let epoch_s = sorted[sorted.len() / 2];
+        let now = Instant::now();
+        let left_s = self.end.saturating_duration_since(now).as_secs_f64()
+            - now.saturating_duration_since(self.end).as_secs_f64();
+        let numbers = [done, self.epochs, self.most];
+        let fitting = self.ahead.fitting(numbers, epoch_s, left_s, TOLERANCE * self.goal_s);
+        self.change = fitting.map(|epochs| Change {
+            done,
+            before: self.epochs,
+            epochs,
+            epoch_s,
+        });
+    }
+}
+
+impl Observer for Pacing<'_> {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::Started { .. } = event {
+            self.began = Instant::now();
+            if std::mem::take(&mut self.is_change) {
+                return;
+            }
+        }
+        let done = match &event {
+            Event::TrainEpoch(metrics) => Some(metrics.epoch),
+            _ => None,
+        };
+        let told = Instant::now();
+        self.observer.on(event);
+        // The user may have paused the run, which then ends later.
+        let paused = told.elapsed();
+        self.began += paused;
+        self.end += paused;
+        if let Some(done) = done {
+            self.judge(done);
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.change.is_some() || self.observer.stop()
+    }
+
+    fn checkpoint(&self) -> bool {
+        self.observer.checkpoint()
+    }
+}
+
+impl Job {
+    /// Trains the final network such that the run ends in the time of `goal`, which began at
+    /// `began`; `most` is the number of epochs before a plan chose any.
+    ///
+    /// # Errors
+    /// Those of [`train`]; or if `config.toml` cannot be read or written.
+    pub(super) fn train_in_time(
+        &mut self,
+        (goal, began, most): (Goal, Instant, usize),
+        ahead: Ahead,
+        observer: &mut dyn Observer,
+    ) -> Result<TrainSummary, Error> {
+        let training = &self.config.network.training;
+        let mut pacing = Pacing {
+            observer,
+            ahead,
+            end: began + Duration::from_secs_f64(AIM * goal.time_s),
+            goal_s: goal.time_s,
+            most: if goal.at_most { most } else { MOST_EPOCHS },
+            warmup: training.warmup_epochs,
+            epochs: training.epochs,
+            began: Instant::now(),
+            recent_s: VecDeque::new(),
+            change: None,
+            is_change: false,
+        };
+        let mut resume = self.is_resumed();
+        loop {
+            let context = Context {
+                resume,
+                ..self.context()
+            };
+            let trained = train(&context, &mut pacing);
+            let Some(change) = pacing.change.take() else {
+                return trained;
+            };
+            match trained {
+                Err(Error::Stage(StageError::Stopped { .. })) if !pacing.observer.stop() => {}
+                other => return other,
+            }
+            self.change_epochs(change, ahead)?;
+            let Change {
+                done, before, epochs, ..
+            } = change;
+            pacing.observer.on(Event::NewLength { done, epochs, before });
+            (pacing.epochs, pacing.is_change, resume) = (epochs, true, true);
+            pacing.recent_s.clear();
+        }
+    }
+
+    /// Writes another number of epochs into the run's configuration.
+    fn change_epochs(&mut self, change: Change, ahead: Ahead) -> Result<(), Error> {
+        let Change {
+            done,
+            before,
+            epochs,
+            epoch_s,
+        } = change;
+        let mut stored = self.directory().config()?;
+        for training in [&mut stored.network.training, &mut self.config.network.training] {
+            training.change_epochs(done, epochs);
+        }
+        let remark = format!(
+            "After epoch {done} of the training, an epoch took {epoch_s:.3} s, and {:.3} s were planned: network.epochs \
+             = {epochs} instead of {before}.",
+            ahead.epoch_s
+        );
+        self.directory().write_config_with(&[remark], &stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, Request};
+    use crate::planner::Freedom;
+    use crate::space::Genotype;
+    use da2s_records::files::BEST;
+
+    const AHEAD: Ahead = Ahead {
+        epoch_s: 1.0,
+        beside_epoch_s: 0.0,
+        rest_s: 5.0,
+    };
+
+    #[test]
+    fn the_stages_after_a_training_are_those_of_the_plan() {
+        let time = |stage, whose, time_s| StageTime { stage, whose, time_s };
+        let times = [
+            time(Some(Stage::Discretize), Whose::Run, 7.0),
+            time(Some(Stage::Train), Whose::Run, 20.0),
+            time(Some(Stage::Evaluate), Whose::Run, 2.0),
+            time(Some(Stage::Discretize), Whose::Baseline, 1.0),
+            time(Some(Stage::Train), Whose::Baseline, 30.0),
+            time(None, Whose::Run, 1.0),
+        ];
+        let ahead = Ahead {
+            epoch_s: 2.0,
+            beside_epoch_s: 3.0,
+            rest_s: 4.0,
+        };
+        assert_eq!(Ahead::of(&times, 10), ahead);
+    }
+
+    #[test]
+    fn a_number_of_epochs_fits_into_the_remaining_time() {
+        let fitting = |epoch_s, left_s| AHEAD.fitting([10, 50, 60], epoch_s, left_s, 2.0);
+        assert_eq!(fitting(1.0, 45.0), None);
+        assert_eq!(fitting(1.0, 43.5), None, "within the tolerance");
+        assert_eq!(fitting(1.0, 40.0), Some(45));
+        // What comes after it is as slow: 10 s for it, and 2 s per epoch.
+        assert_eq!(fitting(2.0, 45.0), Some(27));
+        assert_eq!(fitting(0.5, 45.0), Some(60), "at most");
+        assert_eq!(fitting(1.0, -3.0), Some(11), "at least one more");
+        assert_eq!(fitting(f64::NAN, 45.0), None);
+        // The epochs of networks beside it count in full.
+        let beside = Ahead {
+            beside_epoch_s: 3.0,
+            ..AHEAD
+        };
+        assert_eq!(beside.fitting([10, 50, 60], 1.0, 115.0, 2.0), Some(30));
+    }
+
+    /// Keeps the changes of the length.
+    #[derive(Default)]
+    struct Lengths(Vec<[usize; 3]>);
+
+    impl Observer for Lengths {
+        fn on(&mut self, event: Event<'_>) {
+            if let Event::NewLength { done, epochs, before } = event {
+                self.0.push([done, epochs, before]);
+            }
+        }
+    }
+
+    /// A training that ends late is shortened, one that ends early is extended, and a run with the
+    /// settings that result from it has the same weights.
+    #[test]
+    fn a_training_that_changes_its_length_can_be_repeated() {
+        let temporary = tempfile::tempdir().unwrap();
+        let job = |name: &str, layers: Vec<Layer>| {
+            let request = Request {
+                layers,
+                ..Request::default()
+            };
+            let job = Job::create(&request, Some(&temporary.path().join(name)), false, "test".to_owned()).unwrap();
+            let genotype = Genotype::parse(
+                "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2], reduce=[('max_pool_3x3', \
+                 0), ('skip_connect', 1)], reduce_concat=[2])",
+            );
+            job.discretize(Some(&genotype.unwrap()), &mut Lengths::default())
+                .unwrap();
+            job
+        };
+        let settings = [
+            "data.limit=64",
+            "data.test_limit=16",
+            "space.nodes=1",
+            "network.channels=4",
+            "network.cells=3",
+            "network.batch_size=16",
+            "network.epochs=6",
+            "network.warmup_epochs=1",
+            "network.drop_path=0.2",
+        ];
+        let small = || {
+            settings
+                .iter()
+                .map(|text| Layer::assignment("--set", text).unwrap())
+                .collect()
+        };
+        for (name, time_s, at_most, expected) in [("late", 1e-3, false, [1, 2, 6]), ("early", 1e6, true, [3, 8, 6])] {
+            let mut paced = job(name, small());
+            let goal = Goal {
+                time_s,
+                at_most,
+                freedom: Freedom::default(),
+            };
+            let mut lengths = Lengths::default();
+            paced
+                .train_in_time((goal, Instant::now(), 8), AHEAD, &mut lengths)
+                .unwrap();
+            assert_eq!(lengths.0, [expected], "{name}");
+            let [done, epochs, before] = expected;
+            let config = paced.directory().config().unwrap();
+            assert_eq!(config.network.training.epochs, epochs);
+            assert_eq!(config.network.training.earlier_epochs, Some(vec![vec![done, before]]));
+            assert_eq!(&config, paced.config());
+            let stored = vec![Layer::of(&config).unwrap()];
+            let mut again = job(&format!("{name} again"), stored);
+            again.train(&mut Lengths::default()).unwrap();
+            let bits = |job: &Job| std::fs::read(job.directory().file(BEST)).unwrap();
+            assert_eq!(bits(&paced), bits(&again), "{name}");
+        }
+    }
+}
