@@ -148,8 +148,8 @@ def _make(
     made = {"out": path, "resume": os.path.isdir(path), "recipe": plan["recipe"], "config": plan["config"], "settings": settings}
     listen = None if on_progress is None else lambda event: on_progress(name, event)
     try:
-        # Resuming would take settings that are not given from the existing run; in a sweep, an
-        # existing run with other settings is an error.
+        # When a run resumes, settings that the call does not name come from its directory. In a
+        # sweep, an existing run with other settings is an error.
         named, _ = images_of(data, **arrays)
         asked = Asked(plan["recipe"], plan["config"], [*named, *of_options(options), *of_settings(settings)])
         _native.check_settings(path, asked.native())
@@ -163,7 +163,8 @@ def _make(
             machine = {name: value for name, value in options.items() if name in MACHINE}
             stages.discretize(run, on_progress=listen, **held, **machine, threads=plan["threads"])
         else:
-            # Never planned: the runs of a sweep must differ only in what varies.
+            # Without a plan, which could choose different settings for each run: the runs of a
+            # sweep must differ only in what varies.
             stages.completed(stages.created("run", data, **arrays, **made, options=options), None, listen)
     except BusyError as error:
         return "busy", str(error)

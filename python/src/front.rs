@@ -1,4 +1,4 @@
-//! What a front is to have, from Python.
+//! The networks requested for a front, read from Python's arguments.
 
 use da2s::config::Layer;
 use da2s::network::Resource;
@@ -22,7 +22,7 @@ pub struct Networks<'py> {
     limits: Vec<Setting<'py>>,
 }
 
-/// Layers that every stage keeps, or each.
+/// How many layers the stages keep: one number for all stages, or one per stage.
 #[derive(FromPyObject)]
 enum Depth {
     Every(usize),
@@ -48,7 +48,7 @@ impl Networks<'_> {
     }
 }
 
-/// A limit, whose value is one that the setting may have.
+/// Reads a limit, and checks that its setting accepts the value.
 fn limit(py: Python<'_>, (name, key, value): &Setting<'_>) -> PyResult<Limit> {
     let value = to_toml(value)?;
     Layer::flag(name, key, value.clone()).map_err(|error| raised(py, &error.into()))?;

@@ -26,7 +26,7 @@ pub enum ClassWeights {
 }
 
 words! {
-    /// What weights follow from.
+    /// How the weights of the classes are chosen.
     #[strum(serialize_all = "lowercase")]
     pub enum Scheme {
         /// Every image counts alike.

@@ -122,7 +122,7 @@ impl Format {
                 images: "1,437 + 360",
                 classes: "10",
                 shape: shape(1, 8),
-                folder: "none: built in",
+                folder: "none, it is built in",
                 source: "CC BY 4.0; E. Alpaydin, C. Kaynak, UCI Machine Learning Repository",
             },
             Self::Cifar10 => Facts {
@@ -170,7 +170,7 @@ impl Format {
                 images: "any",
                 classes: "2 or more",
                 shape: None,
-                folder: "none: a program passes them",
+                folder: "none, a program passes the images",
                 source: "yours",
             },
         }

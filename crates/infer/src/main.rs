@@ -35,7 +35,7 @@ Exit codes:
     2  invalid argument
     3  an image cannot be read
     5  the network cannot be read
-    7  the result cannot be written
+    7  the result cannot be written, or the threads cannot be started
     8  weights or outputs of the network are NaN or infinite, or a variance is negative
 ";
 

@@ -23,12 +23,12 @@ pub struct Deployed {
     pub plan: NetworkPlan,
     /// The preprocessing of images.
     pub preprocessing: Preprocessing,
-    /// The numbers of the network; float32 if the file does not state them.
+    /// The type of its weights and activations; float32 if the file does not state it.
     #[serde(default)]
     pub precision: Precision,
 }
 
-/// The numbers that a network computes with.
+/// The type of the weights and activations of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -114,7 +114,7 @@ impl Network {
         &self.preprocessing
     }
 
-    /// The numbers that it computes with.
+    /// The type of its weights and activations.
     pub fn precision(&self) -> Precision {
         match &self.body {
             Body::Float32(_) => Precision::Float32,
@@ -147,8 +147,8 @@ impl Network {
                 for picture in pictures {
                     assert_eq!(picture.len(), length, "values of a picture");
                 }
-                // Once into the pool for the whole call: from outside, each group of images would
-                // wake a thread of it.
+                // Enters the thread pool once for the whole call. From outside the pool, each group
+                // of images would enter it separately, and wake one of its threads.
                 rayon::scope(|_| network.logits(pictures))
             }
             Body::Int8(runner) => runner.logits(pictures),

@@ -45,10 +45,11 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     }
 }
 
-/// Whether `path`, after its links, is one of a run's own files, or lies in one of its own folders.
+/// Whether `path`, once its links are resolved, is one of a run's own files or is in one of the
+/// run's own folders.
 pub fn is_of_run(path: &Path) -> bool {
     let Ok(path) = absolute(path) else { return false };
-    // Missing folders are created, so they cannot be links.
+    // Only the existing part of the path can have links; the rest is appended as it is.
     let there = |folder: &Path| Some(folder.canonicalize().ok()?.join(path.strip_prefix(folder).ok()?));
     let Some(real) = path.ancestors().find_map(there) else {
         return false;
@@ -88,10 +89,11 @@ pub fn read_input(path: &Path, most_bytes: u64) -> Result<Vec<u8>, FileError> {
     read_with(path, |file| read_bounded(file, most_bytes))
 }
 
-/// Reads the safetensors file `path`, which a user named; of another file, its beginning.
+/// Reads the safetensors file `path`, which a user named. If it is a large file of another kind,
+/// reads only its beginning.
 ///
 /// # Errors
-/// If its header describes a file of another length, or like [`read_input`].
+/// If it is large and its header describes a different length; otherwise as for [`read_input`].
 pub fn read_weights(path: &Path) -> Result<Vec<u8>, FileError> {
     read_with(path, read_checked)
 }

@@ -89,8 +89,8 @@ impl CellGraph {
         self.inputs..self.inputs + self.nodes
     }
 
-    /// The groups: one per node, or in a chain the first layer of each stage and, if there are
-    /// others, the group of the others.
+    /// The indices of the groups. A cell of nodes has one group per node. In a chain, each stage
+    /// has a group with its first layer and, if it has more layers, a group with all others.
     pub fn groups(&self) -> Range<usize> {
         if self.is_chain() {
             0..self.stages().map(|layers| layers.min(2)).sum()
@@ -141,9 +141,9 @@ impl CellGraph {
             .flat_map(move |group| std::iter::repeat_n(group, graph.size_of(group)))
     }
 
-    /// The sum of the weights of a group's edges if `kept` of them are kept: the number of edges,
-    /// so that equal weights are 1; in a chain, in which a kept layer should have weight 1, the
-    /// number of kept ones.
+    /// What the weights of a group's edges sum to if `kept` of the edges are kept. In a cell of
+    /// nodes this is the number of edges, so that equal weights are 1. In a chain it is `kept`,
+    /// because a kept layer should have weight 1.
     pub fn total_weight(&self, group: usize, kept: usize) -> usize {
         if self.is_chain() { kept } else { self.size_of(group) }
     }

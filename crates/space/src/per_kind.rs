@@ -1,7 +1,7 @@
 //! A value for each kind of cell that a space has.
 //!
-//! Contract: there are always normal cells; a space with one kind has no other, and the value of
-//! the missing kind is that of the existing one.
+//! Contract: every space has normal cells. If it has no reduction cells, their value is that of the
+//! normal cells.
 
 use serde::{Deserialize, Serialize};
 

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_is_rare_shows() {
+    fn a_rare_class_is_visible() {
         let scores = |classes: &[&str], confusion: &[Vec<u64>]| {
             let classes: Vec<String> = classes.iter().map(|&name| name.to_owned()).collect();
             da2s_records::schema::class_scores(&classes, confusion)

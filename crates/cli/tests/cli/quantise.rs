@@ -31,7 +31,7 @@ fn a_network_is_quantised_measured_and_written() {
     let points = number("network_accuracy") - number("int8_accuracy");
     assert!((points - number("int8_gap")).abs() < 1e-9, "{summary}");
 
-    // The same network, the same bytes, also by another number of threads.
+    // Quantised again, the network has the same bytes, even with a different number of threads.
     let network = out.join("export/network-int8.safetensors");
     let files = || {
         [

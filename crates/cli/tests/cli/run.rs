@@ -32,7 +32,7 @@ fn assert_same(a: &Path, b: &Path) {
 }
 
 #[test]
-fn a_run_is_its_stages() {
+fn a_run_equals_its_stages_one_by_one() {
     let temporary = tempfile::tempdir().unwrap();
     let (whole, stages) = (temporary.path().join("whole"), temporary.path().join("stages"));
     let table =

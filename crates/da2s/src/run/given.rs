@@ -60,7 +60,7 @@ mod tests {
     const BENCH: &str = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
 
     #[test]
-    fn a_file_contains_one_or_lists_them() {
+    fn a_genotype_is_selected_by_name_or_line() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("own:1.txt");
         let other = BENCH.replace("none~2", "skip_connect~2");

@@ -3,13 +3,14 @@
 //!
 //! Reference: Noy et al., "ASAP: Architecture Search, Anneal and Prune", AISTATS 2020, removes
 //! operations whose share falls under a threshold that rises with its annealing; here the threshold
-//! is fixed and a drive lowers the shares. Contract: at the end of an epoch after the warm-up, and
-//! before the last one, every choice whose share was under `search.drop_below` after all steps of
-//! the epoch is removed, except the strongest, as many as the target keeps. So the target stays
-//! reachable. Only halves of the mixture that are driven to the target lose choices. A removed
-//! choice is not computed, its weights and their velocities become 0, its α or β never moves again,
-//! and the remaining weights of its softmax sum to 1 as before. The accuracy that this costs is
-//! measured at once, on the images that are evaluated in every epoch.
+//! is fixed and a drive lowers the shares. Contract: choices are removed at the end of every epoch
+//! after the warm-up, except the last epoch. A choice is removed if its share was less than
+//! `search.drop_below` after each step of the epoch. The strongest choices always stay, as many as
+//! the target keeps, so the target stays reachable. The choices are operations, edges or both: only
+//! those that the drive acts on. A removed choice is not computed, its weights and their velocities
+//! become 0, its α or β never moves again, and the remaining weights of its softmax sum to 1 as
+//! before. The accuracy that this costs is measured at once, on the images that are evaluated in
+//! every epoch.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,7 +35,8 @@ pub struct Dropping {
     /// epoch: for each kind of cell the operations, edge by edge, then the edges. Empty before the
     /// first such step.
     pub above: Vec<bool>,
-    /// Points of accuracy that all removals cost, each at its moment.
+    /// Points of accuracy lost by all removals so far: the sum of what each removal cost when it
+    /// happened.
     pub points: f64,
 }
 
@@ -46,7 +48,8 @@ impl Dropping {
 }
 
 impl Search {
-    /// Whether choices may be removed at the end of the epoch of `moment`.
+    /// Which halves of the mixture may lose choices at the end of the epoch of `moment`; `None` if
+    /// neither.
     fn drops(&self, moment: Moment) -> Option<Halves> {
         let after_warmup = moment.epoch >= moment.warmup.max(1) && moment.epoch < moment.epochs;
         // A drive acts in the last stage only; without one a small share may still grow.
@@ -74,9 +77,9 @@ impl Search {
         }
     }
 
-    /// Removes what has lost by the end of the epoch at which `state` is, and adds its cost to
-    /// `metrics`; `before` is the outcome of this epoch. Returns the outcome without it; `None` if
-    /// nothing was lost.
+    /// Removes the choices that have lost by the end of the current epoch of `state`, and adds the
+    /// cost of the removal to `metrics`. `before` is the outcome of the epoch. Returns the outcome
+    /// after the removal; `None` if nothing is removed.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -116,8 +119,8 @@ impl Search {
         removed.cloned().unwrap_or_else(|| Removed::nothing(&self.space))
     }
 
-    /// Removes `removed` from `state`, and adds its cost to `metrics`. Returns the outcome without
-    /// it.
+    /// Removes `removed` from `state`, and adds the cost of the removal to `metrics`. Returns the
+    /// outcome after the removal.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -153,7 +156,7 @@ impl Search {
             .values()
             .filter_map(|arch| Some(arch.removed.as_ref()?.counts()));
         let [all, edges] = counts.reduce(|a, b| [a[0] + b[0], a[1] + b[1]])?;
-        // What an edge never has was not removed.
+        // Operations that an edge never had do not count as removed.
         let [never, _] = Removed::never(&self.space).counts();
         let operations = all - never * self.space.kinds().len();
         (operations + edges > 0).then_some(RemovedGap {
@@ -211,8 +214,8 @@ fn fill(values: &mut [f32], flags: &[bool], value: f32) {
     }
 }
 
-/// `removed` and what has lost since: choices that are not `above` the bound, except the strongest,
-/// as many as the target keeps. `above` are operations and edges.
+/// `removed` and what has lost since. A choice has lost if its flag in `operations_above` or
+/// `edges_above` is false, unless it is among the strongest, as many as the target keeps.
 fn lost(
     removed: &Removed,
     (operations_above, edges_above): (&[bool], &[bool]),
@@ -257,8 +260,9 @@ mod tests {
     use da2s_engine::Engine;
     use proptest::prelude::*;
 
-    /// Removes two of three operations and some edges, among them all that leave an input and all
-    /// but one into a node, and takes a step: both engines agree, and what is removed stays 0.
+    /// Removes two of every three operations, and some edges: all but one from an input, and all
+    /// but one into a node. Then takes a step: both engines agree, and the weights of what was
+    /// removed stay 0.
     #[test]
     fn what_is_removed_is_not_computed_in_either_engine() {
         let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
@@ -326,8 +330,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the ranks and shares of an epoch, what was removed stays removed, and enough
-        /// stays of every edge and at every node, the strongest among it.
+        /// Whatever the ranks and shares of an epoch, what was removed stays removed. Every edge
+        /// keeps enough operations for the target, and every node keeps enough edges, with the
+        /// strongest one among them.
         #[test]
         fn what_is_removed_never_returns_and_the_target_stays_reachable(
             epochs in prop::collection::vec((any::<u64>(), 0.0f64..1.0), 1..12),

@@ -63,20 +63,22 @@ fn a_limit_is_kept_or_refused() {
         panic!("{too_low}")
     };
     // Without a penalty for exceeding the limit, a search of two epochs does not prefer the
-    // smallest network, but all others give way to it.
+    // smallest network. But in the end its operations give way to cheaper ones, until only the
+    // smallest network is left.
     let least = least as u64;
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
     assert_eq!(run("smallest", &config).unwrap(), least);
-    // Whatever is chosen, the rest of a cell needs more memory than this, so no choice gives way.
+    // The rest of a cell alone needs more memory than this, so cheaper choices would not help, and
+    // none is replaced.
     config.target = toml::from_str("max_ram_bytes = 4000").unwrap();
     let above = run("b", &config).unwrap_err().to_string();
     assert!(
         above.contains("more than the 4000 bytes of target.max_ram_bytes"),
         "{above}"
     );
-    // The result can be inspected. It has no gap, which would mean that it was accepted, and is
-    // refused every time.
+    // The result can be inspected, but it is refused every time. Its gap is not written: a run with
+    // a gap would count as accepted.
     let refused = folder.path().join("b");
     assert!(refused.join("genotype.json").is_file() && refused.join("cost.json").is_file());
     let job = Job::open(&refused, &Request::default(), false, "da2s train".to_owned()).unwrap();

@@ -62,8 +62,8 @@ pub struct Forward<'a> {
     pub statistics: Statistics<'a>,
     /// Whether a backward pass may follow.
     pub keep: bool,
-    /// Whether that run may request the gradient of the mixture (if not, choices with weight 0 are
-    /// not computed).
+    /// Whether the backward pass may request the gradient of the mixture (if not, choices with
+    /// weight 0 are not computed).
     pub mixture_gradient: bool,
 }
 
@@ -120,7 +120,7 @@ impl CellKernel {
     ) -> Self {
         assert!(
             batch > 0 && inputs.len() == plan.input_channels.len(),
-            "a kernel needs images of every input"
+            "a kernel needs at least one image, and a size for every input"
         );
         Self {
             compiled: compile::compile(plan, inputs, batch, true),
@@ -229,8 +229,8 @@ impl CellKernel {
 
 /// Calls `work` for every image and step, and passes it the step that follows.
 ///
-/// Uses an index and does not move the step: a peekable iterator cost a few percent of a search
-/// step on small images.
+/// The step that follows is found by its index and passed by reference: with a peekable iterator,
+/// the search on small images was a few percent slower.
 fn for_each_step(images: Range<usize>, sweep: &Sweep, mut work: impl FnMut(Step, At, Option<(&Step, At)>)) {
     let at = |image: usize| At { image, slot: image };
     for image in images.clone() {

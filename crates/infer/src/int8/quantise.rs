@@ -39,7 +39,8 @@ pub enum QuantiseError {
     Stopped,
 }
 
-/// Most products of a byte and a weight whose sum fits 32 bits beside a bias of half their range.
+/// Maximum number of products of a byte and a weight in one sum. They sum to at most 2³⁰, so that
+/// the bias, of at most 2²⁹, still fits in 32 bits.
 const MOST_PRODUCTS: usize = (1 << 30) / (255 * 127);
 /// Largest bias; the rest is for the products.
 const MOST_BIAS: f64 = (1u32 << 29) as f64;
@@ -71,7 +72,7 @@ pub fn quantise(
     let weights = steps.steps.iter().map(|step| weights(step, &mut by_name));
     let weights = weights.collect::<Result<Vec<StepWeights>, _>>()?;
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
-    // In bytes NaN would be a number.
+    // Conversion to int8 would turn NaN into an ordinary number.
     let all_finite = |weights: &StepWeights| match weights {
         StepWeights::Convolution(weights, bias) => finite(weights) && finite(bias),
         StepWeights::Squeeze(weights) => finite(weights),
@@ -126,8 +127,8 @@ pub(super) fn check_products(steps: &Steps) -> Result<(), NetworkError> {
 
 fn convolution((weights, bias): (&[f32], &[f32]), input_scale: f32) -> Int8Convolution {
     let length = weights.len() / bias.len();
-    // If an output is little more than its bias, its scale must be large enough for the bias to fit
-    // 32 bits.
+    // If the weights of an output are tiny and its bias is not, their scale is enlarged so that the
+    // bias fits in 32 bits.
     let at_least = |output: usize, scale: f32| {
         let least = f64::from(bias[output].abs()) / (f64::from(input_scale) * MOST_BIAS);
         scale.max(least as f32)

@@ -123,13 +123,13 @@ impl Preprocessing {
         }
         if !(self.centre_crop > 0.0 && self.centre_crop <= 1.0) {
             return Err(format!(
-                "centre_crop is {}, not more than 0 and at most 1",
+                "centre_crop is {}, but must be more than 0 and at most 1",
                 self.centre_crop
             ));
         }
         let usable = |number: &f32| number.is_finite();
         if !mean.iter().all(usable) || !std.iter().all(|std| usable(std) && *std > 0.0) {
-            return Err("mean and std must be numbers, and std more than 0".to_owned());
+            return Err("mean and std must be finite, and std more than 0".to_owned());
         }
         if self.classes.is_empty() {
             return Err("it names no classes".to_owned());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_states_the_rules_and_may_lack_them() {
+    fn the_rules_are_written_but_old_files_may_lack_them() {
         let text = serde_json::to_string(&good()).unwrap();
         assert_eq!(
             text,

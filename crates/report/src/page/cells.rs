@@ -15,8 +15,8 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
     }
     Some(html! {
         p.lead {
-            "Every line is an edge of the cell; edges run downward. Its thickness is q·p: the weight of the edge at its "
-            "node times that of its best operation, scaled so that a full line survives pruning unchanged. "
+            "Every solid line is an edge of the cell; edges run downward. Its thickness is q·p: the weight of the edge at its "
+            "node times that of its best operation, scaled so that pruning does not change an edge of full thickness. "
             @if film.epochs.len() > 1 {
                 span.scripted { "Move the slider to see the mixture turn into the topology." }
             }

@@ -216,8 +216,8 @@ fn curve(from: Point, to: Point, port: f64) -> Curve {
     }
 }
 
-/// The curve of an edge. Edges into one node arrive side by side, in the order of their sources;
-/// kept edges have a minimum distance, the others share the space between.
+/// The curve of an edge. Edges into one node arrive side by side, in the order of their sources.
+/// Kept edges and the others are spaced separately, both around the middle of the node's box.
 fn edge_curve(graph: &DrawnGraph, stays: &[bool], nodes: &[Point], edge: usize) -> Curve {
     let (from, to) = graph.edges[edge];
     let beside = graph
@@ -236,7 +236,8 @@ fn edge_curve(graph: &DrawnGraph, stays: &[bool], nodes: &[Point], edge: usize) 
     )
 }
 
-/// How much the kept edges run along or across each other away from shared ends.
+/// The cost of kept edges that run close to each other or cross. It ignores the ends of the edges,
+/// which they may share.
 fn crowding(edges: &[Sampled], stays: &[bool]) -> f64 {
     const NEAR: f64 = 16.0;
     let kept: Vec<&[Point]> = edges

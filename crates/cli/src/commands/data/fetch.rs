@@ -108,7 +108,7 @@ pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
     let format = arguments.dataset;
     let source = source(format).ok_or_else(|| {
         let folder = format.facts().folder;
-        Failure::usage(format!("{format} cannot be fetched; its folder: {folder}"))
+        Failure::usage(format!("{format} cannot be fetched; its files: {folder}"))
     })?;
     let out = arguments
         .out

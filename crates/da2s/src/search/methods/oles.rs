@@ -1,11 +1,12 @@
 //! OLES: freezes operations whose weights no longer learn anything that holds on other images.
 //!
 //! Reference: Jiang, Ji, Zhu, Yuan, Huang, "Operation-Level Early Stopping for Robustifying
-//! Differentiable NAS", NeurIPS 2023: the mean over 20 steps of the cosine between the gradients of
-//! an operation's weights on the weights' images and on the architecture's; a mean below
-//! `search.freeze_below` (0.4 in the paper) freezes the operation permanently (`freezing.rs`).
-//! Contract: cosines are over all weights of an operation in one cell, while its code averages
-//! those of each kernel's outputs; each operation of each cell is treated separately.
+//! Differentiable NAS", NeurIPS 2023. The weights of an operation have a gradient on the images
+//! that train weights, and one on the images that train the architecture. If the cosine between
+//! these two, averaged over 20 steps, is below `search.freeze_below` (0.4 in the paper), the
+//! operation is frozen permanently (`freezing.rs`). Contract: each operation of each cell is
+//! treated separately. There is one cosine for all weights of an operation in a cell, while the
+//! paper's code computes one for each output of each kernel, and averages these.
 
 use crate::search::method::SearchMethod;
 use crate::search::settings::SearchSettings;
