@@ -1,4 +1,4 @@
-//! Depthwise, pointwise and dense convolutions and the factorised reduce, at every CPU level,
+//! Depthwise, pointwise and dense convolutions and the factorised reduce, at every CPU instruction set,
 //! compared with plain loops.
 
 mod plain;

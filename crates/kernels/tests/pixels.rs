@@ -1,4 +1,4 @@
-//! Pooling, batch norm and elementwise kernels, at every CPU level, compared with plain loops.
+//! Pooling, batch norm and elementwise kernels, at every CPU instruction set, compared with plain loops.
 
 mod plain;
 

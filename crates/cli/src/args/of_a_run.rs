@@ -162,8 +162,8 @@ pub struct FrontArguments {
     /// Numbers of cells, instead of the run's network.cells
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     cells: Vec<usize>,
-    /// In the space mobile: number of layers, the strongest ones, that every stage keeps, instead
-    /// of the run's target.depth; or one number per stage, such as 2/3/3/2
+    /// In the space mobile: how many layers each stage keeps (the strongest ones), instead of the
+    /// run's target.depth; one number for all stages, or one per stage, such as 2/3/3/2
     #[arg(long, value_name = "DEPTH,…", value_delimiter = ',', value_parser = depth)]
     depths: Vec<EdgeCount>,
     /// Limits on multiply-adds, such as 5M,10M: for each limit, the widest network within it

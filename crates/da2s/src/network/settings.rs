@@ -32,7 +32,7 @@ settings! {
         /// search it gets the most channels, up to this multiple of `network.channels`, with which
         /// it is within all limits of the target. 1 keeps `network.channels`.
         ///
-        /// A target without limits changes nothing. With `target.latency_table`, only widths whose
+        /// Without limits the width stays. With `target.latency_table`, only widths whose
         /// blocks are all in the table are considered.
         widen_up_to: f64 = 2.0, in at_least(1.0);
         /// Whether the network has an auxiliary head during training.

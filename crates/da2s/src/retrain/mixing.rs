@@ -26,7 +26,7 @@ settings! {
         /// α of mixup, which averages two images with the weights λ and 1 − λ, where λ ~ Beta(α,
         /// α); 0 turns it off.
         mixup: f64 = 0.0, in up_to(100.0);
-        /// α of CutMix, which replaces a rectangle with the share 1 − λ of the area by that of
+        /// α of CutMix, which replaces a rectangle, 1 − λ of the area, by the same rectangle of
         /// another image; 0 turns it off. If mixup is on too, each batch uses one of the two at
         /// random.
         cutmix: f64 = 0.0, in up_to(100.0);

@@ -126,8 +126,8 @@ settings! {
         /// `entropy`, and `none` for all other methods. For `da2s` and its halves `search.schedule`
         /// can change it.
         drive: Option<Drive> = None, named "drive";
-        /// The drive of `da2s` and its halves if `search.drive` is unset; other methods ignore this
-        /// setting.
+        /// The drive of `da2s` and its halves if `search.drive` is unset: `published` is the drive
+        /// `regulariser`, `adaptive` the drive `path`. Other methods ignore this setting.
         schedule: ScheduleName = ScheduleName::Published, named "schedule";
         /// Further epochs for a search that is undecided at its end, as a share of `search.epochs`:
         /// 0.5 allows half as many again.

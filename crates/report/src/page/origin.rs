@@ -44,7 +44,7 @@ fn rows(environment: &Environment) -> Vec<(&'static str, String)> {
         ("commit", environment.git_hash.clone()),
         ("device", environment.device.clone()),
         ("engine", environment.engine.clone()),
-        ("CPU level", environment.cpu_level.clone()),
+        ("CPU instruction set", environment.cpu_level.clone()),
         ("threads", number(environment.threads)),
         ("seed", number(environment.seed)),
         ("data set", environment.dataset.clone()),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The table of docs/book/src/experiments/drop_below.md: how much faster is a search that removes what has lost?
+"""The table of docs/book/src/experiments/drop_below.md: how much faster is a search that removes weak operations and edges?
 
     cargo build --release
     python3 docs/book/src/experiments/drop_below.py --out runs/drop_below       # resumes; OUT/drop_below.csv grows
