@@ -1,4 +1,5 @@
-//! GFLOP/s of the convolution kernels on one core, by CPU instruction set, for the image sizes of the cells.
+//! GFLOP/s of the convolution kernels on one core, by CPU instruction set, for the image sizes of
+//! the cells.
 //!
 //! Run with `cargo bench -p da2s-kernels --bench kernels -- [level]`. The result is the fastest of
 //! many runs, so other load on the machine matters little.

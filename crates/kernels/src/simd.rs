@@ -1,4 +1,5 @@
-//! A vector of 16 `f32` for each CPU instruction set, and the macro that compiles a kernel once per level.
+//! A vector of 16 `f32` for each CPU instruction set, and the macro that compiles a kernel once for
+//! each.
 //!
 //! The vector is 16 wide everywhere (one AVX-512 register, two AVX ones, four NEON ones), so
 //! weights, tables and tails have one layout. Where at most 8 channels remain, half a vector

@@ -1,5 +1,5 @@
-//! Depthwise, pointwise and dense convolutions and the factorised reduce, at every CPU instruction set,
-//! compared with plain loops.
+//! Depthwise, pointwise and dense convolutions and the factorised reduce, for every CPU
+//! instruction set, compared with plain loops.
 
 mod plain;
 

@@ -1,4 +1,5 @@
-//! Kernels of networks with fixed weights at every CPU instruction set, compared with plain loops in 64 bits.
+//! Kernels of networks with fixed weights for every CPU instruction set, compared with plain loops
+//! in 64 bits.
 
 use da2s_kernels::fixed::{Bounds, Dense, Depthwise, Memory, Pool, Region, channel_sums, padded};
 use da2s_kernels::{Extent, Level, View};

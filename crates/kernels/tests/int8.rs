@@ -1,4 +1,4 @@
-//! Int8 kernels at every CPU instruction set, compared with plain loops: the bytes must be equal.
+//! Int8 kernels for every CPU instruction set, compared with plain loops: the bytes must be equal.
 
 use da2s_kernels::int8::{
     Bounds, Dense, Depthwise, Level, Part, Pool, Region, Scaling, Term, bytes, channel_sums, padded, place, relu, sum,

@@ -1,4 +1,5 @@
-//! Pooling, batch norm and elementwise kernels, at every CPU instruction set, compared with plain loops.
+//! Pooling, batch norm and elementwise kernels, for every CPU instruction set, compared with plain
+//! loops.
 
 mod plain;
 

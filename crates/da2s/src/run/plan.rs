@@ -3,8 +3,9 @@
 //!
 //! Contract: settings are chosen once, before a new run begins, and the number of training epochs
 //! once more when its search has found a network, from the time that is left and measured steps of
-//! that network. Both, and what changes while it trains (`pace.rs`), are written into `config.toml` with the reasons, so a run of this file
-//! repeats the run without a plan. A resumed run chooses nothing. For a single process.
+//! that network. Both, and what changes while it trains (`pace.rs`), are written into `config.toml`
+//! with the reasons, so a run of this file repeats the run without a plan. A resumed run chooses
+//! nothing. For a single process.
 
 use std::time::Instant;
 
