@@ -148,6 +148,13 @@ fn weights_of_another_genotype_are_not_imported() {
     );
     import(&sorted).assert().code(5).stderr(told);
     assert!(!temporary.path().join("taken").exists());
+    // Nor those of a network of another width.
+    let told = predicate::str::contains("channels, and network.channels = 10 here; a search under limits may");
+    import(&own)
+        .args(["--set", "network.channels=10"])
+        .assert()
+        .code(5)
+        .stderr(told);
     import(&own).assert().success();
     let accuracy = |run: &str| json(&temporary.path().join(run).join("network/evaluation.json"))["accuracy"].clone();
     assert_eq!(accuracy("taken"), accuracy("run"));

@@ -2,13 +2,13 @@
 //!
 //! Contract: no image is read, so the estimate does not include images in memory. The final network
 //! is unknown before the search, so its estimate is for the largest operations on as many edges as
-//! the target keeps: an upper bound.
+//! the target keeps, and as wide as limits may make it: an upper bound.
 
 use da2s_engine::Engine;
 
 use super::{Config, ConfigError, Origin};
 use crate::memory::{Needs, largest_first};
-use crate::network::network;
+use crate::network::{network, widths_to_try};
 use crate::search::needs;
 use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, Target};
 
@@ -42,7 +42,10 @@ impl Planned {
         })?;
         let genotype = largest(&space, &target);
         // An image too small for the auxiliary head was refused earlier.
-        let size = config.network.shape.size(&config.space, shape, CLASSES);
+        let mut size = config.network.shape.size(&config.space, shape, CLASSES);
+        if let Some([_, widest]) = widths_to_try(&config.target, &config.space, &config.network.shape) {
+            size.channels = widest;
+        }
         let final_network = network(&genotype, size, &engine).map_err(|error| ConfigError::Missing {
             key: "network.auxiliary",
             expected: format!("false: {error}"),
@@ -111,6 +114,18 @@ mod tests {
         );
         let partial = planned(&["search.method=pc-darts"]);
         assert!(partial.search.activations < plain.search.activations);
+    }
+
+    #[test]
+    fn a_network_that_limits_may_widen_counts_as_wide_as_possible() {
+        let train = |more: &[&str]| planned(&[&["space.name=mobile"], more].concat()).train;
+        let own = train(&[]);
+        let limited = ["target.max_multiply_adds=20000000"];
+        assert_eq!(
+            train(&["network.channels=64"]),
+            train(&[&limited[..], &["network.channels=32"]].concat())
+        );
+        assert_eq!(own, train(&[&limited[..], &["network.widen_up_to=1.0"]].concat()));
     }
 
     #[test]

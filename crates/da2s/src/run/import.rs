@@ -40,6 +40,12 @@ const SAME: f32 = 1e-4;
 struct Exported {
     preprocessing: Option<Preprocessing>,
     genotype: Option<String>,
+    size: Option<ExportedSize>,
+}
+
+#[derive(Deserialize)]
+struct ExportedSize {
+    channels: usize,
 }
 
 /// Imports the weights of the network of `genotype` from the file `path`.
@@ -99,6 +105,7 @@ fn of_this_run(
     let Exported {
         preprocessing,
         genotype: own,
+        size,
     } = serde_json::from_str(description)
         .map_err(|error| damaged(format!("its description cannot be read: {error}")))?;
     if let Some(text) = own {
@@ -113,6 +120,17 @@ fn of_this_run(
                 hints: &[],
             });
         }
+    }
+    let here_channels = context.config.network.shape.channels;
+    if let Some(ExportedSize { channels }) = size.filter(|size| size.channels != here_channels) {
+        return Err(Error::Mismatch {
+            path: path.to_owned(),
+            problem: format!(
+                "its network has {channels} channels, and network.channels = {here_channels} here; a search under limits may \
+                 have widened it: import it with network.channels = {channels}"
+            ),
+            hints: &[],
+        });
     }
     let Some(own) = preprocessing else {
         return Ok(());

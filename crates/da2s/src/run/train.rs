@@ -65,10 +65,15 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     };
     let network = network_of(context, &engine, (genotype, &shape), &dataset)?;
     let (batch, side) = (context.config.network.training.batch_size, dataset.shape.height);
+    let lower = if shape.channels > own.channels {
+        Retraining::LOWER_WIDENED
+    } else {
+        Retraining::LOWER
+    };
     Needs::of_training(&network, batch, side, rayon::current_num_threads())
         .with_vectors(context.config.network.training.extra_vectors())
         .beside(&dataset)
-        .check("a step of this training", Retraining::LOWER, &engine)?;
+        .check("a step of this training", lower, &engine)?;
     let (loader, validation) = loaders(context, &dataset)?;
     let context = &Context {
         resume: length::resumes(context, observer)?,
