@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks README, CONTRIBUTING, ARCHITECTURE and the book, with Python alone:
 
-- every relative link leads to a file, and its anchor to a heading; a page of the book leads to pages of the book only;
+- every relative link leads to an existing file, and its anchor to an existing heading; pages of the book link only to pages of the book;
 - every page of the book is in SUMMARY.md;
-- every path in the repository that is named in `code` is there;
+- every path in `code` exists in the repository;
 - every `da2s …` command has a verb, flags and words that reference/commands.md lists;
 - every method, rule, space, data set and format that reference/commands.md lists is on the page about its kind;
 - every Python snippet compiles.
@@ -31,7 +31,7 @@ INCLUDE = re.compile(r"\{\{#include ([^}:]+)\}\}")
 LINK = re.compile(r"(?<!\\)\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]*(?:\([^()]*\)[^()\s]*)?)\)")
 #: Flags of worked examples, which do not exist in the program.
 EXAMPLES = {"--small-alpha-weight"}
-#: The pages of the book about kinds of words, each with the command and the flag that takes them.
+#: Pages of the book that must name all values of a flag, each with the command and the flag.
 KINDS = {
     "reference/methods.md": ("run", "--method"),
     "guide/target_and_drive.md": ("run", "--rule"),

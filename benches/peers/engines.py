@@ -33,7 +33,7 @@ def onnxruntime_run(asked):
 
 
 def openvino_run(asked):
-    """`None` if the processor has no bfloat16, but it is requested."""
+    """`None` if bfloat16 is requested and the processor does not have it."""
     import openvino
 
     core = openvino.Core()
@@ -82,7 +82,7 @@ def main():
     if once is None:
         print(json.dumps({"median_ms": None}))
         return
-    # One run to warm up, as da2s-infer has.
+    # One uncounted run first, as in da2s-infer.
     once()
     times_ms = []
     for _ in range(asked.repeat):

@@ -4,12 +4,13 @@
     python3 benches/peers/inference.py                  # sets everything up, then all networks
     python3 benches/peers/inference.py --networks resnet8 --batches 1 --threads 1 --rounds 7
 
-Needs only Python and cargo: the first run creates a virtual environment in `target/`, and builds and trains what it measures:
-networks by name, for an epoch on the embedded digits, enlarged to 32×32 pixels; latency does not depend on the weights. Every
-engine reads the same network: da2s-infer its own file, the others ONNX; in int8 that of `da2s quantise`. A round measures every
-engine once, each in a process of its own, in an order that rotates. Ratios are taken within a round: the time of the fastest
-peer with the same numbers (float32; or int8, and OpenVINO's bf16 where the processor has it) over that of da2s-infer. Runs are
-timed by the clock; the load before the first of them is printed, with a warning if the machine is busy.
+Needs only Python and cargo: the first run creates a virtual environment in `target/`, builds da2s, and trains the networks for
+one epoch on the embedded digits, enlarged to 32×32 pixels; latency does not depend on the weights. All engines read the same
+network: da2s-infer from its own file, the others from ONNX. The int8 files are written by `da2s quantise`. A round measures
+every engine once, each in a process of its own, in an order that rotates from round to round. Ratios are computed within a
+round: the time of the fastest peer divided by that of da2s-infer. The peers of float32 are those in float32; the peers of int8
+are those in int8, and OpenVINO in bf16 if the processor has it. Times are wall-clock times. The load of the machine at the start
+is printed, with a warning if the machine is busy.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python peers.py CASE [--device cpu|cuda|mps] [--layout channels_last|default] [--threads N] [--repeat N]
 
-The cases are those of `da2s bench`, on random images with one channel, like the digits that `da2s bench` uses. Two steps before
-the repetitions are not counted.
+The cases are those of `da2s bench`, on random images with one channel, like the digits that `da2s bench` uses. By default, two
+uncounted repetitions come first.
 """
 
 import argparse

@@ -21,8 +21,8 @@ pub struct Phase {
 }
 
 /// Runs one uncounted step of `stage`, in which buffers are allocated, and then times `repeat`
-/// steps. Then runs as many steps of the stage returned by `probed`, whose probe reports to the
-/// returned `laps`.
+/// steps. Then runs as many steps again, of the stage that `probed` returns: its probe records
+/// their phases in the [`Laps`], which are returned too.
 pub(super) fn time_steps<S: Resumable>(
     stage: S,
     device: &Device,
@@ -142,7 +142,7 @@ impl Laps {
         });
     }
 
-    /// A probe that ends a phase here for each one that it reports.
+    /// A probe that records the end of each phase here.
     fn probe(&self) -> Probe {
         let laps = self.clone();
         Probe::new(move |phase| laps.lap(phase))

@@ -122,7 +122,8 @@ struct Work {
     repetitions_ms: Vec<f64>,
     phases: Vec<Phase>,
     multiply_adds: u64,
-    /// Arithmetic of a repetition, in units of a forward pass: one more for each kind of gradient.
+    /// Arithmetic of a repetition, in units of a forward pass: each kind of gradient counts as one
+    /// more forward pass.
     passes: u64,
     /// The estimated memory needs.
     needs: Option<Needs>,

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stops_ends_as_stopped() {
+    fn every_stop_has_the_exit_code_for_it() {
         let measuring = Error::from(EvaluateError::Stopped);
         for stopped in [measuring, StageError::Stopped { epoch: 1 }.into()] {
             assert_eq!(Failure::from(stopped).code(), Code::Stopped);

@@ -1,9 +1,10 @@
 //! Processes that end together with the process that started them, however it ends.
 //!
 //! On Linux the system kills the runs of a comparison when the comparison is killed
-//! (`PR_SET_PDEATHSIG`), so the same command can be started again at once. A killed run resumes
-//! with the same bits. On other systems the runs of a killed comparison continue: macOS has no such
-//! mechanism, and the job objects of Windows require `unsafe`.
+//! (`PR_SET_PDEATHSIG`), so the same command can be started again at once. A killed run can be
+//! resumed, and its results are bit-identical to those of an undisturbed run. On other systems the
+//! runs of a killed comparison continue: macOS has no such mechanism, and the job objects of
+//! Windows require `unsafe`.
 
 use std::process::Command;
 

@@ -227,7 +227,8 @@ impl Progress {
         self.pulse(stage.name().to_owned());
     }
 
-    /// The training has another number of epochs after epoch `done`.
+    /// After epoch `done`, the number of epochs of the training was changed from `before` to
+    /// `epochs`.
     fn new_length(&mut self, done: usize, epochs: usize, before: usize) {
         self.line(&format!(
             "train: {epochs} epochs instead of {before}, to end in the given time"
@@ -480,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn the_template_is_one() {
+    fn the_template_is_valid() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 }

@@ -1,8 +1,9 @@
 //! Lines on a standard error that is not a terminal: one per event and, if there is no event for a
 //! while, the progress of the run.
 //!
-//! Contract: a separate thread writes the latter, since the one that computes is busy. It writes
-//! nothing while events have lines, and ends when this value is dropped.
+//! Contract: a separate thread writes the progress, since the thread that computes is busy. It
+//! writes nothing as long as events write lines often enough, and ends when the [`Pulse`] is
+//! dropped.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -42,7 +43,7 @@ struct Shared {
     since: Instant,
     /// When the last line was written.
     last: Instant,
-    /// How long there may be no line after it.
+    /// The longest time without a line after that.
     patience: Duration,
     ended: bool,
 }
@@ -82,7 +83,7 @@ impl Pulse {
         let spawned = thread::Builder::new().spawn(move || watch(&own));
         Self {
             shared,
-            // Without a thread there are the lines of events.
+            // If the thread cannot be started, only events write lines.
             thread: spawned.ok(),
         }
     }

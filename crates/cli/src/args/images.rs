@@ -12,7 +12,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, Command};
 use da2s::data::Format;
 
-/// What is worked on.
+/// The images that a command works on.
 #[derive(Clone, Debug)]
 pub enum ImageSource {
     /// A data set by its name.
@@ -38,8 +38,8 @@ impl TypedValueParser for ImageSourceParser {
             return Ok(ImageSource::At(path.to_owned()));
         }
         let names: Vec<&str> = Format::readable().map(Format::name).collect();
-        // clap suggests a similar name. `images` is left out: it is the format of folders, and a
-        // mistyped folder does not mean it.
+        // clap suggests a similar name, but never `images`: whoever mistypes the name of a folder
+        // does not mean that word.
         let meant = names.iter().filter(|name| **name != Format::Images.name());
         let similar = PossibleValuesParser::new(meant)
             .parse_ref(command, argument, value)

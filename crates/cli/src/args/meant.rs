@@ -9,7 +9,7 @@ use da2s::config::Config;
 
 use super::Arguments;
 
-/// Minimum length of a word that matches longer words that begin with it, as `out` does `output`.
+/// A word of at least this length matches longer words that begin with it: `out` matches `output`.
 const SHORTEST: usize = 3;
 
 /// Returns `error`, which is about the arguments `words`. If it is about an unknown flag, and other
@@ -71,7 +71,7 @@ fn words_of(name: &str) -> impl Iterator<Item = &str> {
     name.split(['-', '_']).filter(|word| !word.is_empty())
 }
 
-/// Whether one word is the other, or begins with it.
+/// Whether the words are equal, or the longer one begins with the shorter one.
 fn are_alike(one: &str, other: &str) -> bool {
     let shorter = one.len().min(other.len());
     one == other || shorter >= SHORTEST && (one.starts_with(other) || other.starts_with(one))

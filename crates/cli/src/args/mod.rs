@@ -42,7 +42,7 @@ pub struct Arguments {
 /// Help text of the commands that work in several processes.
 #[cfg(feature = "mpi")]
 const OVER_MPI: &str = "In several processes, over MPI:\n  mpirun -n 2 da2s run --threads 1 …  \
-    search and train on 2 processes, which share the images of every step: each takes search.batch_size and network.batch_size of its own. \
+    search and train on 2 processes, which share the work of every step; search.batch_size and network.batch_size are the images of one process. \
     The first one reads and writes the run directory and prints the progress.";
 #[cfg(not(feature = "mpi"))]
 const OVER_MPI: &str = "";

@@ -81,7 +81,7 @@ pub struct DiscretizeArguments {
     pub tuning_epochs: Option<u32>,
 }
 
-/// The setting for the epochs of tuning, which is 0 beside a rule that does not tune.
+/// The setting for the number of tuning epochs. It is 0 with a rule that does not tune.
 pub const TUNING_EPOCHS: &str = "discretize.tuning_epochs";
 
 /// Whether the rule of this name may tune. If not, epochs of tuning that were set for another rule

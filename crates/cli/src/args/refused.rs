@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn other_errors_are_the_parsers() {
+    fn other_errors_come_from_the_parser() {
         for words in [
             &["da2s", "train", "RUN", "--sett", "a=1"][..],
             &["da2s", "train"],

@@ -51,7 +51,7 @@ pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
             let table: Option<toml::Table> = text.split(',').map(entry).collect();
             table.map(Value::Table)
         }
-        // A text is only taken for a word if the word is allowed: any text could be a word.
+        // A text counts as a word only if that word is allowed, since any text could be a word.
         Allowed::AnyOf(choices) => choices
             .iter()
             .filter_map(|&choice| Some((choice, parse(choice, text).ok()?)))

@@ -65,7 +65,7 @@ fn memory(config: &Config) -> Result<String, Failure> {
         Bytes(search).to_string(),
         Bytes(train).to_string()
     );
-    text += "beside the images in memory; on the CPU with the fused engine";
+    text += "without the images in memory; on the CPU with the fused engine";
     text += &available().map_or_else(String::new, |available| format!("; {available}"));
     Ok(text + "\n")
 }

@@ -24,15 +24,16 @@ pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
     let text = genotype.to_form(form)?;
     if Genotype::parse(&text).ok().as_ref() != Some(&genotype) {
         terminal::tell(&format!(
-            "da2s: warning: the form {} does not keep the order of a node's entries: weights that were trained under this genotype \
-             do not belong to the one that is read back",
+            "da2s: warning: the form {} does not keep the order of a node's entries: weights that were trained with the original genotype \
+             do not match the genotype that is printed here",
             form.name()
         ));
     }
     terminal::print(&format!("{text}\n"))
 }
 
-/// Reads the genotype of a run directory, in a file, `FILE:NAME`, or in the text itself.
+/// Reads a genotype: that of a run directory, one in a file (`FILE` or `FILE:NAME`), or `what` as
+/// the text of a genotype.
 ///
 /// # Errors
 /// If there is no genotype, or more than one.
@@ -82,8 +83,8 @@ impl GivenGenotype {
     }
 }
 
-/// The failure of a stage that was given the genotype in the file `path`: if it is about a
-/// genotype, it names the file.
+/// Adds the file `path`, which contains the given genotype, to `failure` if that is about a
+/// genotype.
 pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
     match failure {
         Failure::Run(Error::Genotype { path: None, error }) => Failure::Run(Error::Genotype {

@@ -21,8 +21,8 @@ pub fn bind(address: SocketAddr, uploads: Option<Uploads>) -> Result<Server, Fai
     })
 }
 
-/// Prints the address of `server`. If other machines can reach it, warns that anyone there `can` do
-/// this.
+/// Prints the address of `server`. If other machines can reach it, prints a warning first: `can`
+/// says what their users can do.
 ///
 /// # Errors
 /// If standard output cannot be written to.

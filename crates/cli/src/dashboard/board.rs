@@ -38,7 +38,7 @@ pub struct Now {
     pub loss: Option<f64>,
     /// Training accuracy in this epoch so far, percent.
     pub accuracy: Option<f64>,
-    /// Time left to the end of the stage.
+    /// Time left in the run; of a run in another process, only in its current stage.
     pub left: Option<Duration>,
 }
 

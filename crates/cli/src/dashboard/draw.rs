@@ -12,8 +12,8 @@ use super::curves::{self, Curves};
 use super::edges;
 use crate::clock;
 
-/// From this size on all panels are shown at once: the row of an edge takes 50 columns and its
-/// frame 2, in 40 % of the width.
+/// Minimum size at which all panels are shown at once. The cells get 40 % of the width and need 52
+/// columns: 50 for the row of an edge, 2 for the frame.
 const WIDE: (u16, u16) = (130, 30);
 
 /// A part of the dashboard.

@@ -238,7 +238,7 @@ mod tests {
                 dashboard.wait();
                 told.send(keys.0.state().paused).unwrap();
             });
-            // Every outcome of the wait comes after the second press.
+            // Whichever thread is faster, the wait ends only after the second press.
             Keys(Arc::clone(&keys.0)).press('p');
             assert!(!waiting.recv().unwrap());
         });
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_at_the_end_of_an_epoch_is_fulfilled_and_a_pause_continues() {
+    fn a_request_at_the_end_of_an_epoch_is_fulfilled_and_the_run_stays_paused() {
         let (dashboard, mut keys) = dashboard();
         keys.press('c');
         dashboard.wait_after_checkpoint("written");

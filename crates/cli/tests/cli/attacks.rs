@@ -78,7 +78,7 @@ fn walkdir(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_loss_beside_zero_is_drawn() {
+fn the_smallest_and_largest_losses_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let run = copy_of(finished(), folder.path());
     let metrics = run.join("network/metrics.jsonl");

@@ -84,7 +84,7 @@ fn baselines_are_trained_compared_and_resumed() {
     assert_eq!(timeless(&run), first);
     assert!(resnet == fs::read(run.join("baselines/resnet8/network/best.safetensors")).unwrap());
 
-    // Nothing is left to do; evaluation alone keeps them.
+    // Nothing is left to do, and `da2s evaluate` keeps the results of the baselines.
     resumed(&[]).stderr(contains("baseline resnet8").not());
     da2s()
         .arg("evaluate")
@@ -94,7 +94,7 @@ fn baselines_are_trained_compared_and_resumed() {
         .stdout(contains("baselines"));
     assert_eq!(timeless(&run), first);
 
-    // They may change when a run resumes.
+    // A command that resumes a run may request other baselines.
     resumed(&["--baselines", "ds-cnn", "--baseline-width", "0.5", "--quiet"]);
     let wide = baselines(&run);
     assert_eq!((wide.len(), wide[0]["channels"].as_u64()), (1, Some(32)));

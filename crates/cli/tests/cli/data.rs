@@ -239,7 +239,7 @@ fn classes_that_are_mirror_images_are_reported_if_images_are_flipped() {
     let found: serde_json::Value = serde_json::from_slice(&check(&["--json"]).get_output().stdout).unwrap();
     assert_eq!(found["mirrored"], serde_json::json!([["left", "right"]]));
 
-    // A new run warns about it once, also if it is quiet, for the settings that flip.
+    // A new run that flips images warns once about such classes, even with `--quiet`.
     let planned = |out: &str, arguments: &[&str]| {
         let settings = [
             "network.epochs=1",

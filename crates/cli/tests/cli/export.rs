@@ -34,7 +34,7 @@ pub fn json(path: &Path) -> Value {
 }
 
 #[test]
-fn a_network_goes_out_and_comes_back() {
+fn a_network_is_exported_and_imported_again() {
     let temporary = tempfile::tempdir().unwrap();
     let out = trained(temporary.path());
     for (format, file) in [

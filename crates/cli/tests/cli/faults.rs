@@ -128,7 +128,7 @@ fn a_divergence_is_named_and_rolled_back_on_request() {
         .assert()
         .code(8)
         .stderr(given_up);
-    // A rate from which halving recovers.
+    // A learning rate that is too large only until it is halved.
     let mut settings = TINY.to_vec();
     settings.extend(["search.learning_rate=1e6", "search.learning_rate_min=1e6"]);
     let out = folder.path().join("saved");
@@ -180,7 +180,7 @@ fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
     match unshare.output() {
         Ok(output) if output.status.code() != Some(99) && !output.stderr.starts_with(b"unshare:") => Some(output),
         _ => {
-            eprintln!("skipped: {name}: no file systems of one's own here");
+            eprintln!("skipped: {name}: this machine does not allow mounting a file system");
             None
         }
     }
@@ -188,7 +188,7 @@ fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_ends_the_run_with_what_was_there_intact() {
+fn a_full_disk_ends_the_run_and_leaves_its_files_intact() {
     // The disk grows step by step, so that it fills up in each stage, and finally has enough space.
     let script = r#"
         for size in 64 256 512 900 1150 1350; do
@@ -203,7 +203,7 @@ fn a_full_disk_ends_the_run_with_what_was_there_intact() {
         "$DA2S" run --resume -q $SETTINGS --out "$DISK/run" >/dev/null
         cat "$DISK"/run/search/metrics.jsonl "$DISK"/run/genotype.json "$DISK"/run/network/evaluation.json
     "#;
-    let Some(output) = on_own_disk("a_full_disk_ends_the_run_with_what_was_there_intact", script) else {
+    let Some(output) = on_own_disk("a_full_disk_ends_the_run_and_leaves_its_files_intact", script) else {
         return;
     };
     let said = String::from_utf8(output.stdout).unwrap();

@@ -216,7 +216,7 @@ fn images_that_moved_are_found_by_every_stage_if_they_are_the_same() {
 
 /// Attack: class folders whose files have equal names and sizes.
 #[test]
-fn exchanged_classes_do_not_resume() {
+fn a_search_does_not_resume_after_its_classes_were_exchanged() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     two_parts(&dir.join("own"));
@@ -411,8 +411,8 @@ fn good_images_are_classified_beside_bad_ones() {
     assert_eq!(answers.iter().filter(|one| one["classes"].is_array()).count(), 38);
 }
 
-/// A recipe's batches are lowered for a folder with fewer images, which is reported. A requested
-/// batch size stays.
+/// If a folder has fewer images than the batch of the recipe, the batch size is lowered, and a
+/// message says so. A batch size that the user requested stays.
 #[test]
 fn a_small_folder_lowers_the_batches_of_the_recipe() {
     let temporary = tempfile::tempdir().unwrap();

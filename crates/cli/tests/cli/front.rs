@@ -93,7 +93,7 @@ fn networks_are_trained_once_and_those_that_nothing_beats_are_marked() {
     assert!(weights("c4-n3-e1") == before);
     front(run, &request).assert().success().stderr("");
 
-    // A folder with another name takes no network's place, and a link is not followed.
+    // A folder that was renamed is not used: its network is trained again. A link is not followed.
     let folder = run.join("front/c4-n4-e1");
     fs::rename(&folder, run.join("front/copy")).unwrap();
     front(run, &request).assert().success().stderr(contains("c4-n4-e1"));
@@ -111,8 +111,8 @@ fn networks_are_trained_once_and_those_that_nothing_beats_are_marked() {
         fs::rename(&elsewhere, &folder).unwrap();
     }
 
-    // The run's own network is one of them if it is trained for as long, and so are those of
-    // earlier requests; the others are not shown.
+    // The front also has the run's own network and those of earlier requests, if they were trained
+    // for the same number of epochs. Networks with another number of epochs are not shown.
     front(run, &["--widths", "0.5,1", "--quiet"])
         .assert()
         .code(2)
@@ -265,7 +265,7 @@ fn a_table_predicts_latencies_if_it_has_every_block() {
         .iter()
         .map(|point| point["latency_ms"].as_f64().unwrap())
         .collect();
-    // The wider one is the only one that the slower limit allows.
+    // The limit is the latency of the slower network, so the widest network within it is that one.
     let most = format!("{}ms", ms.iter().copied().fold(0.0, f64::max));
     let limited = [
         "--max-latency",

@@ -1,11 +1,11 @@
-//! The Python that tests run beside the command.
+//! The Python interpreter for tests that need one.
 
 use std::io::Write;
 use std::process::Command;
 
-/// The Python in `DA2S_METRICS_PYTHON`, `DA2S_PYTHON` or `python3`, if it has these modules;
-/// otherwise prints that `test` is skipped, past the test runner, which hides what passing tests
-/// print.
+/// The interpreter in `DA2S_METRICS_PYTHON`, else in `DA2S_PYTHON`, else `python3`, if it has these
+/// modules. If not, prints that `test` is skipped, directly to the standard error: the test runner
+/// hides what passing tests print.
 pub fn python_with(modules: &str, test: &str) -> Option<String> {
     let named = |name| std::env::var(name).ok();
     // The export tests expect all their packages in `DA2S_PYTHON`, so these tests have a variable

@@ -40,7 +40,7 @@ pub struct Children<'a> {
     pub threads: usize,
     /// Number of processes at a time, at most the number of runs.
     pub jobs: usize,
-    /// Whether a run may time its network: nothing else runs at any time.
+    /// Whether runs may time their networks. They may if no two runs are in progress at a time.
     pub measures_latency: bool,
     /// Raised to stop all processes.
     pub stop: &'a StopFlag,

@@ -72,8 +72,9 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
     }
 }
 
-/// Runs in parallel slow each other down, so their networks are not timed. A file has every
-/// setting, so only a flag or `--vary` shows that the user asked for the time.
+/// Runs in parallel slow each other down, so their networks are not timed. It is an error if the
+/// user asked for it with a flag or `--vary`. A configuration file does not count: it may list
+/// every setting, even those that the user never chose.
 fn check_latency(arguments: &CompareArguments, shared: &Config, plan: &Plan, runs: &[Planned]) -> Result<(), Failure> {
     let by_flag = arguments.settings.request()?.sets_by_flag(LATENCY) && shared.run.measure_latency;
     let varied = runs.iter().any(|run| run.varied(LATENCY) == Some("true"));
@@ -334,7 +335,8 @@ fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
 fn existing(arguments: &CompareArguments, folder: &Folder) -> Result<(Config, Plan), Failure> {
     let path = folder.file(SETTINGS);
     let text = text(folder, SETTINGS)?;
-    // The file is complete, so if it is invalid the comparison is damaged, not the request.
+    // The stored file is checked alone first: if it is invalid, the comparison is damaged, and the
+    // arguments are not to blame.
     let layer = Layer::stored(&path, &text).map_err(Error::DamagedConfig)?;
     let stored = resolve_stored(slice::from_ref(&layer)).map_err(Error::DamagedConfig)?;
     let mut shared = arguments.settings.resolve_over(layer)?;

@@ -1,8 +1,8 @@
 //! One run of a comparison: what is searched or given, its seed, its directory.
 //!
-//! Contract: the name of the directory follows from setup and seed, so every run of a plan is found
-//! again; the configuration follows from that and the shared settings. The width of a baseline
-//! is chosen to match the searched network of the same seed.
+//! Contract: setup and seed determine the name of the directory, so a later command finds every run
+//! of the plan. Setup, seed and the shared settings determine the configuration. The width of a
+//! baseline is chosen to match the searched network of the same seed.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! One download: into a `.part` file that the next attempt resumes, verified, then renamed.
 //!
 //! Contract: a file under its own name is complete and has the published checksum; a failed attempt
-//! leaves at most the `.part` file, and never one with a wrong checksum. A server that stops
-//! sending is given up; a slow one is not.
+//! leaves at most the `.part` file, and never one with a wrong checksum. The download fails if the
+//! server stops sending, but not because the server is slow.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_server_is_given_up_and_the_download_resumes() {
+    fn a_download_from_a_stalled_server_fails_and_can_be_resumed() {
         let out = TempDir::new().unwrap();
         let patience = Duration::from_millis(500);
         let failed = get_within(patience, &stand_still(cut_off(0)), out.path()).unwrap_err();

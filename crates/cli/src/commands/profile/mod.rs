@@ -31,7 +31,7 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Measures the blocks of the configured space, writes the table, and prints what it has.
+/// Measures the blocks of the configured space, writes the table, and prints a summary of it.
 ///
 /// # Errors
 /// If the arguments are invalid, the images or the genotypes do not fit, or the table cannot be
@@ -45,7 +45,7 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
             format!("{}: there is no such folder", folder.display()),
         ));
     }
-    // A table is of one thread unless more are requested, as a network runs at batch 1.
+    // One thread by default, like the measured latency of a run's network.
     let threads = config.run.threads.max(1);
     start_threads(threads)?;
     let data = &config.data;

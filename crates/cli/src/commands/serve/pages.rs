@@ -59,7 +59,7 @@ struct Prediction {
     classes: Vec<Class>,
 }
 
-/// An image without classes, for the status of the answer.
+/// Why an image got no classes: the status of the answer, and its message.
 struct Refused(u16, String);
 
 impl Source {

@@ -1,4 +1,4 @@
-//! A lock that is waited for only so long.
+//! A lock for which a thread waits only for a limited time.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;

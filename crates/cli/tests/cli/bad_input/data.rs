@@ -167,7 +167,7 @@ pub fn cases() -> Vec<Case> {
     let damaged = |name: &'static str, bytes: Vec<u8>| move |dir: &Path| write(dir, name, &bytes);
     let mut all = vec![
         case(
-            "cifar10: a pickle that names what is not text",
+            "cifar10: a pickle with a name that is not text",
             &["run", "cifar10", "--recipe", "digits", "--data-dir", "."],
             3,
             &["byte 2", "found a name that is not text"],
@@ -179,7 +179,7 @@ pub fn cases() -> Vec<Case> {
         })
         .tiny(),
         case(
-            "run: nothing to read, and events that nobody will ask for",
+            "run: a missing folder, with --tensorboard",
             &[
                 "run",
                 "cifar10",
@@ -307,7 +307,7 @@ pub fn cases() -> Vec<Case> {
             damaged("train/cat/1.png", b"x".to_vec()),
         ),
         images_with(
-            "nothing stands in",
+            "every image of a class is bad",
             &["--set", SKIP],
             3,
             &["dog/", "not an image"],
@@ -316,7 +316,7 @@ pub fn cases() -> Vec<Case> {
             },
         ),
         images_with(
-            "nothing stands in, read lazily",
+            "every image of a class is bad, read lazily",
             &["--set", SKIP, "--set", LAZY],
             3,
             &["dog/", "not an image"],

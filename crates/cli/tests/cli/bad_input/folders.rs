@@ -124,25 +124,25 @@ fn folders() -> Vec<Case> {
     };
     vec![
         own(
-            "the digits need none",
+            "a folder for the built-in digits",
             &["run", "digits", "--data-dir", "own"],
             2,
             &["data.dir", "built in"],
         ),
         own(
-            "set twice",
+            "a folder for the built-in digits, with --set",
             &["run", "--set", "data.dataset=digits", "--set", "data.dir=own"],
             2,
             &["data.dir", "built in"],
         ),
         own(
-            "two of them, one as a setting",
+            "two folders, one as a setting",
             &["run", "own", "--set", "data.dir=other"],
             2,
             &["data.dir", "one folder of images", "own"],
         ),
         own(
-            "two of them",
+            "two folders",
             &["run", "own", "--data-dir", "other"],
             2,
             &["data.dir", "one folder of images", "is given as well"],
@@ -166,7 +166,7 @@ fn folders() -> Vec<Case> {
             .make(|dir| mnist(dir, &idx(&[10, 28, 28], &[0; 7840]), &idx(&[10], &[0; 10])))
             .tiny(),
         own(
-            "a weight of no class",
+            "a weight for an unknown class",
             &[
                 "run",
                 "own",
@@ -181,7 +181,7 @@ fn folders() -> Vec<Case> {
             &["data.class_weights = emu", "cat, dog"],
         ),
         own(
-            "a weight of nothing",
+            "a weight of 0",
             &[
                 "run",
                 "own",
@@ -196,7 +196,7 @@ fn folders() -> Vec<Case> {
             &["data.class_weights", "more than 0"],
         ),
         own(
-            "a weight beyond all others",
+            "a weight above the maximum",
             &[
                 "run",
                 "own",

@@ -21,7 +21,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case("front: no run", &["front", "."], 5, &["it has no config.toml"]),
         front(
-            "no width",
+            "a width of 0",
             &["--widths", "0"],
             2,
             &["a width of 0: expected a number above 0"],
@@ -35,7 +35,7 @@ pub fn cases() -> Vec<Case> {
             &["invalid value 'wide' for '--widths"],
         ),
         front(
-            "a width for no channel",
+            "a width that leaves no channel",
             &["--widths", "0.1"],
             2,
             &["turns 2 channels into 0"],

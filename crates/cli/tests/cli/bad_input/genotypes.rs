@@ -87,7 +87,7 @@ pub fn cases() -> Vec<Case> {
         text("none", &darts("('none', 0)"), &["never kept"]),
         text("backward", &darts("('skip_connect', 2)"), &["cannot read node 2"]),
         text(
-            "a node without an end",
+            "a huge node number",
             &darts("('skip_connect', 18446744073709551615)"),
             &["too large"],
         ),
@@ -158,13 +158,13 @@ pub fn cases() -> Vec<Case> {
         text("naslib: five numbers", "(4, 0, 3, 1, 4)", &["expected six numbers"]),
         text("naslib: unknown operation", "(9, 0, 3, 1, 4, 3)", &["operation 9"]),
         text(
-            "nothing like one",
+            "no genotype in the text",
             "see our paper",
             &["character 0", "found none of them"],
         ),
         text("an index", "7", &["a number alone is not a genotype"]),
         text(
-            "two of them",
+            "two genotypes",
             &format!("{}\n{}", darts("('skip_connect', 0)"), darts("('skip_connect', 1)")),
             &["there are several", "line 1, line 2"],
         ),
@@ -214,7 +214,7 @@ pub fn cases() -> Vec<Case> {
             &["normal_n2_switch: expected 2 values"],
         ),
         text(
-            "nni1: a mask of two",
+            "nni1: a mask with two operations",
             "{\"normal_n2_p0\": [true, true, false, false, false, false, false], \"normal_n2_switch\": [true, false]}",
             &["normal_n2_p0: expected an operation"],
         ),
@@ -254,7 +254,7 @@ pub fn cases() -> Vec<Case> {
             "{\"a:darts:edge_normal_0\": \"skip_connect\"}",
             &["NetworkSelectorDatasetInfo"],
         ),
-        text("an object of nothing known", "{\"a\": 1}", &["none of the keys"]),
+        text("an object without a known key", "{\"a\": 1}", &["none of the keys"]),
         text(
             "an object in an object",
             "{\"genotype\": \"{}\"}",
@@ -309,7 +309,7 @@ pub fn cases() -> Vec<Case> {
             fs::write(dir.join("own.txt"), ARCH).unwrap();
         }),
         text(
-            "entries of an edge apart",
+            "entries of one edge that do not follow one another",
             &darts("('skip_connect', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0)").replacen("[1]", "[3]", 1),
             &["entries of one edge must follow one another"],
         ),
@@ -358,7 +358,7 @@ pub fn cases() -> Vec<Case> {
         table("no number", 3, &["own.csv, line 2", "`fast`"], rows("fast")),
         table("not a number", 3, &["own.csv, line 2", "`nan`"], rows("nan")),
         table("infinite", 3, &["own.csv, line 2", "`inf`"], rows("inf")),
-        table("more than all", 3, &["own.csv, line 2", "0 to 100"], rows("1e308")),
+        table("above 100", 3, &["own.csv, line 2", "0 to 100"], rows("1e308")),
         table("a cell too many", 3, &["own.csv, line 2", "no column"], rows("1,2")),
         table(
             "twice",
@@ -367,7 +367,7 @@ pub fn cases() -> Vec<Case> {
             format!("{}{ARCH},2\n", rows("1")),
         ),
         table(
-            "two columns of a name",
+            "two columns with the same name",
             3,
             &["own.csv, line 1", "two columns"],
             "architecture,a,a\n",

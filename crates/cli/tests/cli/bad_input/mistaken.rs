@@ -202,7 +202,7 @@ fn images() -> Vec<Case> {
             },
         ),
         own(
-            "a checksum of a chunk",
+            "a wrong checksum of a chunk",
             &["damaged PNG", "CRC error", "IDAT chunk"],
             "train/cat/1.png",
             checksum,
@@ -293,7 +293,7 @@ fn genotypes() -> Vec<Case> {
             &["nothing.txt", "No such file"],
         ),
         given(
-            "a file with a blank that is not there",
+            "a missing file with a space in its name",
             "my genotype.py",
             &["my genotype.py", "No such file"],
         ),

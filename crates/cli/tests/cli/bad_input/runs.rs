@@ -257,7 +257,7 @@ pub fn cases() -> Vec<Case> {
             &["nested brackets"],
         ),
         with(
-            "a node without an end",
+            "a huge node number",
             "genotype.json",
             edge("18446744073709551615"),
             REPORT,
@@ -265,7 +265,7 @@ pub fn cases() -> Vec<Case> {
             &["no such edge"],
         ),
         with(
-            "a node without an end",
+            "a huge node number",
             "genotype.json",
             edge("18446744073709551615"),
             DRAW,
@@ -306,7 +306,7 @@ pub fn cases() -> Vec<Case> {
             &["confusion matrix"],
         ),
         with(
-            "a mistake of no class",
+            "a mistake with an unknown class",
             "network/evaluation.json",
             "{\"classes\":[\"a\"],\"mistakes\":[{\"index\":0,\"class\":0,\"predicted\":9}]}",
             REPORT,
@@ -332,7 +332,7 @@ pub fn cases() -> Vec<Case> {
             &["line 2"],
         ),
         with(
-            "an epoch below none",
+            "a negative epoch",
             "network/metrics.jsonl",
             "{\"epoch\":-1,\"epochs\":2}\n",
             EVENTS,
@@ -364,7 +364,7 @@ pub fn cases() -> Vec<Case> {
             &["a row of p"],
         ),
         with(
-            "a node without an end",
+            "a huge node number",
             "search/arch.jsonl",
             "{\"epoch\":0,\"cells\":{\"normal\":{\"edges\":[[0,18446744073709551615]],\"operations\":[\"a\"],\"p\":[[1]],\"q\":[1]}}}\n",
             EVENTS,

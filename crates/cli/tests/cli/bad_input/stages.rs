@@ -9,7 +9,7 @@ use predicates::prelude::*;
 /// with the limit must not end the process, whether or not the parent process ignored it.
 #[cfg(unix)]
 #[test]
-fn a_disk_without_space() {
+fn a_full_disk_is_reported_and_leaves_no_run() {
     let temporary = tempfile::tempdir().unwrap();
     let out = temporary.path().join("run");
     let sets: String = TINY.iter().map(|setting| format!(" --set {setting}")).collect();
@@ -31,7 +31,7 @@ fn a_disk_without_space() {
 
 /// One search, followed by everything that can be wrong with its files.
 #[test]
-fn runs_that_exist_do_not_fit_or_are_damaged() {
+fn existing_runs_that_do_not_fit_or_are_damaged_are_refused() {
     let temporary = tempfile::tempdir().unwrap();
     let out = temporary.path().join("run");
     with("search", &TINY)

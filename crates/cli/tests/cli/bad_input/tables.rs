@@ -49,7 +49,7 @@ fn contents() -> Vec<Case> {
     let blank = "architecture,a\n".to_owned() + &(" ".repeat(4000) + "\n").repeat(17_000);
     vec![
         table(
-            "no accuracies, by the names",
+            "columns whose names are not those of accuracies",
             &["line 1", "params, train_time have other names"],
             format!("arch,params,train_time\n{NONE},1,2\n"),
         ),
@@ -214,7 +214,7 @@ fn files() -> Vec<Case> {
             .make(|dir| symlink("own.csv", dir.join("own.csv")).unwrap()),
         lies("a broken link", "own.csv", 7, &["own.csv", "No such file"])
             .make(|dir| symlink("gone.csv", dir.join("own.csv")).unwrap()),
-        lies("larger than any", "own.csv", 7, &["own.csv", "larger than"]).make(|dir| {
+        lies("larger than allowed", "own.csv", 7, &["own.csv", "larger than"]).make(|dir| {
             fs::File::create(dir.join("own.csv"))
                 .unwrap()
                 .set_len(70 << 20)

@@ -31,7 +31,7 @@ fn lies() -> Vec<Lie> {
         lie("empty", Vec::new(), "header too small"),
         lie("a header of 8 EB", file(Some(1 << 63), "{}", 0), "header too large"),
         lie(
-            "a header of all bytes",
+            "a header of the largest length",
             file(Some(u64::MAX), "{}", 0),
             "header too large",
         ),
@@ -99,7 +99,7 @@ pub fn cases() -> Vec<Case> {
                 .make(move |dir| weights(dir, &own))
                 .tiny(),
         );
-        // The stages in turn: all use the same reader.
+        // Each file is tried with only one of the stages, since all use the same reader.
         let (arguments, path) = STAGES[number % STAGES.len()];
         all.push(
             case(&format!("{}: {name}", arguments[0]), arguments, 5, &[path, says]).make(move |dir| {

@@ -1,4 +1,5 @@
-//! Genotypes, random networks and plain networks beside what was found.
+//! Published genotypes, random networks and plain networks, compared with the networks that the
+//! searches found.
 
 use std::fs;
 
@@ -120,7 +121,7 @@ fn baselines_are_as_wide_as_the_network_of_the_same_seed_allows() {
         .code(5)
         .stderr(predicate::str::contains("it trains resnet8"));
 
-    // A network that is wider at its narrowest is a row that says so.
+    // A baseline that is too large even at its smallest width fails, and its row says so.
     let too_wide = predicate::str::contains("mobilenet-v2-s1 failed: ").and(predicate::str::contains("cannot be kept"));
     compare(&["--baselines", "resnet8,ds-cnn,mobilenet-v2"])
         .code(9)

@@ -205,7 +205,8 @@ fn a_run_that_warns_leaves_a_log() {
     assert!(!log("adaptive").exists(), "a run without a warning leaves no log");
 }
 
-/// Epochs of tuning that all runs share are for the rules that tune, whatever the order of flags.
+/// A shared number of tuning epochs applies only to the runs whose rule tunes. Varying it for a
+/// rule that does not tune is refused, whatever the order of the flags.
 #[test]
 fn rules_that_do_not_tune_have_no_epochs_of_tuning() {
     let temporary = tempfile::tempdir().unwrap();

@@ -235,7 +235,8 @@ fn a_network_above_the_limit_is_refused_every_time() {
     for _ in 0..2 {
         with("compare", &TINY)
             .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
-            // Every choice needs more memory than this, with the tensors beside it.
+            // With the other tensors that are in memory at the same time, every choice of
+            // operations needs more than this.
             .args(["--max-ram", "4000", "--out"])
             .arg(&out)
             .assert()
