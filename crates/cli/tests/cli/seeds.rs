@@ -69,7 +69,7 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
             .contains("mean and deviation")
     );
 
-    // All have the same split, and only the training has another seed.
+    // All trainings have the same split of the images; only the seed of the training differs.
     let config: toml::Table = fs::read_to_string(run.join("seeds/s2/config.toml"))
         .unwrap()
         .parse()
@@ -89,7 +89,7 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
     assert_eq!(seeds(&run), first);
     assert!(weights(&run.join("seeds/s3")) == all[1]);
 
-    // Nothing is left to do; evaluation alone keeps them.
+    // Nothing is left to do, and `da2s evaluate` keeps the statistics of the seeds.
     resumed(&[]).stderr(contains("training 3 of 3").not());
     da2s()
         .arg("evaluate")
@@ -99,7 +99,8 @@ fn the_network_is_trained_from_several_seeds_and_resumed() {
         .stdout(contains("over 3 seeds"));
     assert_eq!(seeds(&run), first);
 
-    // A damaged training does not affect the run above it, and is repeated when that resumes.
+    // A damaged training does not affect the run that contains it, and is repeated when that run
+    // resumes.
     for file in ["summary.json", "network/evaluation.json", "config.toml"] {
         fs::write(run.join("seeds/s2").join(file), "{").unwrap();
         let mut evaluate = da2s();

@@ -221,7 +221,7 @@ fn foreign_and_oversized_posts_are_refused() {
     assert!(status == 413 && answer.contains("too long"), "{answer}");
 }
 
-/// What one address may have in memory.
+/// The server holds a limited number of bytes for each client address.
 #[test]
 fn an_address_with_too_much_in_memory_is_refused() {
     let server = Server::serve(finished());
@@ -307,7 +307,7 @@ fn a_client_that_has_closed_its_side_is_told_why_it_gets_no_answer() {
     );
 }
 
-/// A public server answers at every address of its machine, and to no name.
+/// A public server accepts requests whose `Host` is any IP address, but none with a host name.
 #[test]
 fn a_public_server_has_no_name() {
     let server = Server::serve_at(finished(), &["--http", "0.0.0.0:0", "--public"]);
@@ -325,7 +325,7 @@ fn a_public_server_has_no_name() {
 
 #[cfg(unix)]
 #[test]
-fn interrupted_it_ends_whatever_is_open() {
+fn an_interrupted_server_ends_despite_open_connections() {
     let mut server = Server::serve(finished());
     let mut held = TcpStream::connect(&server.host).unwrap();
     let head = format!(
@@ -338,7 +338,7 @@ fn interrupted_it_ends_whatever_is_open() {
 }
 
 #[test]
-fn other_machines_need_permission_and_a_run_a_network() {
+fn other_machines_need_permission_and_a_run_needs_a_network() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         da2s()
             .arg("serve")

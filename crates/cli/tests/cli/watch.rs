@@ -235,7 +235,7 @@ fn bodies_that_never_arrive_take_no_memory() {
     }
 }
 
-/// Whether it is a whole page.
+/// Whether `text` is an answer with status 200.
 #[cfg(unix)]
 fn is_answer(text: &str) -> bool {
     text.starts_with("HTTP/1.1 200 OK\r\n")
@@ -336,7 +336,7 @@ fn invalid_requests_are_refused() {
 
 #[cfg(unix)]
 #[test]
-fn interrupted_the_server_ends_well() {
+fn an_interrupted_server_exits_with_code_0() {
     interrupt(&mut Server::watch(finished()));
 }
 

@@ -1,4 +1,4 @@
-//! A searched network that becomes as wide as its limits allow, and what is made of it afterwards.
+//! A searched network that becomes as wide as its limits allow, and the later stages that use it.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn json(path: &Path) -> Value {
 }
 
 #[test]
-fn a_run_says_how_it_used_its_limit_and_all_stages_have_that_width() {
+fn a_run_reports_its_new_width_and_all_later_stages_have_it() {
     let temporary = tempfile::tempdir().unwrap();
     let run = temporary.path().join("run");
     let own = |setting: &&str| !["network.channels=2", "network.cells=3"].contains(setting);

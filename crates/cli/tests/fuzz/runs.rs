@@ -111,7 +111,7 @@ impl Damaged {
         (0..).zip(&self.whole).map(seed).collect()
     }
 
-    /// A finished run has no failure file.
+    /// Restores a file. A finished run has no failure file, so that one is removed.
     fn mend(&self, index: usize) {
         let path = self.dir.join(FILES[index].path);
         match self.whole[index].is_empty() {
@@ -161,7 +161,8 @@ fn together(scratch: &Path, finished: &Path) -> [Target; 2] {
                 JSON,
                 Box::new(move |bytes| {
                     to_draw.damage(bytes);
-                    // Events of a run with other settings would be kept.
+                    // Otherwise the events of the previous input would be kept if its settings
+                    // differ.
                     drop(fs::remove_dir_all(&events));
                     draws(&to_draw.dir, &events)
                 }),

@@ -464,7 +464,8 @@ fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
 fn runs_network(bytes: &[u8]) -> bool {
     Network::from_bytes(bytes).is_ok_and(|network| {
         let values = network.preprocessing().len();
-        // Other results are as large as the file claims, which is valid.
+        // A network for larger inputs is valid, but its results may be as large as the file claims,
+        // so it is not run.
         values > 1024 || network.logits(&[vec![0.5; values]])[0].len() == network.preprocessing().classes.len()
     })
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """da2s over MPI, with a real mpirun and two processes: the same bits each time, a lost process, a stop, errors.
 
-Installs nothing. What it needs and does not find (mpirun, mpicc, libclang) it names, and skips. Builds da2s with the feature `mpi` into
-the target directory of the workspace, unless DA2S_MPI_BINARY names one that is built. Open MPI is what it was written for.
+Installs nothing. If something that it needs is missing (mpirun, mpicc, libclang), it prints what is missing and skips the tests. Builds
+da2s with the feature `mpi` into the target directory of the workspace, unless DA2S_MPI_BINARY names a built binary. Written for Open MPI.
 """
 
 import glob
@@ -27,7 +27,7 @@ SMALL = [
     "--set", "network.channels=4", "--set", "network.cells=3", "--set", "network.batch_size=16",
     "--set", "network.drop_path=0.2", "--set", "data.validation_fraction=0.1",
 ]  # fmt: skip
-# Files of a run with the same bits each time.
+# Files of a run that have the same bits each time.
 SAME = [
     "config.toml", "search/metrics.jsonl", "search/arch.jsonl", "search/checkpoint.safetensors", "genotype.json", "gap.json",
     "network/metrics.jsonl", "network/best.safetensors", "network/checkpoint.safetensors", "network/evaluation.json",
@@ -81,7 +81,7 @@ class Cases:
         return str(self.folder / name)
 
     def process(self, mpirun, rank):
-        """The process of a rank, by what Open MPI puts in its environment."""
+        """The process of a rank, found by a variable that Open MPI sets in its environment."""
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
@@ -120,20 +120,20 @@ class Cases:
         assert summary["supernet_accuracy"] > 20 and summary["network_accuracy"] > 20, summary
         assert summary["genotype"].startswith("Genotype(normal=[(")
 
-    def one_process_of_mpi_is_one_without(self):
+    def one_process_with_mpi_gives_the_same_bits_as_without(self):
         code, _, err = self.run("run", "-q", *SMALL, "--out", self.out("one"), processes=1)
         assert code == 0, err
         alone = subprocess.run([self.da2s, "run", "-q", *SMALL, "--out", self.out("alone")], capture_output=True, text=True)
         assert alone.returncode == 0, alone.stderr
         self.same("one", "alone")
 
-    def a_lost_process_ends_the_run_and_its_checkpoint_goes_on(self):
+    def a_lost_process_ends_the_run_which_resumes_from_its_checkpoint(self):
         started = self.start("run", *SMALL, "--out", self.out("lost"))
         self.after_epoch(started, "lost", 2)
         os.kill(self.process(started, 1), signal.SIGKILL)
         code, _, err = self.end(started)
         assert code != 0 and "signal 9" in err, (code, err)
-        assert not (self.folder / "lost/genotype.json").exists(), "it was in the search"
+        assert not (self.folder / "lost/genotype.json").exists(), "the process was lost after the search, not in it"
         # With another number of processes it would be another run.
         code, _, err = self.run("run", *SMALL, "--resume", "--out", self.out("lost"), processes=1)
         assert code == 5 and "it was written by 2 processes, and this is 1 process" in err, (code, err)

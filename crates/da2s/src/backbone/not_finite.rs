@@ -10,8 +10,9 @@ use crate::device::host;
 use crate::finite::NotFinite;
 
 impl NotFinite {
-    /// The gradient to report if several are not finite: the one closest to the loss, which spread
-    /// to the others. `gradients` has one flat tensor per part.
+    /// The gradient to report if several are not finite: the first one in the last part, which is
+    /// the closest to the loss, since NaN spreads from there to the other parts. `gradients` has
+    /// one flat tensor per part.
     pub(crate) fn in_gradients(backbone: &Backbone, gradients: &[Option<Tensor<1>>]) -> Option<Self> {
         let parts = backbone.parts().iter().zip(gradients).rev();
         let mut named = parts
@@ -20,8 +21,9 @@ impl NotFinite {
         named.find_map(|named| first("the gradient of ", &named))
     }
 
-    /// What made a loss, called `what`, become `value`, which is not finite: α and β, the weights,
-    /// the first batch norm of the forward pass with such an input, or the loss itself.
+    /// The cause of a loss that is not finite: the first tensor with NaN or infinity among α and β,
+    /// the weights, and the statistics of the batch norms (whose input was not finite then). If
+    /// there is none, it is the loss itself, with the name `what` and the value `value`.
     pub(crate) fn in_forward(
         (what, value): (&str, f64),
         arch: Option<&ArchParams>,

@@ -285,7 +285,8 @@ fn stages(config: &Config) -> Result<(), Problem> {
     }
 }
 
-/// Refuses to remove choices with the share that all of them have at the start.
+/// Refuses a `search.drop_below` that is not less than the share that every choice has at the
+/// start, and any with `target.most_skips`.
 fn dropping(config: &Config) -> Result<(), Problem> {
     let (space, bound) = (config.space.build(), config.search.drop_below);
     let Ok(target) = config.target.resolve(&space) else {
@@ -320,7 +321,8 @@ fn dropping(config: &Config) -> Result<(), Problem> {
     }
 }
 
-/// A regulariser that does not count what is kept leaves one operation on an edge.
+/// Refuses the drive `regulariser` if several operations per edge are to be kept and the method's
+/// regulariser is the entropy alone: that leaves one operation on each edge.
 fn counted(config: &Config) -> Result<(), Problem> {
     let search = &config.search;
     let built = search.method.build(search);
@@ -332,7 +334,7 @@ fn counted(config: &Config) -> Result<(), Problem> {
     if refused && search.drive() == Drive::Regulariser && built.halves().operations {
         let expected = format!(
             "\"path\", which leaves as many operations on an edge as target.operations says: with search.method = {} \
-             the entropy does not count them",
+             the entropy leaves only one",
             search.method.name()
         );
         return Err(Problem::refused("search.drive", search.drive(), expected));

@@ -34,7 +34,7 @@ const HEAD: &str = "network.auxiliary";
 pub(super) const HEAD_LEFT_OUT: &str =
     "network.auxiliary is false instead of true, since the images are too small for an auxiliary head";
 
-/// Whether a recipe is the last of `layers` that sets `key`, or none does.
+/// Whether the last of `layers` that sets `key` is a recipe; also true if no layer sets it.
 fn is_of_recipe(layers: &[Layer], key: &str) -> bool {
     let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
     last.is_none_or(Layer::is_recipe)
@@ -112,11 +112,12 @@ pub(super) fn cutout(layers: &[Layer]) -> Result<Vec<(Layer, String)>, ConfigErr
     smaller.collect()
 }
 
-/// Layers above the recipe that lower its batch sizes: one for each that `config`, resolved from
-/// `layers`, takes from a recipe and that is larger than the number of images to train on.
+/// Layers above the recipe that lower its batch sizes: one layer for each batch size that nobody
+/// requested and that is larger than the number of images to train on. `config` is resolved from
+/// `layers`.
 ///
 /// # Errors
-/// Problems with the images are not reported here but when they are opened.
+/// Problems with the images are not reported here, but later, when the images are opened.
 pub(super) fn lowered(layers: &[Layer], config: &Config) -> Result<Vec<Layer>, ConfigError> {
     let of_recipe = |key: &str| is_of_recipe(layers, key);
     if !of_recipe(SEARCH) && !of_recipe(NETWORK) {
@@ -141,8 +142,8 @@ pub(super) fn lowered(layers: &[Layer], config: &Config) -> Result<Vec<Layer>, C
         .collect()
 }
 
-/// The labels of the training images of `config`, if they are few: of a small folder, or of a data
-/// set with a small limit. Of the latter only their number is exact.
+/// The labels of the training images of `config`, if there are few: in a small folder, or in a data
+/// set with a small limit. With a limit only the number of labels is correct: all of them are 0.
 fn few_labels(config: &Config) -> Option<Vec<u32>> {
     let data = &config.data;
     if data.dataset == Format::Images {
@@ -156,7 +157,7 @@ fn few_labels(config: &Config) -> Option<Vec<u32>> {
 /// files and nobody set the number of channels.
 ///
 /// # Errors
-/// Problems with the folder are not reported here but when it is opened.
+/// Problems with the folder are not reported here, but later, when the folder is opened.
 pub(super) fn grey(layers: &[Layer], config: &Config) -> Result<Option<Layer>, ConfigError> {
     let data = &config.data;
     let is_open = layers.iter().all(|layer| layer.get(CHANNELS).is_none());

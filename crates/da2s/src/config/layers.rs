@@ -99,8 +99,8 @@ impl Layer {
         Self::text(Origin::File(path.to_owned()), text)
     }
 
-    /// Like [`Self::stored`], for the settings of a run. A run of an earlier version lacks the
-    /// settings that came later: it keeps what it did without them.
+    /// Like [`Self::stored`], for the settings of a run. A run of an earlier version lacks settings
+    /// that were added later: they get values with which the run continues as before.
     ///
     /// # Errors
     /// Like [`Self::stored`].
@@ -313,7 +313,8 @@ fn widen_target(merged: &mut Table, layer: &Layer) {
     }
 }
 
-/// Removes the changes of a training's length if `layer` sets another length.
+/// Removes `network.earlier_epochs`, the earlier lengths of a training, if `layer` sets another
+/// length.
 fn forget_earlier_epochs(merged: &mut Table, layer: &Layer) {
     let Some(network) = merged.get_mut("network").and_then(Value::as_table_mut) else {
         return;

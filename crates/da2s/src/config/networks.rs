@@ -46,7 +46,8 @@ pub fn baseline_of(config: &Config, network: PlainNetwork) -> Config {
             operations: 1,
             normal: None,
             reduction: None,
-            // A table need not have the blocks of a network outside of the searched space.
+            // The table of latencies may lack blocks of this network, which is outside of the
+            // searched space.
             latency_table: None,
             max_latency_ms: None,
             ..config.target.clone()
@@ -54,7 +55,7 @@ pub fn baseline_of(config: &Config, network: PlainNetwork) -> Config {
         search: SearchSettings {
             cells: 1,
             reduction_cells: none(),
-            // It decides how images are kept in memory.
+            // The augmentation decides how images are kept in memory.
             augmentation: config.search.augmentation.clone(),
             ..SearchSettings::default()
         },

@@ -1,9 +1,9 @@
 //! The requested settings of a run, and the layers below them for a new or a resumed run.
 //!
-//! Contract: for a new run, the recipe of its data set is below the requested settings, unless
-//! another recipe is requested, and the settings of a requested network are between them; for a
-//! resumed run it is the run's own configuration. The data set
-//! in a folder of images is determined from its content, unless one is requested; a folder that the
+//! Contract: the requested settings are the top layers. A new run has the recipe of its data set
+//! below them, or the requested recipe; the settings of a requested network are between the two. A
+//! resumed run has its own configuration below them. The data set in a folder of images is
+//! determined from the content of the folder, unless a data set is requested; a folder that the
 //! data set does not need is refused. Command line and Python package both use this module.
 
 use std::path::Path;
@@ -28,15 +28,15 @@ pub struct Request {
     pub names_recipe: bool,
     /// A network that takes the place of a search.
     pub network: Option<NamedNetwork>,
-    /// Whether sizes and epochs of a new run follow from steps that are measured before it begins;
-    /// `None` leaves the settings as they are.
+    /// How long a new run may take: its sizes and epochs are chosen for this time after a few steps
+    /// have been measured. `None` leaves the settings as they are.
     pub pace: Option<Pace>,
 }
 
 /// How long a new run may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// So many seconds.
+    /// This number of seconds.
     Seconds(f64),
     /// As long as its recipe says, if the recipe has a limit.
     OfRecipe,
@@ -70,8 +70,8 @@ impl Request {
         };
         let mut above_recipe = space.map_or(Ok(Vec::new()), of_space)?;
         if let Some(NamedNetwork::Plain(network)) = self.network {
-            // The shape of the images is known once the other settings are resolved, with those of
-            // a network for any shape.
+            // The settings of the network depend on the shape of the images, which is known once
+            // all settings are resolved. So they are first resolved with a side of 0.
             let with = |side: usize| -> Result<Vec<Layer>, ConfigError> {
                 Ok([above_recipe.clone(), networks::settings(network, side)?].concat())
             };
@@ -130,15 +130,15 @@ impl Request {
         }
     }
 
-    /// A message for each setting of a flag that has no effect. Recipes and files may set one for
-    /// whatever they are used with.
+    /// A message for each setting of a flag that has no effect. Recipes and files may contain such
+    /// settings, since they are used for different runs.
     fn idle(&self, config: &Config) -> impl Iterator<Item = String> {
         let (search, beside) = (&config.search, &config.network.beside);
         let rows = [
             (
                 "search.schedule",
                 search.drive.is_some() || !search.follows_schedule(),
-                "it is the drive of da2s and its halves where search.drive is unset",
+                "it sets the drive of da2s, da2s-operations and da2s-edges, and only if search.drive is unset",
             ),
             (
                 "network.baseline_width",
@@ -157,7 +157,7 @@ impl Request {
         idle.map(|(key, _, why)| format!("{key} has no effect: {why}"))
     }
 
-    /// The configuration of a resumed run, whose own is `stored`.
+    /// The configuration of a resumed run, given the configuration `stored` in its directory.
     ///
     /// # Errors
     /// If settings conflict.
@@ -167,8 +167,8 @@ impl Request {
         self.used(resolve_stored(&layers)?)
     }
 
-    /// The data set in the requested folder of images, if the only requested data set is that of a
-    /// recipe, or none is.
+    /// The data set that the requested folder of images contains. `None` if there is no folder, if
+    /// a layer other than a recipe names a data set, or if the data set of the recipe fits.
     fn detected(&self) -> Result<Option<Layer>, ConfigError> {
         let own: Vec<&Layer> = self.layers.iter().filter(|layer| !layer.is_recipe()).collect();
         let named = own.iter().any(|layer| layer.get("data.dataset").is_some());
@@ -187,8 +187,8 @@ impl Request {
         Layer::flag("what data.dir holds", "data.dataset", format.name().into()).map(Some)
     }
 
-    /// Refuses a folder that would not be read: in addition to another one, or if no folder is
-    /// needed.
+    /// Refuses a folder that would not be read, because flags name two different folders or because
+    /// the data set needs no folder.
     fn used(&self, config: Config) -> Result<Config, ConfigError> {
         let flags = self.layers.iter().filter(|layer| layer.is_flag());
         let folders: Vec<(&Layer, &Value)> = flags

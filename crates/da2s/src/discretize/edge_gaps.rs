@@ -2,9 +2,9 @@
 //! only this edge.
 //!
 //! Contract: held-out images, statistics as trained, no retraining; everything except the one
-//! choice stays mixed. A kept edge gets its weight d/n and a pruned one 0, so the sum of its node
-//! changes, as it does when only this edge is pruned. A choice that changes no weight costs nothing
-//! and is not computed.
+//! choice stays mixed. A kept edge gets the weight d/n and a pruned edge the weight 0, while the
+//! other edges of the node keep their weights, so the total weight at the node changes. A choice
+//! that changes no weight costs nothing and is not computed.
 
 use burn::tensor::Device;
 use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};

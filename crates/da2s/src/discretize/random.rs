@@ -48,8 +48,8 @@ pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
     Genotype { cells }
 }
 
-/// For each kept edge, whether it has a skip connection: in at most as many as the target allows,
-/// so that all genotypes within the limit are equally probable. `None` without a limit.
+/// For each kept edge, whether it has a skip connection. At most as many edges as the target allows
+/// have one, and all genotypes within this limit are equally probable. `None` without a limit.
 fn with_skip(candidates: &[Operation], target: &KindTarget, random: &mut impl Rng) -> Option<Vec<bool>> {
     let most = target
         .most_skips

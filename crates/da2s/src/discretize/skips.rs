@@ -23,7 +23,7 @@ pub(crate) fn limited<E>(
     Ok(excluding(strengths, space, target, read)?.0)
 }
 
-/// The same with the edges of the normal cell whose skip connection is excluded.
+/// The same genotype, and the edges of the normal cell whose skip connection was excluded.
 pub(crate) fn excluding<E>(
     strengths: &PerKind<KindStrengths>,
     space: &Space,
@@ -54,7 +54,7 @@ fn exclude_excess(
 }
 
 /// Excludes the excess skip connections of `genotype`, weakest first, and returns their edges: for
-/// a rule that is too expensive to be asked once for each.
+/// a rule that is too expensive to be applied again after each exclusion.
 pub(crate) fn exclude_all_excess(
     strengths: &mut PerKind<KindStrengths>,
     genotype: &Genotype,

@@ -102,7 +102,7 @@ fn of_groups(text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> 
     left.min()
 }
 
-/// `root/path` and the folders above it, down to `root`.
+/// `root/path` and its parent folders, up to and including `root`.
 fn above(root: &Path, path: &str) -> impl Iterator<Item = PathBuf> {
     let (root, full) = (root.to_owned(), root.join(path));
     let folders: Vec<PathBuf> = full.ancestors().map(Path::to_owned).collect();

@@ -192,7 +192,7 @@ pub struct MemoryError {
     pub hint: Hint,
 }
 
-/// Enough for every cell in turn.
+/// Buffers that are large enough for every cell; the cells use them in turn.
 fn lent(cells: &[CellNeeds]) -> Lent {
     cells.iter().fold(Lent::default(), |lent, cell| lent.max(cell.lent))
 }

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn other_skeletons_too() {
+    fn networks_of_other_skeletons_are_taken_apart_too() {
         let large = parts(DARTS_V2, Stem::Imagenet, 5, 224);
         assert_eq!(named_kinds(&large, STEM), 2);
         assert_eq!((named(&large, "stem0").len(), named(&large, "stem1").len()), (1, 1));
@@ -227,7 +227,7 @@ mod tests {
         );
         assert!(
             named(&bench, "cells.0").iter().all(|cost| cost.operation.is_some()),
-            "inputs are taken as they are"
+            "a cell does not preprocess its inputs"
         );
     }
 }

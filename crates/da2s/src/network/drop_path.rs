@@ -2,14 +2,14 @@
 //!
 //! Reference: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, as DARTS uses it: each operation
 //! except the identity is dropped with probability p for each sample, and the others are divided by
-//! 1 − p; p rises linearly over the epochs. Where p rises over the depth instead, this is
-//! stochastic depth (Huang et al., "Deep Networks with Stochastic Depth", 2016): layer ℓ of L is
-//! dropped with the probability p·ℓ/L, the linear rule of equation 4, but for each sample on its
-//! own, and with the division in training, which in the paper is a factor in testing (equation 5).
-//! A layer is a node of a cell, counted through all cells; in the chains of the spaces
-//! `mobile` and `plain` this is a residual block, and layers without a shortcut are never dropped.
-//! Contract: a pure function of (seed, epoch, step); the factors that a
-//! process draws for its part of a batch are those of a single process for the same images.
+//! 1 − p; p rises linearly over the epochs. If p rises over the depth instead, this is stochastic
+//! depth (Huang et al., "Deep Networks with Stochastic Depth", 2016): layer ℓ of L is dropped with
+//! the probability p·ℓ/L, the linear rule of equation 4. Differences from the paper: each sample
+//! drops its own layers, and the division takes place in training, where the paper has a factor in
+//! testing (equation 5). A layer is a node of a cell, counted through all cells; in the chains of
+//! the spaces `mobile` and `plain` this is a residual block, and layers without a shortcut are
+//! never dropped. Contract: a pure function of (seed, epoch, step); the factors that a process
+//! draws for its part of a batch are those of a single process for the same images.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::CellPlan;
@@ -83,8 +83,8 @@ impl DropPath {
                     }
                 };
                 if choice.can_drop() {
-                    // All are drawn, so that each image has the factor of its index in the whole
-                    // batch.
+                    // Every process draws the factors of the whole batch, so that an image has the
+                    // same factor however many processes there are.
                     let all: Vec<f32> = (0..batch * shard.size).map(|_| factor()).collect();
                     factors.extend_from_slice(&all[shard.places(batch)]);
                 } else {
@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn over_the_depth_the_last_layer_is_dropped_most() {
-        // A chain of five layers; the third changes its channels, so nothing would be left of it.
+        // A chain of five layers; the third changes the number of channels and has no shortcut, so
+        // dropping it would leave nothing.
         let text =
             "Genotype(stages=[['mbconv_k3_e3', 'mbconv_k3_e3'], ['mbconv_k5_e3', 'mbconv_k3_e1', 'mbconv_k3_e3']])";
         let stage = |channels, layers| StageShape {

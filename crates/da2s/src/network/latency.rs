@@ -4,7 +4,7 @@
 //! up). A table is CSV with a line per block, read by the names of its columns: `block`, `inputs`,
 //! `outputs` (channels), `height`, `width` (of the input), `stride`, `ms`; `threads`, `engine` and
 //! `machine` are optional and equal in all lines; other columns are ignored, and so are lines that
-//! begin with `#`. Contract: a block that keeps size and channels has its shortcut with it
+//! begin with `#`. Contract: the time of a block that keeps size and channels includes its shortcut
 //! ([`Block::shortcut`]); sums of other edges and concatenations cost nothing; a block that is not
 //! in the table is an error that names it.
 
@@ -19,7 +19,7 @@ use super::cost_tables::{Candidate, candidates};
 use crate::backbone::Backbone;
 use crate::space::Space;
 
-/// More than any table has.
+/// Maximum size of a file with a table: more than any table has.
 const MOST_BYTES: u64 = 1 << 24;
 
 /// The times of blocks on one device.
@@ -185,7 +185,7 @@ impl LatencyTable {
                 return Err(damaged(line, problem.to_owned()));
             }
             if let Some(other) = table.times_ms.insert(shape.clone(), time_ms) {
-                return Err(damaged(line, format!("{shape} has a line before, with {other} ms")));
+                return Err(damaged(line, format!("{shape} already has a line, with {other} ms")));
             }
         }
         if table.times_ms.is_empty() {
@@ -436,7 +436,7 @@ mod tests {
             (&written.times_ms, &written.conditions)
         );
         assert_eq!(read.of_network(&small(), 32).unwrap(), 31.5);
-        // Another order of the columns, a remark, and a column more.
+        // Another order of the columns, a comment line, and an additional column.
         let other =
             "# measured by hand\nms,note,stride,block,inputs,outputs,height,width\n0.25,,1,conv_3x3,3,16,32,32\n";
         let missing = table(other).unwrap().of_network(&small(), 32).unwrap_err().to_string();
@@ -459,7 +459,7 @@ mod tests {
         says(&format!("{HEAD}a,1,0,1,1,1,1\n"), &["line 2", "outputs is \"0\""]);
         says(&format!("{HEAD}a,1,1,1,1,1\n"), &["line 2"]);
         let twice = format!("{HEAD}a,1,1,1,1,1,1\nb,1,1,1,1,1,1\na,1,1,1,1,1,2\n");
-        says(&twice, &["line 4", "a, 1 to 1 channels", "line before, with 1 ms"]);
+        says(&twice, &["line 4", "a, 1 to 1 channels", "has a line, with 1 ms"]);
         let two = "block,inputs,outputs,height,width,stride,ms,engine\na,1,1,1,1,1,1,x\nb,1,1,1,1,1,1,y\n";
         says(two, &["line 3", "a table is for one device"]);
     }

@@ -42,8 +42,8 @@ pub(crate) fn exceeded(
     known.find(|(_, limit, need)| need > limit)
 }
 
-/// The largest number of channels from `least` to `most` with which the network of `genotype`,
-/// otherwise of `size`, is allowed by `fits`; `None` if even the narrowest is not.
+/// The largest number of channels from `least` to `most` with which `fits` allows the network of
+/// `genotype`; `None` if it does not even allow the narrowest. All other sizes are those of `size`.
 ///
 /// # Errors
 /// If an auxiliary head is requested but the image is too small for it.
@@ -86,10 +86,10 @@ pub fn widest(
     Ok(Some(within))
 }
 
-/// The largest number of channels from `least` to `most` for the network of `genotype`, otherwise
-/// of `size`, such that `table` has all of its blocks, it takes at most `limit_ms`, and `fits`
-/// allows it; `None` if there is none. Contract: times need not grow with the width, so every width
-/// is tried.
+/// The largest number of channels from `least` to `most` with which `table` has all blocks of the
+/// network of `genotype`, the network takes at most `limit_ms`, and `fits` allows it; `None` if
+/// there is no such number. All other sizes are those of `size`. Contract: times need not grow with
+/// the width, so every width is tried, from the largest down.
 ///
 /// # Errors
 /// If an auxiliary head is requested but the image is too small for it.
@@ -120,7 +120,7 @@ pub fn widest_in_table(
 /// A width at which there is no network.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum WidthError {
-    /// A width that multiplies nothing.
+    /// A width that is not a finite number above 0.
     #[error("a width of {width}: expected a number above 0, by which the channels are multiplied")]
     Multiple {
         /// The width.
@@ -155,9 +155,9 @@ pub fn channels_at(width: f64, own: usize) -> Result<usize, WidthError> {
     }
 }
 
-/// The channels that a searched network may get by its limits, from `network.channels` to
-/// `network.widen_up_to` times as many; `None` if it keeps its channels: without limits, and in
-/// other spaces than `mobile`.
+/// The range of channels that a searched network may get after the search: from `network.channels`
+/// to `network.widen_up_to` times as many. `None` if it keeps its channels, because there are no
+/// limits or the space is not `mobile`.
 pub(crate) fn widths_to_try(target: &TargetSpec, space: &SpaceSettings, shape: &NetworkShape) -> Option<[usize; 2]> {
     let is_limited = Resource::ALL
         .into_iter()
@@ -170,9 +170,10 @@ pub(crate) fn widths_to_try(target: &TargetSpec, space: &SpaceSettings, shape: &
     Some([shape.channels, most.min(CHANNELS[1])])
 }
 
-/// The largest number of channels in `range` with which the network of `genotype`, otherwise of
-/// `size`, is within all limits of `target`; `None` if that is the first of the range. With
-/// `table`, which the limit on latency needs, only widths whose blocks are all in it are tried.
+/// The largest number of channels in `range` with which the network of `genotype` is within all
+/// limits of `target`; `None` if no number above the first of the range is. All other sizes are
+/// those of `size`. With `table`, which the limit on latency needs, a width counts only if all of
+/// its blocks are in the table.
 ///
 /// # Errors
 /// If an auxiliary head is requested but the image is too small for it.
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_widths_in_a_table_the_largest_in_time_counts() {
+    fn the_largest_width_in_the_table_within_the_limit_is_chosen() {
         let network = NamedNetwork::from_name("resnet8").unwrap();
         let (genotype, size) = (network.genotype().unwrap(), size(network));
         let blocks = [4, 9, 12].map(|channels| {
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn no_width_is_too_large_for_no_limit() {
+    fn the_largest_width_of_all_can_be_chosen_and_so_can_none() {
         let network = NamedNetwork::from_name("resnet8").unwrap();
         let (genotype, size) = (network.genotype().unwrap(), size(network));
         let few = |network: &Backbone| network.parts().len() < 100;

@@ -3,11 +3,11 @@
 //!
 //! The expected cost is that of the final network under the mixture, as in Cai, Zhu, Han,
 //! "ProxylessNAS", ICLR 2019, equation 10, with the weights of edges in addition to those of
-//! operations: E = fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o, where o are the
-//! operations that may be kept, of which k will be, each completely: `none` saves nothing, and
-//! gates that do not sum to 1 are weighed against each other. Memory is a maximum and not a sum
-//! ([`PeakTable`]). A hinge is an exact penalty: below the limit it has no effect. Contract:
-//! differentiable in α and β through the mixture, and in nothing else.
+//! operations: E = fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o. The sums over o
+//! have the operations that may be kept; k of them will be kept, each at its full cost. So weight
+//! on `none` saves nothing, and only the ratios of gates count, which need not sum to 1. Memory is
+//! a maximum and not a sum ([`PeakTable`]). A hinge is an exact penalty: below the limit it has no
+//! effect. Contract: differentiable in α and β through the mixture, and in nothing else.
 
 use burn::tensor::{Device, Tensor, TensorData};
 

@@ -86,8 +86,8 @@ pub struct Halves {
 }
 
 impl HardeningState {
-    /// Advances by one step, with `left` steps before the end of the path including this one; at
-    /// the end and after it, to the end.
+    /// Advances by one step. `left` is the number of steps to the end of the path, including this
+    /// one: with 1 or 0, τ becomes 1.
     pub(crate) fn advance(&mut self, left: usize) {
         let pace = if self.position < 0.5 { self.pace } else { 1.0 };
         self.position = if left <= 1 {
@@ -382,7 +382,7 @@ mod tests {
         project_gates(&mut gates, &[true, true, false, true, true], 2, 0.1);
         let open = 9.0f32.ln();
         assert_eq!(gates, [open, -open, -open, open, -6.0]);
-        // The path starts at gates that have their share.
+        // At the start of the path, the bound already holds for gates at 0.
         let mut gates = [0.0; 4];
         project_gates(&mut gates, &[true; 4], 1, 0.75);
         assert_eq!(gates, [0.0; 4]);
@@ -390,7 +390,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sum_that_has_a_meaning_is_kept(values in prop::collection::vec(0.01f32..2.0, 5), bound in 0.002f64..0.5) {
+        fn a_projection_keeps_sums_that_have_a_meaning(values in prop::collection::vec(0.01f32..2.0, 5), bound in 0.002f64..0.5) {
             let sum = |link: Link, values: &[f32]| values.iter().map(|&x| link.logit(f64::from(x)).exp()).sum::<f64>();
             for link in [Link::Simplex, Link::Dirichlet] {
                 let mut after = values.clone();

@@ -21,7 +21,7 @@ const GONE: f64 = -200.0;
 pub enum Link {
     /// p = softmax(α), as in DARTS.
     Softmax,
-    /// p = softmax(S_α(α)), as in DA²S; S_α is capped if more than one of them is kept.
+    /// p = softmax(S_α(α)), as in DA²S; S_α is capped if more than one operation is kept.
     Strengthened {
         /// Number of kept operations per edge.
         kept: usize,

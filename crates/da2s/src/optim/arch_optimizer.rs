@@ -2,7 +2,7 @@
 //! protocol of DA²S.
 //!
 //! Contract: weight decay is added to the gradient (L2, as in PyTorch's `Adam` and `SGD`); SGD is
-//! without dampening. The state of a tensor is a [`ArchMoment`], kept by the caller.
+//! without dampening. The state of a tensor is an [`ArchMoment`], kept by the caller.
 
 use burn::tensor::Tensor;
 

@@ -1,9 +1,10 @@
-//! The model of a run's time: from the times of a step and of an image, and the numbers of images,
-//! to those of the stages.
+//! The model of a run's time: computes the times of the stages from the times of a step and of an
+//! image, and from the numbers of images.
 //!
-//! Contract: seconds; pure functions. What a step costs does not depend on the epoch, except that α
-//! may be still during the warm-up. Not counted: choices that `search.drop_below` removes, which
-//! make a search faster, and epochs that an undecided search may add.
+//! Contract: seconds; pure functions. Every step takes the same time, except that steps of the
+//! warm-up may leave α and β unchanged, which is faster. Not considered: choices that
+//! `search.drop_below` removes, which make a search faster, and epochs that an undecided search may
+//! add.
 
 use crate::stage::Stage;
 
@@ -11,8 +12,8 @@ use crate::stage::Stage;
 /// tenth of a second at most.
 pub(super) const EPOCH_S: f64 = 0.05;
 
-/// The minimum and the maximum number of runs by which the latency of a network is measured,
-/// including the warm-up; and the time that they take, unless the minimum takes longer.
+/// The minimum and the maximum number of runs with which the latency of a network is measured,
+/// including the warm-up; and the maximum time for them, unless the minimum number takes longer.
 const LATENCY_RUNS: [f64; 2] = [6.0, 300.0];
 const LATENCY_S: f64 = 1.0;
 
@@ -98,7 +99,7 @@ pub(super) struct SearchWork {
 pub(super) struct EdgeWork {
     /// Networks that are evaluated.
     pub networks: usize,
-    /// Images on which each is.
+    /// Images on which each network is evaluated.
     pub images: usize,
     /// Evaluations of single images by choices that the search has not decided.
     pub undecided: usize,
@@ -110,8 +111,8 @@ impl EdgeWork {
         self.networks * self.images + self.undecided
     }
 
-    /// The same with the number of images halved, not below `fewest`, until it takes `most_s`;
-    /// `image_s` is the time of an evaluation.
+    /// The same, but the number of images is halved until the work takes at most `most_s`, or until
+    /// another half would be below `fewest`. `image_s` is the time of an evaluation of one image.
     pub fn within(self, most_s: f64, image_s: f64, fewest: usize) -> Self {
         let mut work = self;
         while work.evaluations() as f64 * image_s > most_s && work.images / 2 >= fewest {
@@ -170,7 +171,7 @@ impl TrainWork {
     /// trainings from other seeds have the latency of the run.
     pub fn evaluate_s(&self, rates: &TrainRates, whose: Whose) -> f64 {
         let [fewest, most] = LATENCY_RUNS;
-        // An image on one thread, of those that evaluate a batch.
+        // The time of an image on one thread: `image_s` is that on all threads.
         let alone_s = self.latency_threads as f64 * rates.image_s;
         let latency_s = match whose {
             Whose::Run | Whose::Baseline => (most * alone_s).min(LATENCY_S).max(fewest * alone_s),
@@ -181,8 +182,8 @@ impl TrainWork {
 }
 
 /// The times of all stages in their order: search, discretization, training and evaluation of each
-/// network (the run's own first), report. `discretizes` says whether the discretization of a run
-/// without a search is still to begin: it is repeated, or found complete, whenever a run resumes.
+/// network (the run's own first), report. `discretizes` says whether a run without a search still
+/// has its discretization ahead: this stage is repeated, or found complete, when a run resumes.
 pub(super) fn times(
     search: Option<[f64; 2]>,
     discretizes: bool,

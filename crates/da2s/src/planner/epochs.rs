@@ -21,9 +21,9 @@ impl Epochs {
         }
     }
 
-    /// The numbers for epochs of `steps`. `least` is the fewest epochs and the fewest steps; both
-    /// must be reached. `good` is a good number of epochs, then the fewest steps for it, and the
-    /// number of steps that is enough in any case. No number is above `most` epochs.
+    /// The numbers for epochs of `steps` steps each. `least` is the fewest epochs and the fewest
+    /// steps; both must be reached. `good` is a good number of epochs, then the fewest steps for
+    /// it, and the number of steps that is enough in any case. No number is above `most` epochs.
     pub fn of_steps(steps: usize, least: [usize; 2], good: [usize; 3], most: usize) -> Self {
         let steps = steps.max(1);
         let [good_epochs, fewest_steps, enough_steps] = good;

@@ -48,9 +48,10 @@ pub struct Freedom {
 }
 
 impl Freedom {
-    /// What the request for `config` leaves open. A plain network by name keeps its own sizes, and
-    /// one under limits its width; a table of latencies is for some widths only, and a chain of
-    /// layers is a single cell.
+    /// What the request for `config` leaves open. The sizes of the final network are fixed if it is
+    /// a plain network requested by name, or any network requested by name under limits on its
+    /// cost, or if there is a table of latencies, which has some widths only. A chain of layers is
+    /// always a single cell.
     pub fn of(request: &Request, config: &Config) -> Self {
         let chain = config.space.name.is_chain();
         let is_limited = || !limits(&config.target).is_empty();
@@ -87,7 +88,7 @@ impl Freedom {
         self.free.contains(&true)
     }
 
-    /// The same for `key` alone.
+    /// The same, but only `key` may be chosen.
     #[must_use]
     pub fn only(self, key: &str) -> Self {
         Self {

@@ -33,12 +33,13 @@ impl Ladder {
         self.sizes[index]
     }
 
-    /// A step of this size needs this memory.
+    /// Records the memory that a step of this size needs.
     pub fn needs(&mut self, index: usize, needs: Needs) {
         self.needs.insert(index, needs);
     }
 
-    /// A lesson of this size: `epochs` of `steps`, each of `batch` images and `step_s` seconds.
+    /// A training of this size: `epochs` epochs of `steps` steps, each step with `batch` images and
+    /// `step_s` seconds long.
     pub fn lesson(&self, index: usize, [epochs, steps, batch]: [usize; 3], step_s: f64) -> Lesson {
         let [channels, cells] = self.sizes[index];
         Lesson {

@@ -72,8 +72,8 @@ impl Measure<'_> {
             };
             let step_s = self.step_s(&search, &mut state, patience_s)?;
             whole_s += step_s / stages as f64;
-            // Without a warm-up nothing tells the halves apart, and every step counts as a whole
-            // one.
+            // Only a step of the warm-up shows how long the step of the weights takes alone.
+            // Without a warm-up, every step counts as one that also moves α and β.
             weights_s += warmup_step_s.unwrap_or(step_s) / stages as f64;
         }
         let step_s = weights_s + (whole_s - weights_s) / arch_every as f64;
@@ -201,7 +201,7 @@ impl Measure<'_> {
     }
 }
 
-/// The median of all times but the first; a single one is its own.
+/// The median of all times but the first; if there is only one, that time.
 fn median_without_first(mut times_s: Vec<f64>) -> f64 {
     if times_s.len() > 1 {
         times_s.remove(0);

@@ -220,9 +220,10 @@ pub fn plan(
     })
 }
 
-/// The number of epochs of the training of the given genotype, which the search of a run with a
-/// plan has found, such that the rest of the run takes `left_s()` seconds; and the times of its
-/// stages. Before the plan, the settings had `before` epochs.
+/// Plans the training again after the search of a planned run has found a genotype, which is in
+/// `inputs`. Returns the number of epochs with which the rest of the run takes `left_s()` seconds,
+/// and the times of the remaining stages. `before` is the number of epochs in the settings before
+/// the first plan; it is the maximum if the goal is only a limit.
 ///
 /// # Errors
 /// Like [`plan`], but [`PlanError::TrainingStopped`] if `stop` returns true.
@@ -272,12 +273,12 @@ pub const RECIPE_LIMIT_S: f64 = 2.0 * 3600.0;
 const PATIENCE_S: f64 = 3.0;
 /// Time for the report, in seconds.
 const REPORT_S: f64 = 1.0;
-/// Steps per epoch below which a batch is made smaller: fewer leave little to learn from in an
-/// epoch.
+/// The fewest steps per epoch: with fewer, an epoch teaches little, so the batch is made smaller.
 const FEWEST_STEPS: usize = 8;
 
-/// The settings with what does not depend on the time, if it may be chosen: batches that suit the
-/// number of images, and the drive that ends decided whatever the length of the search.
+/// The settings, with those choices of the plan that do not depend on the given time: batches that
+/// suit the number of images, and the drive `path`, which decides every choice however short the
+/// search is.
 fn prepared(inputs: &Inputs<'_>, goal: Option<&Goal>, images: &ImageCounts) -> Config {
     let mut config = inputs.config.clone();
     let Some(goal) = goal.filter(|goal| !goal.at_most) else {
@@ -317,7 +318,7 @@ fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
 /// than the images of the data set.
 fn enlarged_from(dataset: &Dataset) -> Option<[u64; 2]> {
     let side = dataset.shape.height as u64;
-    // Most images are larger, and one of them is enough to know it.
+    // Usually the images are larger, and a look at one file is enough to know it.
     let is_smaller = |sides: &Sides| sides.rows[1].max(sides.columns[1]) < side;
     dataset.train.sides_of(1).filter(is_smaller)?;
     let sides = dataset.train.sides_in_files().filter(is_smaller)?;

@@ -93,7 +93,7 @@ pub(super) fn of(
         ));
     }
     if before.search.drive() != after.search.drive() {
-        reasons.push("search.drive is path, which ends decided however short the search is".to_owned());
+        reasons.push("search.drive is path, which decides every choice however short the search is".to_owned());
     }
     let mut requested = goal.freedom.requested();
     requested.retain(|key| search.is_some() || key.starts_with("network."));
@@ -102,7 +102,7 @@ pub(super) fn of(
     }
     if search.is_some() && goal.freedom.may("network.epochs") {
         reasons.push(
-            "after the search, network.epochs is chosen for the remaining time, by steps of the network that was found"
+            "after the search, network.epochs is chosen for the remaining time, from measured steps of the network that was found"
                 .to_owned(),
         );
     }

@@ -167,7 +167,7 @@ impl<'a> Searching<'a> {
     pub fn lesson(&self, chosen: &Chosen<SearchRates>) -> Lesson {
         let steps = [chosen.epochs, self.work.steps, self.config.search.batch_size];
         let lesson = self.ladder.lesson(chosen.size, steps, chosen.rates.step_s);
-        // As the multiply-adds, the cells are those of the last stage.
+        // Like the multiply-adds, the number of cells is that of the last stage.
         let cells = self.sized(self.ladder.size(chosen.size)).search.last_cells();
         let depth = self.config.space.build().graph.stages().collect();
         Lesson { cells, depth, ..lesson }
@@ -196,7 +196,7 @@ fn by_edge(config: &Config, arch: usize) -> EdgeWork {
         images => EdgeWork {
             networks: 2 * space.graph.edge_count() * space.kinds().len() + 1,
             images: some(images, arch),
-            // The path ends decided.
+            // The path leaves no choice undecided.
             undecided: match config.search.drive() {
                 Drive::Path => 0,
                 _ => MOST_EXAMINED * arch,

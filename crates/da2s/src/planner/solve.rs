@@ -87,7 +87,7 @@ pub(super) fn solve<S: Choice, T: Choice>(
         });
     };
     let first = smallest(search)?;
-    // A training without a choice has its time, whatever that is.
+    // If nothing about the training can be chosen, its time is fixed.
     let settled = if is_settled(training) {
         Some(largest(training, budget_s)?)
     } else {
@@ -109,7 +109,7 @@ pub(super) fn solve<S: Choice, T: Choice>(
         Some(settled) => settled,
         None => largest(training, &|| rest_s(search, &search_rates))?,
     };
-    // Everything is measured: what follows is arithmetic on one number.
+    // Everything is measured. From here on, all is computed from this one value of the time.
     let all_s = budget_s();
     let share_s = trained_s.map_or(SEARCH_SHARE * all_s, |trained_s| {
         left(all_s, trained_s, SEARCH_SHARE, strict)
@@ -143,14 +143,14 @@ fn is_longest<C: Choice>(choice: &C, chosen: &Chosen<C::Rates>) -> bool {
     chosen.size == 0 && chosen.epochs == choice.epochs().most
 }
 
-/// What is left of `all_s` beside `taken_s`; if the time is not strict, at least a share of it.
+/// What is left of `all_s` after `taken_s`; if the time is not strict, at least `share` of `all_s`.
 fn left(all_s: f64, taken_s: f64, share: f64, strict: bool) -> f64 {
     let left_s = all_s - taken_s;
     if strict { left_s } else { left_s.max(share * all_s) }
 }
 
-/// What is left for the training of a run that may take `all_s`: its share, unless the search takes
-/// more than its own or cannot use it.
+/// The time for the training of a run that may take `all_s`: its share, or what the search leaves
+/// if that takes more than its own share or cannot use it.
 fn rest<S: Choice>(search: &S, searched: &Chosen<S::Rates>, all_s: f64, strict: bool) -> f64 {
     let share_s = (1.0 - SEARCH_SHARE) * all_s;
     let left_s = left(all_s, searched.time_s, 1.0 - SEARCH_SHARE, strict);
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A stage whose times are known: of each size the time of an epoch, and a constant.
+    /// A stage whose times are known: the time of an epoch of each size, and a constant.
     #[derive(Clone, Debug)]
     struct Known {
         work: Vec<f64>,
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_takes_no_time_from_a_stage_for_another_that_was_requested() {
+    fn under_a_limit_a_long_requested_stage_does_not_shorten_the_other() {
         let epochs = Epochs {
             least: 2,
             good: 10,
@@ -383,7 +383,7 @@ mod tests {
             let solved = solve(&|| 300.0, strict, Some(&mut search), &mut training).unwrap();
             (solved.network.size, solved.network.epochs)
         };
-        // The search takes 1500 of 300 seconds.
+        // The search alone takes longer than the given 300 seconds.
         assert_eq!((network(true), network(false)), ((2, 2), (1, 22)));
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Training<'a> {
                 Ok(multiply_adds) if own.ladder.is_empty() || sized.check().is_ok() => {
                     own.ladder.push(size, multiply_adds);
                 }
-                // Only the settings' own size is one that the user has to hear about.
+                // The user only needs an error about the size in the settings, which is the first.
                 Err(error) if own.ladder.is_empty() => return Err(error),
                 Ok(_) | Err(_) => {}
             }

@@ -13,7 +13,8 @@ use crate::memory::{Bytes, available};
 use crate::space::Operation;
 use crate::stage::Stage;
 
-/// Classes that are listed with their counts; of more, the smallest and the largest are.
+/// Maximum number of classes that are listed with their counts; of more classes, only the smallest
+/// and the largest count are given.
 const LISTED: usize = 12;
 /// Width of the names of the rows.
 const WIDTH: usize = 12;

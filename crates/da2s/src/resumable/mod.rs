@@ -31,7 +31,7 @@ pub trait Resumable: Sized {
     /// The processes that train together.
     fn group(&self) -> &Group;
 
-    /// Number of epochs, without any that are added because the stage is not finished after them.
+    /// Number of epochs, without those that are added if the stage is not finished at the end.
     fn epochs(&self) -> usize;
 
     /// The same, including the epochs that had been added before `state`.
@@ -62,8 +62,8 @@ pub trait Resumable: Sized {
     ///
     /// # Errors
     /// If an image cannot be read; [`EvaluateError::Stopped`](crate::evaluate::EvaluateError) after
-    /// `stop` has returned true. Nothing is lost then: what is measured before the first step of an
-    /// epoch follows from the state that the epoch before it has saved.
+    /// `stop` has returned true. Nothing is lost then: the measurement before the first step of an
+    /// epoch can be repeated from the state that was saved at the end of the previous epoch.
     fn images(&self, state: &Self::State, stop: &dyn Fn() -> bool) -> Result<Self::Images, StageError>;
 
     /// Takes the next step.

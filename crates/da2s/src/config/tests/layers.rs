@@ -366,7 +366,7 @@ fn images_cannot_be_halved_more_often_than_they_have_pixels() {
 }
 
 #[test]
-fn only_what_follows_a_path_needs_one() {
+fn only_searches_that_follow_the_path_need_steps_for_it() {
     let adaptive = "schedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5";
     for (method, refused) in [("da2s-operations", true), ("da2s-edges", true), ("darts", false)] {
         let layer = layer(&format!("[search]\nmethod = \"{method}\"\n{adaptive}")).unwrap();
@@ -387,7 +387,7 @@ fn the_first_wrong_line_is_reported() {
 }
 
 #[test]
-fn what_has_no_file_is_checked_as_well() {
+fn a_configuration_without_a_file_is_checked_as_well() {
     let seed = Config {
         run: RunSettings {
             seed: u64::MAX,

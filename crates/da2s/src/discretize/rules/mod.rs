@@ -96,9 +96,9 @@ pub struct Images<'a> {
 
 /// A rule of discretization.
 pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
-    /// The genotype with the topology of its target that this rule derives from `searched`: every
-    /// kept edge has as many candidates of the space as the target requires, in the rule's order of
-    /// preference, and normal cells no more skip connections than it allows.
+    /// The genotype that this rule derives from `searched`. It has the topology of the target:
+    /// every kept edge has as many candidates of the space as the target requires, in the rule's
+    /// order of preference, and normal cells have no more skip connections than the target allows.
     ///
     /// # Errors
     /// Only from a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`]
@@ -148,7 +148,7 @@ mod tests {
                     let mut strengths = KindStrengths::even(&space);
                     for row in &mut strengths.p {
                         row.iter_mut().for_each(|p| *p = value());
-                        // Most searches prefer them.
+                        // Most searches prefer skip connections.
                         row[skip] += 0.5;
                     }
                     strengths.operation_rank = strengths.p.clone();

@@ -28,8 +28,8 @@ pub fn strongest(strengths: &PerKind<KindStrengths>, space: &Space, target: &Tar
     strongest_excluding(strengths, space, target).0
 }
 
-/// The same with the edges of the normal cell whose skip connection is excluded, because there are
-/// more than the target allows.
+/// The same genotype, and the edges of the normal cell whose skip connection was excluded because
+/// there were more than the target allows.
 pub(crate) fn strongest_excluding(
     strengths: &PerKind<KindStrengths>,
     space: &Space,

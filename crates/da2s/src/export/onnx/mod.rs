@@ -4,8 +4,9 @@
 //! `images` is float32, `[batch, channels, height, width]` with any batch, preprocessed; or, if the
 //! graph preprocesses, uint8, `[batch, height, width, 3]` with any batch, height and width. The
 //! output `logits` is `[batch, classes]`. `metadata_props` contain the fields of
-//! `preprocessing.json`, with `classes` renamed to `class_names`; `preprocessing`, which names the
-//! side that applies them; and `genotype`. The model's `doc_string` contains the same for people.
+//! `preprocessing.json`, with `classes` renamed to `class_names`; `preprocessing`, which is `graph`
+//! or `caller`, whichever applies the preprocessing; and `genotype`. The model's `doc_string`
+//! describes the inputs, the preprocessing and the output for people.
 //!
 //! The last entry is `sha256`: the file's last 76 bytes are this entry, and end with the SHA-256 of
 //! all preceding bytes in hexadecimal.

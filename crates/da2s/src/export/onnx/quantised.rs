@@ -28,7 +28,7 @@ pub(super) fn network(network: &Int8Network) -> GraphProto {
             None => value,
         };
         match step.operation {
-            // They are exact as they are.
+            // Zeros are exact without quantisation.
             Operation::Zeros => writer.values.push(value),
             _ => writer.round_trip(&step.place, &value, quantisation),
         }
