@@ -80,7 +80,7 @@ fn run(config: &Config, path: &Path) -> Result<(Summary, String, Vec<String>), E
 }
 
 #[test]
-fn validation_images_of_its_own_choose_the_epoch() {
+fn separate_validation_images_choose_the_epoch() {
     let temporary = tempfile::tempdir().unwrap();
     let data = temporary.path().join("data");
     pictures(&data, &["train", "test"]);

@@ -382,8 +382,8 @@ fn the_auxiliary_connection_of_darts_minus_fades_and_never_competes() {
     assert_eq!(fixture.p(Method::DartsMinus, end), fixture.p(Method::Darts, end));
 }
 
-/// Over many draws p has the mean of its Dirichlet distribution, and its gradient has the mean's
-/// gradient.
+/// Over many draws, the mean of p is that of its Dirichlet distribution, and the mean of p's
+/// gradient is the gradient of that mean.
 #[test]
 fn drnas_draws_from_its_distribution_and_has_the_gradient_of_its_mean() {
     const DRAWS: usize = 3000;

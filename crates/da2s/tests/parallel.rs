@@ -281,7 +281,7 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
     let group = together(2, |group| moved(group.rank(), group));
     let halves = [0, 1].map(|rank| moved(rank, Group::alone()));
 
-    assert_eq!(group[0], group[1], "both processes hold the same");
+    assert_eq!(group[0], group[1], "both processes have the same values");
     assert_eq!(group[0].2, halves[0].2 + halves[1].2);
     for (kind, ours) in group[0].0.iter().enumerate() {
         let start = values(&search.start());
@@ -399,9 +399,9 @@ fn a_search_of_two_is_equal_in_both_and_stops_if_one_requests_it() {
     assert_eq!([&stopped[0], &stopped[1]], [&whole[0].0, &whole[1].0]);
 }
 
-/// Both have the same super-network in every stage, and drop the same skip connections.
+/// Both processes have the same super-network in every stage, and drop the same skip connections.
 #[test]
-fn a_search_in_stages_of_two_is_alike_in_both() {
+fn a_search_in_stages_is_equal_in_two_processes() {
     let (mut config, dataset, device) = (plain_steps(), digits(), Device::flex());
     (config.search.method, config.search.epochs) = (Method::PDarts, 6);
     config.search.channels = 2;
@@ -488,9 +488,9 @@ fn a_training_of_two_mixes_by_the_same_share_and_has_the_same_average() {
     assert_ne!(first.0.batch.images, second.0.batch.images);
 }
 
-/// The weights of one process differ from those of the others: the epoch ends with an error in all.
+/// α of one process differs from that of the other: the epoch ends with an error in both.
 #[test]
-fn processes_that_drift_apart_end() {
+fn processes_that_drift_apart_end_with_an_error() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
     let ended = together(2, |group| {
         let search = Search::in_group(

@@ -3,7 +3,8 @@
 //!
 //! Contract: a result is the same whether it was computed ahead or on request. At most one is
 //! computed ahead, and none in a pool of a single thread, which has no time to spare. A caller
-//! never waits for a computation that has not begun, but does it itself; while it waits, it helps.
+//! never waits for a computation that has not begun, but does it itself. While it waits for one
+//! that has begun, it runs other jobs of the pool.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,7 +163,7 @@ mod tests {
         let (ahead, calls) = (Ahead::default(), Calls::default());
         let of = calls.clone();
         pool.install(|| ahead.get(1, Some(2), move |_| of.count()));
-        // The thread would run a job of its own before this one from outside.
+        // If there were a job ahead, the thread would run it before this one from outside the pool.
         pool.install(|| ());
         assert_eq!(calls.0.load(Ordering::Acquire), 1);
     }

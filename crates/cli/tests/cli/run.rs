@@ -211,7 +211,7 @@ fn another_number_of_epochs_restarts_or_continues() {
         }
         let fewer = "the training starts from scratch for 2 epochs instead of 3";
         fs::create_dir(run.join("export")).unwrap();
-        let removed = predicate::str::contains("of the network as it was trained before are removed");
+        let removed = predicate::str::contains("of the earlier trained network are removed");
         train(&run, &["--epochs", "2"]).stderr(predicate::str::contains(fewer).and(removed));
         assert!(!run.join("export").exists());
         for out in [run, whole] {

@@ -3,8 +3,8 @@
 use super::TrainSettings;
 use crate::data::{DataError, DataSettings, Dataset, Loader, Part, SearchSplit, Shard, Stream, TrainingOrder};
 
-/// The training images of the final network, and those of them that are only for validation, in
-/// ascending order. `seed` is that of the run.
+/// The indices of the training images with which the final network trains, and of those that are
+/// only for validation, each in ascending order. `seed` is that of the run.
 ///
 /// # Errors
 /// If a part would be empty.
@@ -24,7 +24,8 @@ pub(crate) fn divided(
 /// the part of this process, `seed` that of the run.
 ///
 /// # Errors
-/// If a batch needs more images than there are, or a validation part is both requested and there.
+/// If a batch needs more images than there are, or if a validation part is requested although the
+/// folder has separate validation images.
 pub(crate) fn loaders(
     data: &DataSettings,
     settings: &TrainSettings,

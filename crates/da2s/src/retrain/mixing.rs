@@ -105,8 +105,8 @@ struct Rectangle {
 }
 
 impl Rectangle {
-    /// With the sides √(1 − `share`) of the image's, around a pixel drawn at random; what is
-    /// outside of the image is cut off.
+    /// A rectangle around a random pixel. Its sides are √(1 − `share`) times those of the image;
+    /// what is outside of the image is cut off.
     fn drawn(share: f64, [_, _, height, width]: [usize; 4], random: &mut impl Rng) -> Self {
         let part = (1.0 - share).sqrt();
         let mut side = |size: usize| {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::random::{Purpose, generator};
 
-    /// Images of one value each, their index plus one, which is their label too.
+    /// All values of an image are the same: its index plus one, which is also its label.
     fn batch() -> Batch {
         let (images, size) = (6, 2 * 8 * 10);
         Batch {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn cutmix_replaces_a_rectangle_of_the_share_that_it_says() {
+    fn the_share_of_cutmix_matches_the_area_of_its_rectangle() {
         let mixing = Mixing {
             cutmix: 1.0,
             ..Mixing::default()
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn each_batch_takes_one_of_both_and_some_take_none() {
+    fn each_batch_uses_mixup_or_cutmix_or_neither() {
         let mixing = Mixing {
             mixup: 1.0,
             cutmix: 1.0,

@@ -145,8 +145,8 @@ impl TrainSettings {
         self.decay == Decay::Exponential && drop_path
     }
 
-    /// Number of vectors as long as the weights that these settings need beside those of every
-    /// training: the average with its two copies in a checkpoint, and which weights decay.
+    /// How many additional vectors, each as long as the weights, these settings need: the average
+    /// and its two copies in a checkpoint, and a mask of the weights that decay.
     pub(crate) fn extra_vectors(&self) -> u64 {
         3 * u64::from(self.weight_average > 0.0) + u64::from(!self.decay_norms)
     }

@@ -80,8 +80,8 @@ impl Job {
     }
 }
 
-/// The settings of the baseline `network` of the trained run of `config` in `directory`, with its
-/// width. It has the run's table of latencies if that has all of its blocks.
+/// The settings of the baseline `network` of the trained run of `config` in `directory`, including
+/// the width. They contain the run's table of latencies if it has all blocks of the baseline.
 ///
 /// # Errors
 /// [`SearchError::LimitTooLow`](crate::search::SearchError::LimitTooLow) or
@@ -101,7 +101,7 @@ pub fn baseline_config(directory: &RunDirectory, config: &Config, network: Plain
     let size = config.network.shape.size(&config.space, shape, images.classes.len());
     let channels = match config.network.beside.baseline_width {
         Some(width) => {
-            // Whatever it costs.
+            // A requested width is used whatever it costs.
             config.target = config.target.without_limits();
             let [least, most] = CHANNELS;
             ((network.stem_channels() as f64 * width).round() as usize).clamp(least, most)
@@ -133,8 +133,8 @@ pub fn baseline_config(directory: &RunDirectory, config: &Config, network: Plain
     Ok(config)
 }
 
-/// The results of the run's baselines that are trained by its present recipe, beside its own
-/// network's `evaluation`.
+/// The results of the run's baselines that are trained by the run's present recipe. They are
+/// compared with `evaluation`, that of the run's own network.
 pub(super) fn trained(
     context: &Context<'_>,
     evaluation: &Evaluation,

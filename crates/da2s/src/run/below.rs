@@ -101,9 +101,9 @@ impl Job {
         Ok(summary)
     }
 
-    /// Trains and evaluates a network below this run, in all processes of a group. `lead` decides
-    /// in the leading process which one; `None` if there is nothing to do. Returns whether there
-    /// was.
+    /// Trains and evaluates a network below this run, in all processes of a group. In the leading
+    /// process, `lead` returns the network, or `None` if there is nothing to do. Returns whether a
+    /// network was trained.
     ///
     /// # Errors
     /// Those of `lead`, [`Job::train`] and [`Job::evaluate`]; [`EvaluateError::Stopped`] if the

@@ -183,8 +183,8 @@ impl RunDirectory {
         Ok(self.folder()?.read(name, most_bytes)?)
     }
 
-    /// The contents of the weights file `name`, of another file its beginning; `None` if it is
-    /// missing.
+    /// The contents of the weights file `name`; `None` if it is missing. Of a large file of another
+    /// kind, only the beginning is read.
     ///
     /// # Errors
     /// [`Error::Damaged`] if its header describes a file of another length, or like
@@ -290,9 +290,9 @@ impl RunDirectory {
         Ok(self.folder()?.append(name, &line)?)
     }
 
-    /// Refuses to restart `stage` if it was to be resumed, but its `checkpoint` is lost: the file
-    /// of lines `name` records more epochs than the one whose checkpoint may not have been written
-    /// yet.
+    /// Refuses to restart a `stage` that was to be resumed if its `checkpoint` is lost. It is lost
+    /// if the file of lines `name` records more than one epoch; after a single epoch, the first
+    /// checkpoint may not have been written yet.
     ///
     /// # Errors
     /// [`Error::LostCheckpoint`], or an I/O error.

@@ -60,10 +60,10 @@ pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) 
 ///
 /// # Errors
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
-/// stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
-/// target allows: a given genotype, or another one for a discretized search, then changes nothing;
-/// the first of a search is kept, but without the gap, which marks this stage as complete; any
-/// problem with settings, images, device or files.
+/// stop; if the search is not finished; any problem with settings, images, device or files.
+/// [`Error::OverLimit`] if the network is larger than the target allows. If its genotype was given,
+/// or if the search was discretized before, the results are then unchanged. Otherwise the genotype
+/// is written, but not the gap, which marks this stage as complete.
 pub fn discretize(
     context: &Context<'_>,
     given: Option<&Genotype>,
@@ -94,7 +94,7 @@ pub fn discretize(
             (genotype.clone(), decision, None)
         }
         None => {
-            // Only a search has to fit the images: a given genotype needs none.
+            // With a given genotype, no search is created, so it need not fit the images.
             let search = Search::new(&setup, &dataset, &device, &engine)?;
             let state = search::finished(context, &search, &device, observer)?;
             state
@@ -108,8 +108,9 @@ pub fn discretize(
                 })?;
             let (outcome, tuned) = match context.config.discretize.tuning() {
                 Some(epochs) => {
-                    // Whatever continues a tuning that is stopped, it is with these settings. A run
-                    // that is discretized keeps the rule of its genotype until there is another.
+                    // If the tuning is stopped, the command that continues it uses these settings.
+                    // A run that was discretized keeps the rule of its genotype until it has
+                    // another genotype.
                     if !directory.has_file(GAP) {
                         record_rule(context)?;
                     }
@@ -282,8 +283,8 @@ pub(super) fn known_undecided(context: &Context<'_>) -> Option<Vec<String>> {
 /// With fewer held-out images, chance alone may give nearly any accuracy.
 const ENOUGH_FOR_CHANCE: u64 = 100;
 
-/// What to say of a super-network that may have learned nothing, since then its gap is small
-/// whatever is pruned; `counts` are the training images of each class.
+/// The warning about a super-network that may have learned nothing: its gap is then small whatever
+/// is pruned. `counts` are the numbers of training images of each class.
 fn of_chance(gap: &Gap, counts: &[usize]) -> Option<String> {
     let chance = chance(counts)?;
     let (accuracy, images) = (gap.as_trained.supernet?, gap.images?);
@@ -419,7 +420,7 @@ fn remove_results_of_others(
         }
         // Weights record the genotype that they belong to.
         Ok(None) => (true, false),
-        // An unreadable genotype does not show to whom the results belong.
+        // Without a readable genotype it is unknown what the results belong to.
         Err(Error::Damaged { .. }) => (false, false),
         Err(error) => return Err(error),
     };
@@ -429,7 +430,7 @@ fn remove_results_of_others(
     }
     if !same_network {
         if [NETWORK_CHECKPOINT, BEST].iter().any(|name| directory.has_file(name)) {
-            let text = "the genotype or the width is another one: the trained network of the earlier one is removed, \
+            let text = "the genotype or the width has changed: the earlier trained network is removed, \
                 with its exports, drawings and report";
             observer.on(Event::Warning(text.to_owned().into()));
         }
@@ -480,7 +481,7 @@ mod tests {
     use da2s_records::schema::GapRow;
 
     #[test]
-    fn a_super_network_at_chance_is_told() {
+    fn a_super_network_at_chance_is_reported() {
         let said = |accuracy: f64, images: u64, counts: &[usize]| {
             let gap = Gap {
                 images: Some(images),

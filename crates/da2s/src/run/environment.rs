@@ -38,7 +38,7 @@ impl Context<'_> {
 
     fn environment(&self, dataset: &Dataset, engine: &da2s_engine::Engine) -> Environment {
         let run = &self.config.run;
-        // If they cannot be divided, the stage that needs it says so.
+        // If the images cannot be divided, the stage that needs the parts reports it.
         let set_aside = train::divided(self, dataset).map_or_else(|_| Vec::new(), |(_, aside)| aside);
         let started = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
         Environment {

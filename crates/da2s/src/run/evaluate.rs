@@ -117,7 +117,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
             observer.on(Event::Warning(text.into()));
         }
     }
-    // The same network, if it was quantised before.
+    // The results in int8, if this network was quantised before.
     if let Some(int8) = directory.find_json::<Int8>(INT8)? {
         summary.set_int8(&int8);
     }

@@ -85,8 +85,8 @@ pub fn import_network(
     context.directory.write_json(PREPROCESSING, &preprocessing)
 }
 
-/// Refuses da2s's own weights if they belong to another genotype, since operations would get the
-/// weights of others, or to a network trained on other images than those described by `here`, since
+/// Refuses da2s's own weights if they belong to another genotype: operations would get the weights
+/// of others. Also refuses them if their network was trained on other images than `here` describes:
 /// it would be evaluated and used on the wrong data.
 fn of_this_run(
     context: &Context<'_>,
@@ -114,8 +114,8 @@ fn of_this_run(
             return Err(Error::Mismatch {
                 path: path.to_owned(),
                 problem: format!(
-                    "its weights were trained under another genotype, {text:.1000}; operations or the order of the entries differ, \
-                     by which weights are numbered: import it with that genotype"
+                    "its weights were trained under another genotype, {text:.1000}; weights are numbered by the order of the \
+                     entries, so the entries and their order must be the same: import it with that genotype"
                 ),
                 hints: &[],
             });
@@ -153,8 +153,8 @@ fn of_this_run(
     })
 }
 
-/// Advice for the weights of a network whose images have this number of channels: a run on a folder
-/// of images has one if they are grey, unless the number is set.
+/// Advice for the weights of a network whose images have this number of channels: unless the number
+/// is set, a run on a folder of grey images has one channel.
 fn with_channels(context: &Context<'_>, channels: usize) -> &'static [Hint] {
     match (context.config.data.dataset, channels) {
         (Format::Images, 1) => &[Hint::Set("data.channels", "1")],
@@ -166,7 +166,7 @@ fn with_channels(context: &Context<'_>, channels: usize) -> &'static [Hint] {
 /// The error for weights that do not fit a network for images of `channels`.
 fn misfit(context: &Context<'_>, path: &Path, channels: usize, error: &LoadError) -> Error {
     let hints = match error {
-        // A convolution of the images themselves.
+        // The weights of a convolution that reads the images.
         LoadError::Shape { found, expected, .. } if expected.get(1) == Some(&channels) => {
             let other = found.get(1).filter(|&&found| found != channels);
             other.map_or(&[][..], |&other| with_channels(context, other))

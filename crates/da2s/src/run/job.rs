@@ -91,7 +91,7 @@ impl Job {
     /// the directory does not exist.
     pub fn create(request: &Request, out: Option<&Path>, resume: bool, command: String) -> Result<Self, Error> {
         let holds_run = |path: &Path| resume && path.join(CONFIG).symlink_metadata().is_ok();
-        // A resumed run uses the request only for what its own configuration does not contain.
+        // The request of a resumed run is applied to the run's own configuration.
         let (path, asked, notes) = match out.filter(|path| holds_run(path)) {
             Some(path) => (path.to_owned(), over(&RunDirectory::read(path)?, request)?, Vec::new()),
             None => {

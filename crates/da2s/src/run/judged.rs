@@ -1,8 +1,8 @@
 //! Judged images under the names of their files, and as a table.
 //!
-//! Contract: a name is relative to the folder of the images (of a table of labels, to the folder
-//! that it is in). The table is CSV (RFC 4180), whatever the names contain; probabilities have six
-//! decimals.
+//! Contract: a name is relative to the folder of the images, or to the folder that contains the
+//! table of labels. The table of judged images is CSV (RFC 4180), whatever the names contain;
+//! probabilities have six decimals.
 
 use std::path::Path;
 

@@ -73,7 +73,7 @@ pub(super) fn record(context: &Context<'_>) -> Result<(), Error> {
     if config.network.training.epochs == epochs {
         return Ok(());
     }
-    // They belong to the shorter training.
+    // They belong to the training of the earlier length.
     for name in [
         SUMMARY,
         EVALUATION,

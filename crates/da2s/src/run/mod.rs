@@ -127,7 +127,7 @@ impl Context<'_> {
                 return Err(DataError::Setting {
                     option: "dataset",
                     value: other.to_string(),
-                    expected: "arrays, since there are some: this run is one of images in files".to_owned(),
+                    expected: "arrays, since images in memory were passed; this run has its images in files".to_owned(),
                 }
                 .into());
             }
@@ -157,7 +157,7 @@ impl Context<'_> {
         let dataset =
             self.open_dataset()
                 .map_err(|error| match (error, &self.config.data.dir) {
-                    // The layout existed when the run began.
+                    // The folder had a valid layout when the run began.
                     (
                         Error::Data(problem @ (DataError::Layout { .. } | DataError::ClassMismatch { .. })),
                         Some(path),

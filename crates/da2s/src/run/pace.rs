@@ -19,7 +19,7 @@ use crate::stage::Stage;
 const TOLERANCE: f64 = 0.03;
 /// The time of an epoch is the median of up to this many epochs.
 const MEDIAN_OF: usize = 9;
-/// It is known after this many epochs, or after this share of the given time.
+/// The time of an epoch is known after this many epochs, or after this share of the given time.
 const KNOWN: (usize, f64) = (3, 0.04);
 
 /// What is planned from the training on.
@@ -27,7 +27,7 @@ const KNOWN: (usize, f64) = (3, 0.04);
 pub(super) struct Ahead {
     /// An epoch of the run's own training.
     epoch_s: f64,
-    /// The same epoch of all further networks.
+    /// One epoch of each further network, in total.
     beside_epoch_s: f64,
     /// Everything else.
     rest_s: f64,
@@ -51,9 +51,9 @@ impl Ahead {
         }
     }
 
-    /// The number of epochs of a training, of which `done` of `epochs` are complete, with which the
-    /// run ends in `left_s`, if epochs take `epoch_s` from now on. `None` if it ends close enough
-    /// to that as it is. The other stages are assumed to be slower, or faster, by the same factor.
+    /// The number of epochs with which the run ends in `left_s`; `None` if the number need not
+    /// change. The training has completed `done` of `epochs` epochs, and each further one takes
+    /// `epoch_s`. The other stages are assumed to be slower, or faster, by the same factor.
     fn fitting(&self, [done, epochs, most]: [usize; 3], epoch_s: f64, left_s: f64, tolerance_s: f64) -> Option<usize> {
         let factor = epoch_s / self.epoch_s;
         let (beside_epoch_s, rest_s) = (factor * self.beside_epoch_s, factor * self.rest_s);
@@ -85,13 +85,13 @@ struct Pacing<'a> {
     goal_s: f64,
     /// The most epochs of the training.
     most: usize,
-    /// The epochs before which the learning rate still rises.
+    /// The number of epochs in which the learning rate rises.
     warmup: usize,
     epochs: usize,
     began: Instant,
     recent_s: VecDeque<f64>,
     change: Option<Change>,
-    /// Whether the next start of the training is that after a change.
+    /// Whether the next start of the training follows a change of its number of epochs.
     is_change: bool,
 }
 
@@ -266,12 +266,12 @@ mod tests {
         assert_eq!(fitting(1.0, 45.0), None);
         assert_eq!(fitting(1.0, 43.5), None, "within the tolerance");
         assert_eq!(fitting(1.0, 40.0), Some(45));
-        // What comes after it is as slow: 10 s for it, and 2 s per epoch.
+        // The later stages are slower by the same factor: they take 10 s, and an epoch 2 s.
         assert_eq!(fitting(2.0, 45.0), Some(27));
         assert_eq!(fitting(0.5, 45.0), Some(60), "at most");
         assert_eq!(fitting(1.0, -3.0), Some(11), "at least one more");
         assert_eq!(fitting(f64::NAN, 45.0), None);
-        // The epochs of networks beside it count in full.
+        // All epochs of further networks count, since their trainings have not begun.
         let beside = Ahead {
             beside_epoch_s: 3.0,
             ..AHEAD

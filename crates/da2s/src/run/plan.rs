@@ -1,11 +1,11 @@
 //! The plan of a run: what its stages will take here, and the settings that are chosen for a given
 //! time.
 //!
-//! Contract: settings are chosen once, before a new run begins, and the number of training epochs
-//! once more when its search has found a network, from the time that is left and measured steps of
-//! that network. Both, and what changes while it trains (`pace.rs`), are written into `config.toml`
-//! with the reasons, so a run of this file repeats the run without a plan. A resumed run chooses
-//! nothing. For a single process.
+//! Contract: settings are chosen once, before a new run begins. After the search, the number of
+//! training epochs is chosen again, from the time that is left and measured steps of the network
+//! that was found. Both choices, and changes during the training (`pace.rs`), are written into
+//! `config.toml` with the reasons, so a run with this `config.toml` has the same result without a
+//! plan. A resumed run chooses nothing. For a single process.
 
 use std::time::Instant;
 

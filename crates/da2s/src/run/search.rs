@@ -88,7 +88,7 @@ impl StageFiles for SearchFiles<'_> {
     fn start_from_scratch(&self, state: &SearchState) -> Result<(), Error> {
         write_rates(self.context, self.search)?;
         self.context.directory.remove(SEARCH)?;
-        // It tuned the search that is gone.
+        // It belongs to the earlier search.
         self.context.directory.remove(TUNING)?;
         let record = self.search.arch_record(state, &self.search.outcome(state), 0);
         self.context.directory.append_line(ARCH, &record)
@@ -96,7 +96,7 @@ impl StageFiles for SearchFiles<'_> {
 
     /// α and β before the first step have a line too.
     fn prepare(&self, epochs: usize) -> Result<(), Error> {
-        // A gap is that of a finished search.
+        // Only a finished search has a gap.
         self.context.directory.remove(GAP)?;
         self.context.directory.keep_lines(ARCH, epochs + 1)
     }

@@ -22,7 +22,7 @@ use crate::search::{Search, SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::stage::Stage;
 
-/// Number of processes of a run whose checkpoint does not contain it yet.
+/// The number of processes if a checkpoint of an earlier version does not contain it.
 const fn one() -> usize {
     1
 }

@@ -100,7 +100,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let last = drive(context, &files, observer);
     // Also if the training was stopped.
     if exported && !context.directory.file(EXPORT).exists() {
-        let text = "exports, summary, report and suspects of the network as it was trained before are removed";
+        let text = "the exports, summary, report and suspects of the earlier trained network are removed";
         observer.on(Event::Warning(text.to_owned().into()));
     }
     let last = last?;
@@ -189,8 +189,8 @@ impl<'a> StageFiles for TrainFiles<'a> {
     }
 }
 
-/// The training images of the final network, and those of them that are only for validation, in
-/// ascending order.
+/// The indices of the training images with which the final network trains, and of those that are
+/// only for validation, each in ascending order.
 pub(super) fn divided(context: &Context<'_>, dataset: &Dataset) -> Result<(Vec<usize>, Vec<usize>), Error> {
     let config = context.config;
     Ok(retrain::divided(&config.data, config.run.seed, dataset)?)

@@ -52,8 +52,8 @@ struct TuningFiles<'a> {
     epochs: usize,
 }
 
-/// The outcome of the finished `search` by its rule, whose decisions are each followed by `epochs`
-/// of tuning, and the accuracy in percent of the tuned super-network.
+/// The outcome of the finished `search` by its rule, with `epochs` of tuning after each decision,
+/// and the accuracy in percent of the tuned super-network.
 ///
 /// # Errors
 /// [`EvaluateError::Stopped`] if the observer requests a stop; any problem with images, device or
@@ -151,8 +151,8 @@ fn fingerprint(config: &Config, finished: &SearchState) -> Result<String, Error>
     Ok(sum.hex())
 }
 
-/// The settings whose value is not the default, so that one which a later version adds makes no
-/// difference.
+/// The settings whose value is not the default. A setting that a later version adds therefore makes
+/// no difference as long as it has its default.
 fn changed(own: Table, default: &Table) -> Table {
     let entries = own
         .into_iter()

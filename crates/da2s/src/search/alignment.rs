@@ -35,7 +35,7 @@ pub(super) type Directions = Vec<Option<Vec<f64>>>;
 const STEP: f64 = 0.01;
 
 impl Bilevel<'_> {
-    /// Zeros on the graph, whose gradients are those of the mixture at each layer.
+    /// Zeros on the autodiff graph. Their gradients are those of the mixture at each layer.
     pub(super) fn layers(&self, mixtures: &Mixtures) -> Shifts {
         let zeros = |kind| {
             let count = mixtures.kind(kind).weights.dims()[0];

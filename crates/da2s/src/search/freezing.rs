@@ -223,7 +223,8 @@ mod tests {
                 .stepper(state)
                 .freezing_step(state, pair, 0.4, draw, rates)
                 .unwrap();
-            // A step without the architecture, as `arch_every` has them, moves them no more.
+            // Steps without the architecture, as with `arch_every` above 1, do not move frozen
+            // operations either.
             search
                 .stepper(state)
                 .half_step(state, Trains::Weights, pair[1], draw, rates)

@@ -72,7 +72,7 @@ pub(super) fn of(
             },
         };
         let least = table.least(space, target);
-        // Sums of what was subtracted are rounded.
+        // The cost is a sum after subtractions, so it is rounded.
         if least > limit * (1.0 + 1e-9) {
             return Err(SearchError::LimitTooLow { resource, least, limit });
         }

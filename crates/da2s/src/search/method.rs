@@ -90,8 +90,8 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         false
     }
 
-    /// The weights with which the operations of an edge compete, differentiable in α: p, unless
-    /// [`Self::strengths`] adds to it, and the ranks of operations in discretization.
+    /// The weights with which the operations of an edge compete, differentiable in α. They are p,
+    /// unless [`Self::strengths`] adds to p, and they rank operations in discretization.
     fn operations(&self, alpha: Tensor<2>, choices: Choices<'_>, _when: When) -> Tensor<2> {
         self.link(choices.target).weights(alpha)
     }

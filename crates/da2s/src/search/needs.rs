@@ -24,9 +24,9 @@ pub(super) fn supernet_of(
 }
 
 /// The memory of a step on images of `shape` in a number of classes, in the stage that needs most.
-/// Contract: on the CPU with the fused engine. In a stage with fewer candidates than the space the
-/// largest ones count, an upper bound: those that are removed keep their weights, but are not
-/// computed.
+/// Contract: on the CPU with the fused engine. In a stage with fewer candidates than the space, the
+/// largest ones are assumed to remain, which gives an upper bound. The removed ones keep their
+/// weights, but are not computed.
 pub(crate) fn needs(
     settings: &SearchSettings,
     space: &SpaceSettings,

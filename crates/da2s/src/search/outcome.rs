@@ -64,8 +64,8 @@ impl Search {
     }
 
     /// The operations that an edge may not keep, because there are more skip connections in normal
-    /// cells than the target allows, or because they are too expensive. Only a path of the
-    /// operations needs to know.
+    /// cells than the target allows, or because they are too expensive. Empty unless the search
+    /// follows a path of the operations: nothing else needs them.
     pub(super) fn excluded(&self, state: &SearchState) -> PerKind<Vec<(usize, Operation)>> {
         let none = || PerKind::new(self.space.kinds(), |_| Vec::new());
         let of_operations = self.method.follows_path().is_some_and(|halves| halves.operations);

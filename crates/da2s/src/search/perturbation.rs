@@ -18,7 +18,7 @@ use crate::objective::normalized;
 use crate::random::Purpose;
 use crate::space::PerKind;
 
-/// The smallest weight after subtracting δ.
+/// The smallest weight after adding δ, before the weights of an edge are divided by their sum.
 const LEAST: f64 = 1e-6;
 
 /// The parameters of a perturbation.
@@ -108,7 +108,7 @@ mod tests {
                 .all(|(ours, expected)| (ours - expected).abs() < 1e-5),
             "{mixed:?}"
         );
-        // If everything is removed, the remaining minimum weights are equal.
+        // If δ leaves no positive weight, all get the same minimum.
         let even = host(&disturbed(row([0.2, 0.2, 0.2]), row([-0.3; 3]), &arch));
         assert!(even.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-5), "{even:?}");
         // What is removed stays away, and the others still sum to 1.

@@ -192,7 +192,7 @@ mod tests {
     /// The gradient equals that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some
     /// entries of α.
     #[test]
-    fn it_is_the_gradient_through_a_step_of_the_weights() {
+    fn the_second_order_gradient_is_that_through_a_step_of_the_weights() {
         let mut setup = SearchSetup {
             seed: 1,
             ..SearchSetup::default()

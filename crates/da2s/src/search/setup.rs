@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_edge_to_choose_no_step_of_the_architecture_comes_before_alpha() {
+    fn if_every_edge_is_kept_no_architecture_step_is_taken_before_alpha_trains() {
         let mut setup = SearchSetup {
             seed: 1,
             ..SearchSetup::default()

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_without_stages_is_one() {
+    fn a_search_without_stages_has_a_single_stage() {
         let stages = stages(1, 7);
         let moment = stages.moment(3, 2, [1, 5]);
         assert_eq!((moment.epoch, moment.epochs, moment.before), (4, 7, 0));

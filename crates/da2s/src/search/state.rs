@@ -41,7 +41,7 @@ pub struct SearchProgress {
     pub steps_done: usize,
     /// Sum of the weight steps' losses.
     pub weight_loss: f64,
-    /// Architecture steps among them.
+    /// Number of architecture steps.
     pub arch_steps: usize,
     /// Sum of the architecture steps' losses.
     pub arch_loss: f64,

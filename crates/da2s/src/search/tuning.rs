@@ -118,7 +118,7 @@ impl<'a> Tuning<'a> {
         strengths
     }
 
-    /// What is random in the next step, as if the search continued with it.
+    /// The random draw of the next step, as if the tuning continued the epochs of the search.
     fn draw(&self, state: &TuningState) -> Draw {
         let moment = self.search.moment(&state.supernet);
         let moment = Moment {
@@ -230,7 +230,7 @@ impl Resumable for Tuning<'_> {
 
     const STAGE: Stage = Stage::Discretize;
 
-    /// Decides first if the last decision has been tuned.
+    /// If the last decision has been tuned, makes the next one before the batch is read.
     fn images(&self, state: &TuningState, stop: &dyn Fn() -> bool) -> Result<TuningImages, StageError> {
         let progress = &state.progress;
         let decisions = self.decisions(progress);
@@ -242,7 +242,7 @@ impl Resumable for Tuning<'_> {
             }
             None => None,
         };
-        // The epochs of the search come before.
+        // The numbers of the epochs continue those of the search.
         let epoch = self.finished.progress.epochs_done + progress.epochs_done + 1;
         let batch = self
             .search

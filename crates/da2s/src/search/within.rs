@@ -5,9 +5,10 @@
 //! Research 1979), solved greedily: while the strongest network is above a limit on a sum, the kept
 //! operation that loses the least rank per unit of cost gives way to a cheaper one of its edge.
 //! Memory is a maximum: a choice that alone needs more than allowed is never kept. Contract:
-//! choices are only excluded, so it ends; every edge keeps as many operations as the target needs,
-//! without counting skip connections if their number is limited. If the greedy choices do not lead
-//! below all limits, the result is above one. Costs are those of the tables that the loss has.
+//! choices are only excluded, so the loop ends; every edge keeps as many operations as the target
+//! needs, without counting skip connections if their number is limited. If the greedy choices do
+//! not get below all limits, the result exceeds at least one of them. Costs are from the tables
+//! that the loss uses.
 
 use crate::discretize::{KindStrengths, strongest};
 use crate::objective::{CostLimit, Needs};
@@ -58,8 +59,8 @@ pub(super) fn exclude_expensive(
     all
 }
 
-/// Whether the operation `candidate` counts among those that an edge may keep, whatever the others
-/// keep: a skip connection does not if their number is limited.
+/// Whether an edge can always keep the operation `candidate`, whatever other edges keep: not a skip
+/// connection if the number of skip connections is limited.
 fn counts(candidate: usize, kind: CellKind, (space, target): (&Space, &Target)) -> bool {
     let is_limited = kind == CellKind::Normal && target.normal.most_skips.is_some();
     !(is_limited && space.operations[candidate] == Operation::SkipConnect)
@@ -89,9 +90,10 @@ fn too_large(needs: &Needs, strengths: &PerKind<KindStrengths>, (space, target):
         .collect()
 }
 
-/// What is excluded next, so that `genotype` needs less: on the edge whose most expensive operation
-/// loses the least rank per unit of cost, everything that is at least as expensive, or that
-/// operation alone if too few would be left.
+/// What is excluded next, so that `genotype` needs less. On each edge, the most expensive kept
+/// operation could give way; the edge is chosen that loses the least rank per unit of cost. There
+/// everything that is at least as expensive is excluded, or that operation alone if too few would
+/// be left.
 fn next(
     needs: &Needs,
     genotype: &Genotype,

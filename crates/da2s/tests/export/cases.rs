@@ -30,7 +30,7 @@ pub struct Case {
     pub expected: Vec<Named>,
     /// In percent.
     pub accuracy: f64,
-    /// What it takes.
+    /// The cost of the network.
     pub cost: Cost,
 }
 
@@ -276,8 +276,8 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
     with_relu.chain.activation = ActivationFunction::Relu;
     let (trained, logits) = of(sizes);
     if size.activation != ActivationFunction::Relu {
-        // A tool that computes ReLU instead fails every comparison, also that of the classes, of
-        // which int8 may change 20 %.
+        // A tool that computes ReLU instead must fail every comparison. In int8, the classes of
+        // 20 % of the images may differ, so here more of them must.
         let (_, other) = of(with_relu);
         let rows = logits.chunks(classes).zip(other.chunks(classes));
         let same = rows.filter(|(row, other)| best(row) == best(other)).count();

@@ -95,7 +95,7 @@ def assert_refused(folder, model):
 
 
 def of_16_bits(preprocess):
-    """Largest difference between a grey picture of 16 bits, in both modes that Pillow has for it, and the same of 8."""
+    """Largest difference after `preprocess` between a grey picture of 16 bits, in either mode of Pillow, and its copy of 8 bits."""
     deep = numpy.linspace(0, 65535, 32 * 32).astype(numpy.uint16).reshape(32, 32)
     flat = ((deep.astype(numpy.int32) + 128) // 257).astype(numpy.uint8)
     pictures = [Image.fromarray(pixels) for pixels in (deep, deep.astype(numpy.int32))]

@@ -27,7 +27,7 @@ def run(path, images, level, optimised=None):
 
 
 def compared(logits, expected):
-    """Root mean squared difference in units of the spread, and the share of equal classes and of right ones in percent."""
+    """Root mean squared difference in units of the spread; percentages of images with the same class and with the right class."""
     difference = numpy.sqrt(((logits - expected["logits"]) ** 2).mean()) / max(expected["logits"].std(), 1e-6)
     same = logits.argmax(1) == expected["logits"].argmax(1)
     right = logits.argmax(1) == expected["labels"]

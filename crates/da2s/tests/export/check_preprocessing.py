@@ -1,4 +1,4 @@
-"""Checks what exports say of preprocessing, and graphs that do it; prints one JSON object.
+"""Checks the preprocessing that exports describe, and graphs that include it; prints one JSON object.
 
     python check_preprocessing.py IMAGES FOLDER
 

@@ -67,7 +67,7 @@ fn a_network_in_int8_classifies_as_in_float32() {
             "{}: {agreement:.1} % of the images have the class of float32",
             case.name
         );
-        // Networks that were not trained decide by little.
+        // In untrained networks, the classes have almost equal logits.
         let least = if case.name == "trained" { 98.0 } else { 80.0 };
         assert!(agreement >= least, "{}: {agreement} %", case.name);
     }
@@ -100,7 +100,7 @@ fn onnxruntime_computes_the_same_int8_logits() {
             eprintln!("{}, onnxruntime, {how}: {result}", case.name);
             let (difference, same) = (number(result, "difference"), number(result, "same"));
             assert!(difference <= TOLERANCE, "{}, {how}: off by {difference}", case.name);
-            // 256 images, of networks that decide by little.
+            // For 256 images, with almost equal logits in untrained networks.
             assert!(same >= 98.0, "{}, {how}: {same} % of the classes", case.name);
         }
         assert!(

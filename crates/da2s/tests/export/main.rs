@@ -110,7 +110,7 @@ fn other_tools_compute_the_same_logits() {
         assert_eq!(results["pytorch"]["classes"], serde_json::json!(preprocessing.classes));
         assert!(
             number(&results["pytorch"], "deep") <= TOLERANCE,
-            "a picture of 16 bits is another: {results}"
+            "a picture of 16 bits gives another result: {results}"
         );
     }
 }
@@ -138,7 +138,7 @@ fn tflite_computes_the_same_logits() {
 }
 
 #[test]
-fn a_safetensors_file_is_all_that_a_network_takes() {
+fn a_safetensors_file_contains_all_that_a_network_needs() {
     for case in cases::all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("network.safetensors");
@@ -366,7 +366,7 @@ fn files() -> &'static [WeightsFile] {
 }
 
 #[test]
-fn a_module_has_the_cells_for_everyone_to_read() {
+fn a_module_contains_the_cells_in_readable_form() {
     let case = cases::all().remove(0);
     let folder = tempfile::tempdir().unwrap();
     export(

@@ -93,7 +93,10 @@ fn preprocessing_by_a_graph_and_by_description_gives_the_same_probabilities() {
             assert!(difference <= tolerance, "{case}, {tool}: off by {difference:e}");
         }
         let other = number(&results, "another filter");
-        assert!(other > 0.05, "{case}: the images do not show the filter, {other}");
+        assert!(
+            other > 0.05,
+            "{case}: another filter changes a probability by only {other}"
+        );
         assert!(number(&results, "several") > 1.0 && number(&results, "together") <= 1e-4);
         assert_eq!(results["inside"], true);
         assert_eq!(results["metadata"]["preprocessing"], "graph");

@@ -68,8 +68,8 @@ fn cost_of(plain: PlainNetwork, side: usize, classes: usize) -> Cost {
     cost(&network(&plain.genotype(), size, &Engine::Plain).unwrap(), side)
 }
 
-/// TensorFlow reports 78,666 parameters for ResNet-8 of MLPerf Tiny: also the biases of its nine
-/// convolutions, which batch norms cancel or repeat, and the statistics of its batch norms.
+/// TensorFlow reports 78,666 parameters for ResNet-8 of MLPerf Tiny. They include the biases of
+/// its nine convolutions, which batch norms make redundant, and the statistics of its batch norms.
 #[test]
 fn resnet_8_has_the_published_number_of_parameters() {
     let outputs = 3 * 16 + 3 * 32 + 3 * 64;

@@ -1,4 +1,5 @@
-//! The regulariser's terms and gradients for α and β from the start to far beyond decided.
+//! The regulariser's terms and gradients, for α and β from the start of a search to far beyond the
+//! point at which it is decided.
 
 use burn::tensor::{Tensor, TensorData};
 use da2s::objective::{Link, Regulariser};

@@ -1,5 +1,5 @@
-//! The super-network of the DARTS space: logits, losses, every gradient, and a trajectory of
-//! alternating steps with its end.
+//! The super-network of the DARTS space: logits, losses, every gradient, a trajectory of
+//! alternating steps, and the state at its end.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::arch::{ArchParams, KindParams};

@@ -98,6 +98,9 @@ fn twice(config: &Config) -> Summary {
         assert!(matches!(error, Error::Stage(StageError::Stopped { .. })), "{error}");
     }
     let read = |path: &Path| fs::read(path.join("search/checkpoint.safetensors")).unwrap();
-    assert!(read(&once) == read(&resumed), "the resumed search ends elsewhere");
+    assert!(
+        read(&once) == read(&resumed),
+        "the resumed search ends with other bytes"
+    );
     summary
 }

@@ -85,7 +85,7 @@ fn a_chain_with_skip_decides_its_own_depth() {
 }
 
 #[test]
-fn a_limit_that_only_vanishing_layers_keep_is_kept() {
+fn a_limit_that_only_skipped_layers_satisfy_is_satisfied() {
     let mut config = tiny_chain();
     config.target.depth = None;
     config.space.operations = Some(vec![Operation::Skip, Operation::MbConvK5E6]);
@@ -97,7 +97,7 @@ fn a_limit_that_only_vanishing_layers_keep_is_kept() {
     let Error::Search(SearchError::LimitTooLow { least, .. }) = too_low else {
         panic!("{too_low}")
     };
-    // The cross-entropy of a few steps is nothing beside this.
+    // With this weight, the cross-entropy of a few steps has no influence.
     (config.target.max_multiply_adds, config.search.limit_weight) = (Some(least as u64), 100.0);
     let summary = twice(&config);
     let genotype = genotype_of(&summary);

@@ -74,7 +74,7 @@ fn a_genotype_can_be_given_and_trained_without_a_search() {
 }
 
 #[test]
-fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
+fn missing_inputs_and_damaged_checkpoints_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = tiny();
     config.search.epochs = 1;

@@ -123,7 +123,7 @@ fn a_tuning_that_is_stopped_or_killed_ends_with_the_same_bytes() {
     assert_eq!((epochs.len(), observer.steps), (12, 48));
     assert!(gap.tuned.is_some() && gap.as_trained.both.is_some(), "{gap:?}");
 
-    // The rows of the gap are with the weights of the search, whatever was tuned.
+    // The rows of the gap are measured with the weights of the search, even after a tuning.
     let mut untuned = config.clone();
     untuned.discretize.tuning_epochs = 0;
     let found = discretize(&context(&once, &untuned, false), None, &mut Silent).unwrap();
@@ -239,7 +239,7 @@ fn another_search_or_another_number_of_epochs_is_tuned_from_the_start() {
     assert_eq!(epochs, 6);
     config.discretize.tuning_epochs = 2;
     assert_eq!(tuned_after(&config, "its 6 epochs are lost").0, 12);
-    // The run's configuration has the number.
+    // The run's configuration has the new number.
     assert_eq!(directory.config().unwrap().discretize.tuning_epochs, 2);
     config.discretize.tuning_epochs = 1;
     assert!(tuned(&config).1 == first);

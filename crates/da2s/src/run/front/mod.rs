@@ -230,7 +230,8 @@ impl Job {
     /// The network of the run in `folder`, a folder of this run, if it is trained by the recipe of
     /// the front.
     fn trained_below(&self, folder: &str, dataset: &Dataset) -> Result<Option<Trained>, Error> {
-        // The table and the page of the front are files; a link may lead out of this run.
+        // Not a network: the table and the page of the front are files, and a link may lead out of
+        // this run.
         if self.directory().expect_folder(folder).is_err() {
             return Ok(None);
         }

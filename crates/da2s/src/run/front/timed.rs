@@ -16,7 +16,7 @@ const ROUNDS: usize = 50;
 
 impl Job {
     /// Times every network of the `front` of this run, unless their latencies are predicted, and
-    /// marks the networks again.
+    /// determines again which networks are on the front.
     ///
     /// # Errors
     /// If a network cannot be read, `da2s-infer` refuses it, or no thread can be started.

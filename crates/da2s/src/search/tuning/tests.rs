@@ -135,7 +135,7 @@ fn a_tuning_is_what_brute_force_decides_and_trains() {
         }
     }
     assert_eq!(state.progress.kept, kept);
-    assert!(state.supernet.bytes() == supernet.bytes(), "the weights are others");
+    assert!(state.supernet.bytes() == supernet.bytes(), "the weights differ");
     assert!(state.supernet.bytes() != finished.bytes());
     let (outcome, accuracy) = tuning.outcome(&state).unwrap();
     let one: Genotype = outcome.genotype;
@@ -146,7 +146,7 @@ fn a_tuning_is_what_brute_force_decides_and_trains() {
     assert!((0.0..=100.0).contains(&accuracy));
 }
 
-/// P-DARTS drops skip connections of other images in every step, also after the search.
+/// P-DARTS drops skip connections for different images in every step, also during a tuning.
 #[test]
 fn every_step_of_a_tuning_draws_again() {
     let (search, finished) = tiny_by(Method::PDarts, 6);
