@@ -27,7 +27,7 @@ const MOST_OF_CLASS: usize = 60;
 const MOST: usize = 1200;
 /// Minimum number of images of a class; classes with fewer are never reported.
 const FEWEST: usize = 8;
-/// Maximum number of classes that are examined: with more, each would have fewer than [`FEWEST`]
+/// Maximum number of classes that are examined: with more, each would have fewer than `FEWEST`
 /// images.
 pub const MOST_CLASSES: usize = MOST / FEWEST;
 
