@@ -266,8 +266,8 @@ fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> 
         return Err(DataError::Layout {
             path: other.into(),
             expected: format!(
-                "a folder for each class, as for the training images; found only {}: sort them by class, or move them away, so that some of \
-                 the training images are set aside",
+                "a folder for each class, as for the training images; found only {}: sort them by class, or move them \
+                 away, so that some of the training images are set aside",
                 found.passed_over
             ),
         });

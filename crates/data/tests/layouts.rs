@@ -453,8 +453,8 @@ fn test_images_that_are_not_sorted_by_class_are_refused_with_the_way_out() {
     }
     assert_eq!(
         refusal(&dir),
-        "DIR/test: expected a folder for each class, as for the training images; found only 3 images outside the folders of the classes: sort \
-         them by class, or move them away, so that some of the training images are set aside"
+        "DIR/test: expected a folder for each class, as for the training images; found only 3 images outside the folders of \
+         the classes: sort them by class, or move them away, so that some of the training images are set aside"
     );
 }
 
