@@ -93,7 +93,7 @@ impl Augmentation {
             DataError::require(option, value, value <= side, expected)?;
         }
         if let Some(RandomResizedCrop { scale, ratio }) = self.random_resized_crop {
-            let (padding, expected) = (self.crop_padding, "0 beside random_resized_crop");
+            let (padding, expected) = (self.crop_padding, "0 if random_resized_crop is set");
             DataError::require("crop_padding", padding, padding == 0, expected)?;
             let allowed = scale[0] > 0.0 && scale[0] <= scale[1] && scale[1] <= 1.0;
             let expected = "minimum and maximum, more than 0 and at most 1";
@@ -283,7 +283,7 @@ fn luma(pixel: &[f32; 3]) -> f32 {
     pixel.iter().zip(LUMA).map(|(value, weight)| value * weight).sum()
 }
 
-/// `factor` of each pixel plus 1 − `factor` of `other`'s value for it, clamped to 0 to 255.
+/// Each value becomes `factor · value + (1 − factor) · other(pixel)`, clamped to 0 to 255.
 fn blend(pixels: &mut [[f32; 3]], factor: f32, other: impl Fn(&[f32; 3]) -> f32) {
     for pixel in pixels {
         let other = other(pixel);

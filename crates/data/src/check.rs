@@ -1,5 +1,5 @@
-//! Reads every image of a data set and summarises it, before a run finds a damaged image after
-//! hours.
+//! Reads every image of a data set and summarises it, so that damaged images are found before a run
+//! and not hours into it.
 
 use super::dataset::{Part, class_counts};
 use super::error::DataError;
@@ -60,7 +60,7 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
             | Format::Arrays,
             dir,
         ) => {
-            // Opening reads all of it.
+            // Opening such a data set reads all its images.
             let dataset = open(format, dir, &DataOptions::default())?;
             let size = (dataset.shape.height, dataset.shape.width);
             let checked = |part| {
@@ -87,8 +87,8 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
 
 /// Reads every file of a folder of images.
 fn folder(dir: &Path) -> Result<Check, DataError> {
-    // The files' own pixels are used, so the size does not matter. The seed is that of a run that
-    // sets none.
+    // The files' own pixels are used, so the size does not matter. The seed is
+    // the default of a run.
     let options = DataOptions {
         image_size: Some(1),
         seed: 1,

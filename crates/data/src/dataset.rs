@@ -230,7 +230,7 @@ impl Split {
         self.sides_of(SIZED_IMAGES)
     }
 
-    /// The same of at most `most` images, if they are read only when requested.
+    /// The same for at most `most` images, if they are read only when requested.
     pub fn sides_of(&self, most: usize) -> Option<Sides> {
         match &self.store {
             Store::Memory { .. } => self.files.as_ref()?.sides,

@@ -136,8 +136,8 @@ impl DataError {
         }
     }
 
-    /// The same, with `key` instead of the loader's name for its batch size: there are two such
-    /// settings.
+    /// The same error. If it is about the loader's `batch_size`, `key` becomes the name of the
+    /// setting: search and retraining each have a batch size.
     pub fn of_batch_size(self, key: &'static str) -> Self {
         match self {
             Self::Setting {

@@ -41,7 +41,7 @@ const OTHER_PART_NAMES: [&str; 10] = [
     "kfold",
     "phase",
 ];
-/// More classes than this are probably numbers to predict.
+/// If there are more different labels than this, they are probably numbers to predict.
 const MOST_CLASSES: usize = 65_536;
 /// More than any published data set has.
 const MOST_ROWS: usize = 16_000_000;
@@ -117,7 +117,7 @@ impl LabelTable {
         let mut rows = Vec::new();
         let mut lines: Vec<usize> = Vec::new();
         while let Some(line) = next(&mut record)? {
-            // Spreadsheets write empty rows as separators.
+            // Spreadsheets write an empty row as a line of separators alone.
             if record.iter().all(str::is_empty) {
                 continue;
             }

@@ -110,7 +110,7 @@ impl FolderLayout {
         Ok(match Self::search(path)? {
             None => false,
             Some(Self::Parts(_) | Self::Table(_)) => true,
-            // Any kind of folders may look like this.
+            // Folders without any images may look like this, too.
             Some(Self::Classes(dir)) => {
                 let found = images_below(&dir)?;
                 if found.names.is_empty() && found.passed_over.is_empty() {
@@ -242,7 +242,7 @@ fn no_classes(path: &Path, dir: &Path, files: &PassedOver, other_table: Option<P
     })
 }
 
-/// No classes, but a table that is not called as a table of labels is.
+/// The error if there are no classes, but a table whose name is not one of [`TABLE_NAMES`].
 fn unnamed_table(table: &Path) -> DataError {
     let dir = table.parent().unwrap_or(Path::new(""));
     let table = table.display();

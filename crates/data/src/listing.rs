@@ -140,7 +140,8 @@ impl OwnParts {
         }
     }
 
-    /// The same, with a test part in any case.
+    /// The listing of these parts. Without test images, the validation images or some of the
+    /// training images become the test part.
     fn completed(
         mut self,
         root: PathBuf,
@@ -265,8 +266,8 @@ fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> 
         return Err(DataError::Layout {
             path: other.into(),
             expected: format!(
-                "a folder for each class, as beside it; found only {}: sort them by class, or move them away, so that some of \
-                 the training images are set aside",
+                "a folder for each class, as for the training images; found only {}: sort them by class, or move them \
+                 away, so that some of the training images are set aside",
                 found.passed_over
             ),
         });

@@ -1,11 +1,11 @@
 //! Which classes are mirror images of each other, so that flips teach wrong labels.
 //!
 //! Method: some training images of each class are shrunk to 16×16 grey pixels, with a mean of 0 and
-//! a norm of 1. Each image's nearest neighbour among the others says whether this test can
-//! recognise its class at all, and the nearest neighbour of its mirror image what a flip makes of
-//! it. Two classes are mirror images if most images of both are recognised, and most mirror images
-//! of each look like the other one. "Most" means that the lower end of Wilson's 95 % interval is
-//! above one half.
+//! a norm of 1. Each image's nearest neighbour among the others shows whether this test
+//! can recognise its class at all. The nearest neighbour of its mirror image shows which class the
+//! image looks like after a flip. Two classes are mirror images if most images of both are
+//! recognised, and most mirror images of each look like the other one. "Most" means that the lower
+//! end of Wilson's 95 % interval is above one half.
 //!
 //! Limits: it sees pixels, not meaning. Classes whose images differ in position or background, as
 //! in most photographs, are not recognised and never reported, even if they are mirror images
@@ -22,12 +22,13 @@ use rayon::prelude::*;
 
 /// Side of the compared images.
 const SIDE: usize = 16;
-/// Most images of a class, and of all classes together.
+/// Maximum number of images of a class, and of all classes together.
 const MOST_OF_CLASS: usize = 60;
 const MOST: usize = 1200;
-/// Fewest images of a class from which anything follows.
+/// Minimum number of images of a class; classes with fewer are never reported.
 const FEWEST: usize = 8;
-/// Most classes that are examined: of more, there would be too few images each.
+/// Maximum number of classes that are examined: with more, each would have fewer than `FEWEST`
+/// images.
 pub const MOST_CLASSES: usize = MOST / FEWEST;
 
 /// Two classes that are mirror images of each other.
@@ -65,7 +66,7 @@ pub fn mirrored(
     let chosen = chosen(labels, classes);
     let read = |&index: &usize| Some((labels[index] as usize, Compared::new(&image(index)?)));
     let images: Vec<(usize, Compared)> = chosen.par_iter().filter_map(read).collect();
-    // For each image the class of its nearest neighbour, and that of its mirror image's.
+    // For each image, the classes of two nearest neighbours: its own and that of its mirror image.
     let neighbours: Vec<[usize; 2]> = (0..images.len())
         .into_par_iter()
         .map(|at| [false, true].map(|flipped| nearest(&images, at, flipped)))
@@ -105,8 +106,8 @@ fn chosen(labels: &[u32], classes: usize) -> Vec<usize> {
     of_class.iter().flat_map(spaced).collect()
 }
 
-/// The class of the image that is nearest to the image `at`, or to its mirror image; itself is not
-/// among them.
+/// The class of the image that is nearest to the image `at`, or to its mirror image. The image `at`
+/// itself does not count.
 fn nearest(images: &[(usize, Compared)], at: usize, flipped: bool) -> usize {
     let (own, compared) = &images[at];
     let values = if flipped { &compared.flipped } else { &compared.values };
@@ -237,11 +238,11 @@ mod tests {
 
     #[test]
     fn up_to_150_classes_are_examined() {
-        // 57 images of each are taken, and 8, which is the fewest.
+        // With 21 classes 57 images of each are used; with 150 classes 8, the minimum.
         for classes in [21, MOST_CLASSES] {
             assert_eq!(of_many(classes, 60), Some(vec![[0, classes - 1]]), "{classes}");
         }
-        assert_eq!(of_many(MOST_CLASSES, 50), Some(vec![]), "seven can be read");
+        assert_eq!(of_many(MOST_CLASSES, 50), Some(vec![]), "seven of eight are read");
         assert_eq!(of_many(3, FEWEST - 1), Some(vec![]));
         assert_eq!(of_many(MOST_CLASSES + 1, 60), None);
         // The table of all pairs would have 80 GB.

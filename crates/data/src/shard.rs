@@ -18,7 +18,7 @@ impl Shard {
     /// The complete batch.
     pub const WHOLE: Self = Self { rank: 0, size: 1 };
 
-    /// Its range within the whole, if each process has `each`.
+    /// The range of this process's samples within the complete batch, if each process has `each`.
     pub fn places(self, each: usize) -> Range<usize> {
         self.rank * each..(self.rank + 1) * each
     }

@@ -70,8 +70,8 @@ pub fn stratified_subset(labels: &[u32], count: usize, seed: u64) -> Vec<usize> 
     divide(labels, everything, count, seed, Purpose::Subset).0
 }
 
-/// At most `count` of the images at `indices` of those with these labels, the same fraction of each
-/// class.
+/// At most `count` of the images at `indices`, the same fraction of each class. `labels` are those
+/// of all images.
 pub fn stratified_sample(indices: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
     let own: Vec<u32> = indices.iter().map(|&index| labels[index]).collect();
     stratified_subset(&own, count, seed)

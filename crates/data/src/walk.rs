@@ -151,8 +151,8 @@ pub(super) fn images_below(dir: &Path) -> Result<FoundImages, DataError> {
     Ok(found)
 }
 
-/// Whether there are more than `most` files, and folders not yet visited, in `dir` and its
-/// sub-folders; `None` if a folder cannot be read. Links are not followed.
+/// Whether there are more than `most` files in `dir` and its sub-folders; a folder that is still to
+/// be visited counts as a file. `None` if a folder cannot be read. Links are not followed.
 pub(super) fn has_more_files(dir: &Path, most: usize) -> Option<bool> {
     let (mut folders, mut files) = (vec![dir.to_owned()], 0);
     while let Some(folder) = folders.pop() {

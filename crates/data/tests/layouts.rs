@@ -70,7 +70,7 @@ fn reds(dataset: &Dataset, part: Part) -> BTreeSet<u8> {
 }
 
 #[test]
-fn parts_may_be_called_as_people_call_them() {
+fn parts_may_have_any_usual_name() {
     for name in ["val", "valid", "validation", "dev", "Val", "VALIDATION"] {
         let dir = parts(&[("train", 3), (name, 2), ("test", 1)]);
         let dataset = opened(dir.path());
@@ -453,8 +453,8 @@ fn test_images_that_are_not_sorted_by_class_are_refused_with_the_way_out() {
     }
     assert_eq!(
         refusal(&dir),
-        "DIR/test: expected a folder for each class, as beside it; found only 3 images outside the folders of the classes: sort \
-         them by class, or move them away, so that some of the training images are set aside"
+        "DIR/test: expected a folder for each class, as for the training images; found only 3 images outside the folders of \
+         the classes: sort them by class, or move them away, so that some of the training images are set aside"
     );
 }
 

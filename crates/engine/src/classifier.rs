@@ -11,7 +11,8 @@ use crate::cell::Engine;
 use crate::cpu;
 use crate::fused::{self, Memory};
 
-/// Limit on the products of a classifier that a GPU stores individually, in numbers: 64 MiB.
+/// Maximum number of products that a GPU stores individually, 64 MiB; if a classifier has more, the
+/// GPU multiplies matrices.
 const MOST_PRODUCTS: usize = 1 << 24;
 
 /// A classifier that can be run.

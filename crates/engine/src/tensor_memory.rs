@@ -2,8 +2,8 @@
 //! tensors, which then becomes Burn's storage: fresh pages cost more than the arithmetic that first
 //! touches them.
 //!
-//! Contract: if Burn copies, grows or splits a tensor, it leaves this memory through Burn's own
-//! copy; otherwise it behaves like a tensor created from a vector.
+//! Contract: if Burn copies, grows or splits a tensor, it copies the data into memory of its own;
+//! otherwise it behaves like a tensor created from a vector.
 
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -35,7 +35,7 @@ pub(crate) fn png(bytes: &[u8]) -> Result<Metadata<'_>, ImageProblem> {
     take(ImageFormat::Png, &mut rest, 8)?;
     // The last texts: only these are inflated, since a file may contain many.
     let (mut exif, mut profile, mut xmp) = (None, None, None);
-    // Colours of the smallest palette, and of them those with a transparency.
+    // Number of colours of the smallest palette, and largest number of transparencies.
     let (mut colours, mut transparent) = (256, 0);
     let mut indexed = false;
     loop {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_profile_counts_and_an_exif_chunk_before_it() {
+    fn an_exif_chunk_precedes_profiles_and_the_last_profile_the_others() {
         let text = |orientation: u8| {
             let exif = format!("4949 2a00 0800 0000 0100 1201 0300 0100 0000 0{orientation}00 0000");
             format!("Raw profile type exif\0\nexif\n{:8}\n{exif}\n", 22)

@@ -18,8 +18,8 @@ const FIRST_BYTES: u64 = 4 << 10;
 /// header.
 const HEADER_BYTES: u64 = 256 << 10;
 
-/// Whether the header of the file in `path` names a single channel of luminance: of a PNG file,
-/// with or without transparency, or of a JPEG file.
+/// Whether the file in `path` is a JPEG or PNG file whose header states a single channel of
+/// luminance. A PNG file may have transparency as well.
 ///
 /// # Errors
 /// An I/O error; or the file is not a regular one.

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_orientation_has_its_corner_in_its_place() {
+    fn every_orientation_is_turned_upright() {
         let shape = ImageShape {
             channels: 1,
             height: 2,

@@ -1,8 +1,8 @@
 //! Decodes PNG files.
 //!
 //! Reference: W3C, "Portable Network Graphics Specification", third edition, 2025. Contract: every
-//! checksum counts, also the Adler-32 of the compressed data, which the image crate's decoder
-//! ignores; of an animation, the default image.
+//! checksum is verified, including the Adler-32 of the compressed data, which the image crate's
+//! decoder ignores. An animation is read as its default image.
 
 use std::io;
 

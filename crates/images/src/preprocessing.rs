@@ -20,7 +20,7 @@ impl Image {
         Ok(Self::read(path, preprocessing.channels)?.preprocessed(preprocessing))
     }
 
-    /// The network's input for an image that has as many channels as it.
+    /// The network's input for this image, which must have as many channels as the network reads.
     pub fn preprocessed(&self, preprocessing: &Preprocessing) -> Vec<f32> {
         let side = preprocessing.image_size;
         let fitted = self.fit(side, preprocessing.centre_crop);

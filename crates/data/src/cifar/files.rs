@@ -128,7 +128,7 @@ fn unpack(version: &Version, path: &Path) -> Result<BTreeMap<String, Vec<u8>>, D
         if !inner.components().all(inside) {
             return Err(DataError::Layout {
                 path: path.to_owned(),
-                expected: format!("no path that leads out of it, as {}", inner.display()),
+                expected: format!("only paths inside the archive, not {}", inner.display()),
             });
         }
         let name = inner.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -424,7 +424,7 @@ impl<'a> Machine<'a> {
             Node::Dtype(_) => Ok(()),
             Node::Array(_) => {
                 let array = self.array(state);
-                let array = array.ok_or_else(|| self.problem("a two-dimensional array of bytes", "another"))?;
+                let array = array.ok_or_else(|| self.problem("a two-dimensional array of bytes", "something else"))?;
                 self.nodes[object] = Node::Array(Some(array));
                 Ok(())
             }

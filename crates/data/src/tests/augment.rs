@@ -35,7 +35,7 @@ fn the_default_changes_nothing() {
 }
 
 #[test]
-fn flips_are_about_half_and_are_mirrors() {
+fn about_half_of_the_images_are_flipped_left_to_right() {
     let image = Image::new(shape(1, 2, 3), vec![1, 2, 3, 4, 5, 6]);
     let augmentation = Augmentation {
         flip: true,
@@ -114,7 +114,7 @@ fn strengths_out_of_range_are_refused() {
                 crop_padding: 4,
                 ..crop([0.5, 1.0], [1.0, 1.0])
             },
-            "crop_padding = 4: expected 0 beside random_resized_crop",
+            "crop_padding = 4: expected 0 if random_resized_crop is set",
         ),
         (
             crop([0.0, 1.0], [1.0, 1.0]),
@@ -140,7 +140,7 @@ fn strengths_out_of_range_are_refused() {
 }
 
 #[test]
-fn a_recipe_can_name_some_of_it() {
+fn a_recipe_may_set_only_some_augmentations() {
     let text = "flip = true\nrandom_resized_crop = {}\ncolor_jitter = { hue = 0.2 }";
     let augmentation: Augmentation = toml::from_str(text).unwrap();
     assert_eq!(augmentation.random_resized_crop, Some(RandomResizedCrop::default()));

@@ -145,7 +145,7 @@ fn val_beside_test_is_for_validation() {
 /// In memory or not, the next image of the class replaces a damaged one, and the damaged one is
 /// named.
 #[test]
-fn damaged_pictures_can_be_stood_in_for() {
+fn damaged_pictures_can_be_replaced() {
     let dir = folder(&["ape", "zebra"]);
     let damaged = dir.path().join("train/ape/c.jpeg");
     fs::write(&damaged, "no picture").unwrap();

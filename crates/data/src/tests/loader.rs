@@ -31,7 +31,7 @@ fn training(seed: u64, stream: Stream, batch_size: usize) -> Loader {
 }
 
 #[test]
-fn an_epoch_sees_each_image_once_but_for_the_rest() {
+fn an_epoch_uses_each_image_once_and_drops_an_incomplete_batch() {
     let loader = training(1, Stream::Weights, 16);
     assert_eq!(loader.steps_per_epoch(), 3);
     let mut seen: Vec<usize> = (0..3).flat_map(|step| loader.batch(0, step).unwrap().indices).collect();

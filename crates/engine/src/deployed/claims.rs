@@ -1,9 +1,9 @@
 //! How threads share the operations of one image. They wait actively for each other: most pieces
 //! take less time than it takes to wake a thread.
 //!
-//! Contract: every piece is run once, after all pieces of earlier phases. No thread is waited for
-//! before it has taken a piece. A thread begins with the pieces of its own number, so that it finds
-//! in its cache what it wrote there.
+//! Contract: every piece is run once, after all pieces of earlier phases. Nobody waits for a
+//! thread that has not taken a piece. In each phase a thread begins with the pieces that have its
+//! number: its cache still contains what it wrote for the pieces of that number before.
 
 use std::hint::spin_loop;
 use std::ops::Range;
@@ -12,9 +12,9 @@ use std::thread;
 
 use super::team::Team;
 
-/// Checks before a thread that waits offers its core to others.
+/// Number of checks after which a waiting thread begins to offer its core to others.
 const SPINS: usize = 2000;
-/// Multiply-adds that are worth a piece.
+/// Minimum number of multiply-adds per piece, unless the operation has only one.
 const PER_PIECE: usize = 1 << 15;
 
 /// The operations in their phases.
@@ -66,16 +66,16 @@ impl Phases {
 #[derive(Debug)]
 pub(super) struct Claims {
     threads: usize,
-    /// Operation and piece, phase by phase, in each phase by the number of the piece.
+    /// The pieces of all operations: phase by phase, within a phase ordered by their numbers.
     tasks: Vec<(usize, Piece)>,
     phases: Vec<Range<usize>>,
-    /// The call for which each was taken last.
+    /// For each task, the number of the last call in which it was taken.
     taken: Vec<AtomicUsize>,
     calls: usize,
 }
 
 impl Claims {
-    /// For as many threads.
+    /// The claims of this number of threads.
     pub(super) fn new(phases: &Phases, threads: usize) -> Self {
         let mut claims = Self {
             threads,
@@ -105,7 +105,7 @@ impl Claims {
         self.threads
     }
 
-    /// Most pieces of an operation: as many threads can be busy.
+    /// The largest number of pieces of an operation, which is the number of threads worth using.
     pub(super) fn useful(&self) -> usize {
         self.tasks.iter().map(|(_, piece)| piece.of).max().unwrap_or(1)
     }
@@ -138,8 +138,8 @@ impl Claims {
                 {
                     continue;
                 }
-                // If the work panics, the others must not wait for it forever; the scope passes
-                // the panic on.
+                // If the work panics, the other threads must not wait for this piece forever;
+                // `Team::run` passes the panic on.
                 let _end = End(ended);
                 wait(|| ended.load(Ordering::Acquire) >= phase.start);
                 let (operation, piece) = tasks[at];

@@ -22,10 +22,10 @@ pub(super) struct Program {
     pub phases: Phases,
     /// All packed weights.
     pub weights: Buffer,
-    /// The image that is read, and the one that the means are taken of.
+    /// The input image, and the image whose global means are the result.
     pub image: Place,
     pub output: Place,
-    /// Floats of all places.
+    /// Floats of the memory of a call: all places, and scratch memory.
     memory_len: usize,
 }
 
@@ -52,7 +52,7 @@ pub(super) enum Kind {
     Depthwise(Depthwise),
     Pool(Pool),
     HardSwish,
-    /// And the memory that it needs.
+    /// With its range of scratch memory.
     Squeeze(Squeeze, Range<usize>),
     Zeros,
 }
@@ -164,7 +164,7 @@ impl Packing<'_> {
 }
 
 impl<'a> Draft<'a> {
-    /// The operation, without the position of its weights, which are returned, too.
+    /// The operation, and its weights. The operation does not contain their position yet.
     fn placed(&self, places: &[Place], memory_len: &mut usize) -> Result<(Operation, Packing<'a>), DeployedError> {
         let (source, target) = (places[self.source], places[self.target]);
         let mut operation = Operation {
@@ -274,9 +274,9 @@ fn scratch(squeeze: Squeeze, memory_len: &mut usize) -> Range<usize> {
 }
 
 impl Operation {
-    /// Decides how the threads share it. With rows, a thread mostly reads what it has written
-    /// itself; but if there are more weights than pixels, each thread should read only its own
-    /// weights.
+    /// Decides how the threads share the operation. If its rows are divided, a thread mostly reads
+    /// what it has written itself; but if there are more weights than pixels, each thread should
+    /// read only its own weights.
     fn divide(&mut self) {
         let pixels = self.target.extent.rows * self.target.extent.columns;
         self.division = match &self.kind {

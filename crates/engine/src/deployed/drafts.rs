@@ -27,7 +27,7 @@ pub(super) struct Draft<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum DraftKind<'a> {
     Convolution(&'a ConvolutionStep),
-    /// The source, from this channel of the target on.
+    /// Copies the source into the target, starting at this channel of the target.
     Copy(usize),
     Pool,
     HardSwish,
@@ -45,7 +45,7 @@ pub(super) struct Drafts<'a> {
 }
 
 impl<'a> Drafts<'a> {
-    /// Those of `steps`, which have been made ready by [`with_activated_parts`].
+    /// The drafts of `steps`, which must come from [`with_activated_parts`].
     pub(super) fn new(steps: &'a Steps, weights: &'a [StepWeights]) -> Self {
         let sums = sums(steps, &steps.readers());
         let mut parts: Vec<Part> = (0..steps.tensors()).map(|whole| Part { whole, channel: 0 }).collect();
@@ -69,8 +69,8 @@ impl<'a> Drafts<'a> {
     }
 }
 
-/// For each tensor, the sum that it is added to where it is computed: convolutions without an
-/// activation function that nothing else reads.
+/// For each tensor, the sum to which the convolution that computes it adds directly; `None` if the
+/// tensor has an activation function or another reader, or is not the result of a convolution.
 fn sums(steps: &Steps, readers: &[usize]) -> Vec<Option<usize>> {
     let mut into = vec![None; steps.tensors()];
     for (index, step) in steps.steps.iter().enumerate() {
@@ -90,12 +90,14 @@ fn sums(steps: &Steps, readers: &[usize]) -> Vec<Option<usize>> {
     into
 }
 
-/// The same steps, but a concatenation with ReLU or ReLU6 after it reads tensors that this function
-/// has already limited, where there are any: these can be computed in their place there.
+/// The same steps, except that ReLU or ReLU6 is applied before a concatenation instead of after it
+/// where possible: the concatenation reads an existing result of the function, or the step that
+/// computes an input applies it. Such an input can be written directly to its place in the
+/// concatenation.
 pub(super) fn with_activated_parts(steps: &Steps) -> Steps {
     let readers = steps.readers();
     let mut changed = steps.clone();
-    // The tensors with an activation function of a tensor, so far.
+    // For a tensor and an activation function, the tensor that is the result.
     let mut activated = HashMap::new();
     for (index, step) in steps.steps.iter().enumerate() {
         if let StepOperation::Activation(function) = step.operation {
@@ -120,7 +122,7 @@ pub(super) fn with_activated_parts(steps: &Steps) -> Steps {
     changed
 }
 
-/// Whether `function` changes nothing about what the step computes.
+/// Whether the result of the step remains the same if `function` is applied to it.
 fn is_limited(step: &Step, function: Option<ActivationFunction>) -> bool {
     let of_step = match step.operation {
         StepOperation::Activation(function) => Some(function),
@@ -129,7 +131,8 @@ fn is_limited(step: &Step, function: Option<ActivationFunction>) -> bool {
     function.is_none() || function == of_step
 }
 
-/// Makes tensors parts of the concatenation that reads them, where blocks of channels stay whole.
+/// Makes tensors parts of the concatenation that reads them if they begin and end at the boundaries
+/// of blocks of channels.
 fn concatenations(steps: &Steps, parts: &mut [Part]) {
     let is_whole = |channels: usize| channels == padded(channels);
     for (index, step) in steps.steps.iter().enumerate() {
@@ -145,7 +148,7 @@ fn concatenations(steps: &Steps, parts: &mut [Part]) {
             let channels = steps.shape(input).channels;
             let limited = input.checked_sub(1).map(|at| &steps.steps[at]);
             let limited = limited.filter(|part| is_limited(part, step.activation));
-            // A concatenation stays where it is, since it has parts of its own.
+            // A concatenation does not become a part of another one: it has parts itself.
             let may = matches!(
                 limited.map(|part| &part.operation),
                 Some(
@@ -192,14 +195,15 @@ fn bounds(function: Option<ActivationFunction>) -> Bounds {
     }
 }
 
-/// How the terms of a sum come together in its place.
+/// How the terms of a sum are added up in the sum's place.
 #[derive(Debug, Default)]
 struct Terms {
-    /// Convolutions that write there, in their order; each adds what is there already.
+    /// Convolutions that write to this place, in their order. Each but the first adds the previous
+    /// value of the place to its result.
     convolutions: Vec<usize>,
-    /// What the first of them adds.
+    /// The tensor that the first convolution adds.
     with_first: Option<usize>,
-    /// Tensors that are added at last.
+    /// Tensors that are added after the convolutions.
     left: Vec<usize>,
 }
 
@@ -209,7 +213,7 @@ impl Terms {
             inputs.iter().partition(|&&input| sums[input].is_some());
         convolutions.sort_unstable();
         let first = convolutions.first().copied();
-        // It must have been computed before.
+        // The first convolution can only add a tensor that is computed before it.
         let there = first.and_then(|first| left.iter().position(|&other| other < first));
         Self {
             with_first: there.map(|at| left.remove(at)),

@@ -1,9 +1,10 @@
 //! Where each tensor of a deployed network is in memory.
 //!
-//! Contract: a tensor is inside a border of zeros that is as wide as its readers need, and a pixel
-//! has whole blocks of 16 channels. A tensor may be a part of another one: a term of a sum, or some
-//! channels of a concatenation. Tensors that are never needed in the same phase share memory if
-//! they have the same layout, so that nobody has to write a border.
+//! Contract: a tensor is inside a border of zeros that is as wide as its readers need. A pixel has
+//! whole blocks of 16 channels, except in an input image that only dense convolutions read. A
+//! tensor may be a part of another one: a term of a sum, or some channels of a concatenation.
+//! Tensors that are never needed in the same phase share memory if they have the same layout, so
+//! that the zeros of a border never have to be written.
 
 use da2s_kernels::fixed::padded;
 use da2s_kernels::{Extent, View};
@@ -17,7 +18,7 @@ const LINE: usize = 16;
 pub(super) struct Place {
     /// The first float of the image with its border.
     pub start: usize,
-    /// Floats of both.
+    /// Floats of the image with its border.
     pub len: usize,
     /// Rows and columns.
     pub extent: Extent,

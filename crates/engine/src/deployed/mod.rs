@@ -1,11 +1,11 @@
 //! A network with fixed weights, compiled once and run on images: what is deployed.
 //!
-//! It is a line of [`Steps`] with all batch norms folded in. Compiling decides where every tensor
+//! It consists of [`Steps`] with all batch norms folded in. Compiling decides where every tensor
 //! is in memory, packs all weights into one buffer, and makes sums, activation functions and
 //! concatenations a part of the steps that compute their terms. Running it allocates nothing but
 //! its results. A single image is divided among the threads, step by step; several images go
-//! through the network one by one, each in one thread. Contract: the bits depend on neither. The
-//! plain version is in `da2s-infer`, which compares the two.
+//! through the network one by one, each in one thread. Contract: the result has the same bits for
+//! any number of threads and images. The plain version is in `da2s-infer`, which compares the two.
 
 mod claims;
 mod compile;
@@ -64,11 +64,11 @@ pub struct DeployedNetwork {
     level: Level,
     /// The memory of calls that have ended.
     free: Mutex<Vec<Memory>>,
-    /// The threads that help with single images, once there was one.
+    /// The threads that help with single images; they are started when first needed.
     team: Mutex<Option<Team>>,
 }
 
-/// What a call computes in.
+/// The memory that a call uses, and the claims to its pieces.
 #[derive(Debug)]
 struct Memory {
     buffer: Buffer,
@@ -120,8 +120,8 @@ impl DeployedNetwork {
         means
     }
 
-    /// The global means of whatever is in memory after the last call with one image, so that only
-    /// the operations are timed.
+    /// Runs all operations again on what the last call with one image left in memory, without
+    /// copying an image, so that only the operations are timed. Returns the global means.
     pub fn run_again(&self) -> Vec<f32> {
         let mut means = vec![0.0; self.program.features()];
         self.run(None, threads(), &mut means);
@@ -143,7 +143,7 @@ impl DeployedNetwork {
             unsafe { frame.piece(operation, piece) };
         };
         let helpers = memory.claims.useful() - 1;
-        // Another call may have the team; this one does without.
+        // If another call is using the team, this one runs without it.
         let mut team = match self.team.try_lock() {
             _ if helpers == 0 => None,
             Ok(team) => Some(team),
@@ -188,7 +188,8 @@ fn threads() -> usize {
     rayon::current_num_threads().min(most)
 }
 
-/// The team, with as many threads beside the caller's; `None` if the system starts no more.
+/// The team with `helpers` threads besides the caller's, started if necessary; `None` if the system
+/// cannot start them.
 fn of_size(team: &mut Option<Team>, helpers: usize) -> Option<&mut Team> {
     if team.as_ref().is_none_or(|team| team.helpers() != helpers) {
         *team = Team::new(helpers).ok();

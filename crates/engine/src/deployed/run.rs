@@ -105,7 +105,7 @@ impl Frame<'_> {
             added: operation.added.as_ref().map(|added| self.slice(added).cast_const()),
             target: self.slice(target),
         };
-        // SAFETY: of what is read, all has been written in earlier phases; pieces of the same phase
+        // SAFETY: everything that is read was written in earlier phases; pieces of the same phase
         // write to different rows, channels or places.
         unsafe {
             match &operation.kind {

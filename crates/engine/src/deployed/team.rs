@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 /// How long a thread waits actively for the next call.
 const AWAKE: Duration = Duration::from_millis(1);
-/// How long of that it keeps its core to itself.
+/// How long it waits before it begins to offer its core to other threads.
 const ALONE: Duration = Duration::from_micros(100);
 /// Checks between two looks at the clock.
 const CHECKS: usize = 64;
 
-/// What the threads run, with their numbers.
+/// What the threads run; the argument is the number of the thread.
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
 /// Threads that wait for calls.
@@ -36,7 +36,7 @@ struct State {
     call: AtomicUsize,
     /// The work of the call: a pointer to a [`Work`].
     work: AtomicPtr<()>,
-    /// Threads that may use it.
+    /// Number of threads that may use the work.
     inside: AtomicUsize,
     /// Threads that sleep, and what wakes them.
     sleeping: AtomicUsize,
@@ -51,7 +51,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Team {
-    /// Starts as many threads beside the caller's.
+    /// Starts `helpers` threads besides the caller's.
     ///
     /// # Errors
     /// If the system starts no more threads.
@@ -68,12 +68,13 @@ impl Team {
         Ok(team)
     }
 
-    /// Number of threads beside the caller's.
+    /// Number of threads besides the caller's.
     pub(super) fn helpers(&self) -> usize {
         self.threads.len()
     }
 
-    /// Runs `work` with 0 here, and with their numbers in the threads that are in time for it.
+    /// Runs `work` with 0 in the calling thread, and with its number in each thread that joins in
+    /// time.
     pub(super) fn run(&mut self, work: Work<'_>) {
         let state = &*self.state;
         *locked(&state.panicked) = None;
@@ -94,7 +95,7 @@ impl Drop for Team {
         drop(locked(&self.state.lock));
         self.state.wake.notify_all();
         for thread in self.threads.drain(..) {
-            // Its work's panics are passed on by the calls.
+            // Panics in the work have been passed on by `Team::run`.
             let _ = thread.join();
         }
     }
@@ -123,7 +124,7 @@ impl Drop for Open<'_> {
 }
 
 impl State {
-    /// The number of the call that runs, if it is another one than the last that was `seen`.
+    /// The number of the running call, unless it is the one that this thread has `seen` last.
     fn next(&self, seen: usize) -> Option<usize> {
         let call = self.call.load(Ordering::SeqCst);
         (call % 2 == 1 && call != seen).then_some(call)
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_any_thread_is_that_of_the_call_and_the_team_goes_on() {
+    fn a_panic_in_any_thread_is_passed_on_and_the_team_remains_usable() {
         let mut team = Team::new(1).unwrap();
         for failing in [0, 1] {
             let began = AtomicBool::new(false);

@@ -14,7 +14,7 @@ use da2s_plan::CellPlan;
 use crate::cpu::{CellKernel, Workspace};
 use crate::tensor_memory::TensorPool;
 
-/// What all cells of a network share; so do clones.
+/// What all cells of a network share; clones share it, too.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// The instruction set of the kernels; `None` for the best of this CPU.

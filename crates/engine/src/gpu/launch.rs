@@ -68,8 +68,8 @@ pub(super) fn joined(launches: &[Launch]) -> Launch {
     }
 }
 
-/// One target for each of `records`, which begin at `first` in the table: the gradient at its field
-/// of that name.
+/// One target for each of `records`, which begin at `first` in the table: the gradient whose start
+/// is in the record's field `TARGET`.
 pub(super) fn targets(table: &mut RecordTable, records: &[Record], first: u32) -> Launch {
     let own = (first..)
         .zip(records)

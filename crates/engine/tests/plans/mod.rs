@@ -142,8 +142,8 @@ pub fn nas_bench_201(channels: usize) -> CellPlan {
     builder.output([3])
 }
 
-/// A node of convolutions and pools with every kernel side, at `stride`; each side fits into an
-/// image of its own size.
+/// A node of convolutions and pools with every kernel side, at `stride`; the padding allows images
+/// smaller than a kernel.
 pub fn every_side(channels: usize, stride: usize) -> CellPlan {
     let conv = |kernel: usize| Block::Conv {
         relu: true,

@@ -1,4 +1,5 @@
-//! Values in f64 on a tape that propagates their gradients; what computes them is beside this file.
+//! Values in f64 on a tape that propagates their gradients; the operations on them are in the
+//! other files of this folder.
 
 /// A value on the tape: its position.
 pub type Value = usize;

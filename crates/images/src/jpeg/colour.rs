@@ -10,7 +10,8 @@ pub enum Meaning {
     YCbCr,
     /// Inverted, as all programs write it, Adobe's included.
     Cmyk,
-    /// The same, with YCbCr for red, green and blue, the inverses of cyan, magenta and yellow.
+    /// Inverted like `Cmyk`; red, green and blue, the inverses of cyan, magenta and yellow, are
+    /// stored as YCbCr.
     Ycck,
 }
 

@@ -233,7 +233,7 @@ impl Frame {
                 let lacks = &mut component.lacks[usize::from(coefficient)];
                 // Refinements continue where the last scan stopped, and nothing is sent twice.
                 if *lacks != if high > 0 { high } else { UNSENT } {
-                    return Err(Flaw::Damaged("its scans do not follow one another"));
+                    return Err(Flaw::Damaged("its scans are repeated or in the wrong order"));
                 }
                 *lacks = low;
             }

@@ -9,7 +9,7 @@ const DIRECT_BITS: u32 = 9;
 pub struct HuffmanTable {
     /// For the next [`DIRECT_BITS`] bits: length and value of the code, or 0 if the code is longer.
     direct: [u16; 1 << DIRECT_BITS],
-    /// For each length, the first longer code, in the upper bits of 16.
+    /// For each length, the smallest 16-bit value that begins with a longer code.
     ends: [u32; 17],
     /// For each length, the number to add to a code to get the index of its value.
     offsets: [i32; 17],
@@ -30,7 +30,7 @@ impl HuffmanTable {
             table.offsets[length as usize] = place as i32 - code as i32;
             for &value in &values[place..place + usize::from(count)] {
                 if code >= 1 << length {
-                    return Err(Flaw::Damaged("a Huffman table has more codes than there are"));
+                    return Err(Flaw::Damaged("a Huffman table has too many codes"));
                 }
                 if length <= DIRECT_BITS {
                     let first = (code << (DIRECT_BITS - length)) as usize;

@@ -39,7 +39,7 @@ pub enum Holds {
     MoreOfAc { first: u8, last: u8, low: u8 },
 }
 
-const OUT_OF_RANGE: Flaw = Flaw::Damaged("a block has more coefficients than there are");
+const OUT_OF_RANGE: Flaw = Flaw::Damaged("a block has a coefficient out of range");
 const NO_TABLE: Flaw = Flaw::Damaged("a Huffman table is missing");
 
 /// A scan in progress.

@@ -1,7 +1,7 @@
 //! Scales subsampled components to the size of the image.
 //!
 //! As in libjpeg by default: if a component has half of the samples, those in between are weighted
-//! means of their neighbours, 3 to 1, with its rounding; otherwise samples are repeated.
+//! means of their neighbours, 3 to 1, rounded like libjpeg; otherwise samples are repeated.
 
 /// A component's samples.
 pub struct Plane<'a> {
@@ -22,8 +22,8 @@ impl Plane<'_> {
         &self.samples[row * self.stride..][..self.width]
     }
 
-    /// Writes row `row` of the image to `out`, which has room for the pixels of the last sample
-    /// beyond the image.
+    /// Writes row `row` of the image to `out`, which has room for all pixels of the last sample,
+    /// also those beyond the image.
     pub(crate) fn upsample(&self, row: usize, out: &mut [u8]) {
         let near = self.row(row / self.down);
         // Half of the rows are closer to the previous sample, half to the next.
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_between_are_nearer_to_the_nearer() {
+    fn pixels_between_two_samples_are_closer_to_the_nearer_one() {
         assert_eq!(upsampled(&[0, 40, 80], 3, 2, 1, 0), [0, 10, 30, 50, 70, 80]);
         let columns = [0, 0, 0, 80, 80, 80];
         assert_eq!(
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ratios_and_the_narrowest_repeat() {
+    fn samples_are_repeated_at_other_ratios_and_in_narrow_components() {
         assert_eq!(upsampled(&[1, 9], 2, 2, 1, 0), [1, 1, 9, 9]);
         assert_eq!(upsampled(&[1, 9, 5], 3, 4, 1, 0), [1, 1, 1, 1, 9, 9, 9, 9, 5, 5, 5, 5]);
     }

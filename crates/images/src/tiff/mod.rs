@@ -172,7 +172,7 @@ fn jpeg_samples(
         let columns = chunk_width.min(width - left);
         let [wide, high, components] = jpeg.size();
         if wide < columns || high < rows || components != count {
-            return Err(damaged("a part of it has another size"));
+            return Err(damaged("a strip or tile contradicts its header"));
         }
         jpeg.rows(|row, components| {
             if row >= rows {
@@ -195,8 +195,8 @@ fn jpeg_samples(
     })
 }
 
-/// A strip or tile with the shared tables. The tables are a file of their own, as is the strip
-/// without them.
+/// A strip or tile as a complete JPEG file. The shared tables, if there are any, are a JPEG file
+/// themselves: its end marker and the start marker of the strip are dropped where they are joined.
 fn jpeg_file<'a>(bytes: &'a [u8], directory: &Directory, range: &Range<usize>) -> Cow<'a, [u8]> {
     let strip = &bytes[range.clone()];
     let Some(tables) = &directory.jpeg_tables else {

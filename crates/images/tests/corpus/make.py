@@ -5,7 +5,7 @@
 
 files/ contains the images. index.txt has a line for each: its name, and either the file in pixels/ with what Pillow shows,
 upright (ImageOps.exif_transpose) and in RGB, or the kind of the refusal. One thing differs from Pillow: 16-bit grey is
-scaled to 8 bits, while Pillow clips it. Each image stands for a kind; the test truncates all of them itself.
+scaled to 8 bits, while Pillow clips it. Each image stands for one kind of file; the test itself truncates them.
 """
 
 import hashlib

@@ -145,14 +145,14 @@ pub fn cases() -> Vec<Case> {
         ),
         archive(
             "a path upward",
-            &["no path that leads out of it, as a/../../b/batches.meta.txt"],
+            &["only paths inside the archive, not a/../../b/batches.meta.txt"],
             |dir| {
                 pack(dir, &members(dir, "a/../../b"), 0);
             },
         ),
         archive(
             "an absolute path",
-            &["no path that leads out of it, as /etc/data_batch_4.bin"],
+            &["only paths inside the archive, not /etc/data_batch_4.bin"],
             with(member("/etc/data_batch_4.bin", b"x"), 0),
         ),
         archive(
