@@ -41,8 +41,8 @@ impl<'a> FloatSteps<'a> {
         }
     }
 
-    /// Every tensor of an image, which is the result of preprocessing; theirs have their channels
-    /// innermost.
+    /// Every tensor that a preprocessed image leads to. In `image`, channels are outermost; in the
+    /// tensors, they are innermost.
     pub(crate) fn tensors(&self, image: &[f32]) -> Vec<Vec<f32>> {
         let mut tensors = vec![channels_last(image, self.steps.image.channels)];
         for (step, weights) in self.steps.steps.iter().zip(&self.weights) {
@@ -271,7 +271,8 @@ mod tests {
                 bias: true,
                 norm: true,
             });
-            // Without ReLU, only dense convolutions read the image, which then is not padded.
+            // Without ReLU, dense convolutions read the image itself; if nothing else does, it is
+            // not padded.
             blocks.push(Block::Conv {
                 relu: false,
                 kernel,

@@ -1,4 +1,4 @@
-//! Times blocks and networks as they run here: what a table of latencies is made of.
+//! Times blocks and networks as they run here: the times in a table of latencies.
 //!
 //! Method: in every round the blocks are put in a new order and taken in groups. A group runs
 //! twice, and each block of the second run is timed by itself, so that a block finds the caches
@@ -129,7 +129,7 @@ fn timed_ms(run: &mut dyn FnMut()) -> f64 {
     run();
     let time_ms = 1e3 * began.elapsed().as_secs_f64();
     let waited_ms = waited_ns().saturating_sub(waited) as f64 / 1e6;
-    // A wait that is longer than the run began before it.
+    // If the thread waited longer than the run took, the wait began before the run.
     if waited_ms < time_ms {
         time_ms - waited_ms
     } else {
@@ -146,7 +146,7 @@ fn waited_ns() -> u64 {
     waited.and_then(|waited| waited.parse().ok()).unwrap_or(0)
 }
 
-/// A number without a pattern: the finaliser of splitmix64.
+/// A pseudorandom number: the finaliser of splitmix64.
 fn mixed(number: usize) -> u64 {
     let number = (number as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -201,7 +201,7 @@ fn ready<'a>(subject: &Subject<'a>) -> Result<Box<dyn FnMut() + 'a>, DeployedErr
     })
 }
 
-/// A part of a network, for an image with as many channels: a block, or nothing.
+/// A network of one block, or of none, that reads images with this number of channels.
 fn part(block: Option<CellPlan>, channels: usize, size: (usize, usize)) -> Result<DeployedNetwork, DeployedError> {
     let stages = block.iter().map(|cell| StagePlan::new("", vec![None], cell));
     let plan = NetworkPlan {

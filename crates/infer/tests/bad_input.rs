@@ -118,7 +118,7 @@ fn readable_images_are_classified_and_the_others_reported() {
 }
 
 #[test]
-fn a_measured_time_says_of_how_many_images() {
+fn a_measured_time_is_printed_with_the_number_of_images() {
     let folder = tempfile::tempdir().unwrap();
     let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
     let (bytes, image) = classifier(1.0, 0.5);

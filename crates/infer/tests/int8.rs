@@ -10,7 +10,7 @@ use da2s_records::schema::{Preprocessing, PreprocessingRules};
 use da2s_records::{Named, StoredTensor, WeightsFile, signed_file};
 use safetensors::{Dtype, SafeTensors};
 
-/// Numbers between −1 and 1 without a pattern: the finaliser of splitmix64.
+/// Pseudorandom numbers between −1 and 1: the finaliser of splitmix64.
 struct Numbers(u64);
 
 impl Numbers {

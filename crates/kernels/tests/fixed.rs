@@ -4,7 +4,7 @@
 use da2s_kernels::fixed::{Bounds, Dense, Depthwise, Memory, Pool, Region, channel_sums, padded};
 use da2s_kernels::{Extent, Level, View};
 
-/// Numbers without a pattern, between −1 and 1: the finaliser of splitmix64.
+/// Pseudorandom numbers between −1 and 1: the finaliser of splitmix64.
 struct Numbers(u64);
 
 impl Numbers {
@@ -63,7 +63,7 @@ fn cases() -> Vec<Case> {
 }
 
 impl Case {
-    /// Positions of the image's pixels, and from one to the next.
+    /// The view of the image in its border, the offsets of the taps, and the number of values.
     fn source(&self) -> (View, Vec<usize>, usize) {
         let channels = padded(self.inputs);
         let border = self.dilation * (self.kernel - 1);
@@ -90,8 +90,8 @@ fn pixels(extent: Extent, view: View) -> impl Iterator<Item = usize> {
     (0..extent.rows).flat_map(move |y| (0..extent.columns).map(move |x| view.at + y * view.row + x * view.pixel))
 }
 
-/// Runs the convolution at every level, whole and in pieces, with and without what is added, and
-/// compares it with `sums`, the sums of each output pixel.
+/// Runs the convolution in three pieces at every level, with and without another image that is
+/// added, and compares it with `sums`, the sums of each output pixel.
 fn compare(
     case: Case,
     written: usize,

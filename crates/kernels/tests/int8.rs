@@ -5,7 +5,7 @@ use da2s_kernels::int8::{
 };
 use da2s_kernels::{Extent, View};
 
-/// Numbers without a pattern: the finaliser of splitmix64.
+/// Pseudorandom numbers: the finaliser of splitmix64.
 struct Numbers(u64);
 
 impl Numbers {
@@ -165,7 +165,7 @@ fn compare(
         }
         outputs_of_levels.push(output);
     }
-    // Also in the channels that nobody reads.
+    // The levels agree even in the channels that nobody reads.
     assert!(outputs_of_levels.windows(2).all(|pair| pair[0] == pair[1]), "{case:?}");
 }
 

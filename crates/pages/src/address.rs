@@ -1,4 +1,4 @@
-//! The address at which pages are served, and which requests come from a reader of them.
+//! The address at which pages are served, and the check that a request comes from a reader of them.
 //!
 //! Contract: a page of another site must not read the run. Such a page can make the browser send
 //! requests, which cannot be prevented. But a request is answered only if its Host is this server's

@@ -33,7 +33,7 @@ const LEAST_BYTES: usize = 64 << 10;
 pub struct Bodies(Mutex<HashMap<IpAddr, usize>>);
 
 impl Bodies {
-    /// No bytes yet for a body from this address.
+    /// A share of the memory for a body from this address; it has no bytes yet.
     pub fn share(&self, from: IpAddr) -> Share<'_> {
         Share {
             all: self,

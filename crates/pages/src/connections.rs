@@ -153,7 +153,7 @@ impl Connection<'_> {
         self.state.from
     }
 
-    /// Notes that the connection has come so far, or that its body keeps arriving.
+    /// Records that the connection has reached this progress, or that its body keeps arriving.
     pub fn advance(&self, progress: Progress) {
         let mut own = self.state.progress.lock().unwrap_or_else(PoisonError::into_inner);
         *own = (progress, Instant::now());

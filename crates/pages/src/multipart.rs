@@ -62,7 +62,7 @@ impl<'a> Posted<'a> {
 fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Posted<'a>>, &'static str> {
     const CUT: &str = "The form is incomplete.";
     let delimiter = format!("\r\n--{boundary}").into_bytes();
-    // The first one may be at the very beginning.
+    // Nothing, not even a line break, has to come before the first delimiter.
     let mut rest = if body.starts_with(&delimiter[2..]) {
         &body[delimiter.len() - 2..]
     } else {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_the_file_and_of_a_form_the_file_in_it() {
+    fn the_file_is_the_body_itself_or_a_part_of_a_form() {
         for kind in [
             "",
             "image/png",

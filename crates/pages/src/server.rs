@@ -224,7 +224,8 @@ impl Stopper {
     /// before.
     pub fn stop(&self) -> bool {
         let before = self.stopped.swap(true, Ordering::SeqCst);
-        // It waits for a connection. If this one fails, the next reader's wakes it.
+        // The server waits for a connection, and this one wakes it. If it fails, the next reader's
+        // connection does.
         let _ = TcpStream::connect(self.address);
         before
     }

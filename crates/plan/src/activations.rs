@@ -249,8 +249,8 @@ mod tests {
             .node(2)
             .edge(0, 1, [(bottleneck(3, 1, 3), name(), 0), (Block::Identity, name(), 0)])
             .output([1]);
-        // The image, the expanded image, the depthwise convolution's, the output: read again by the
-        // sum.
+        // The image, which the sum reads again; the expanded image; the image after the depthwise
+        // convolution; the output.
         assert_eq!(of(&cell, 1), [(32, 0, 4), (96, 1, 2), (96, 2, 3), (32, 3, 4)]);
     }
 

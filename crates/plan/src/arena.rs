@@ -15,7 +15,7 @@ use crate::activations::Activation;
 pub struct Arena {
     /// Offset of each activation, in values.
     pub offsets: Vec<usize>,
-    /// Number of values of the whole.
+    /// Number of values of the whole block of memory.
     pub len: usize,
 }
 
@@ -70,7 +70,7 @@ fn by_breadth(activations: &[Activation]) -> Vec<usize> {
     let breadths = breadths(activations);
     let widest = |one: &Activation| breadths[one.first..=one.last].iter().copied().max();
     let mut order = by_size(activations);
-    // The order by size is kept among those that first appear at the same step.
+    // A stable sort: activations whose widest steps need the same memory stay in order of size.
     order.sort_by_key(|&at| Reverse(widest(&activations[at])));
     order
 }
@@ -96,7 +96,7 @@ pub fn breadth(activations: &[Activation]) -> usize {
 mod tests {
     use super::*;
 
-    /// Small plans without a pattern: splitmix64.
+    /// Pseudorandom numbers for small plans: splitmix64.
     struct Draw(u64);
 
     impl Draw {
@@ -108,8 +108,8 @@ mod tests {
         }
     }
 
-    /// The smallest arena: an optimal one is found by placing its activations in the order of their
-    /// offsets, each as low as possible, so some order finds it.
+    /// The length of the smallest arena. Tries every order, and places each activation as low as
+    /// possible; one of these orders is that of the offsets in an optimal arena.
     fn smallest(activations: &[Activation]) -> usize {
         fn place(activations: &[Activation], offsets: &mut Vec<(usize, usize)>, best: &mut usize) {
             let len = offsets.iter().map(|&(at, offset)| offset + activations[at].len).max();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn small_plans_are_near_their_optimum_and_never_share_what_is_needed() {
+    fn small_plans_are_near_their_optimum_and_activations_in_use_never_overlap() {
         let mut draw = Draw(1);
         let (mut optimal, mut worst) = (0, 1.0f64);
         const PLANS: usize = 300;
@@ -184,8 +184,8 @@ mod tests {
 
     #[test]
     fn the_better_of_two_orders_is_used() {
-        // Two bottlenecks of a chain: by size, the third hidden tensor takes the first place and
-        // leaves none for the output between them.
+        // Two bottlenecks of a chain: by size, the third hidden tensor gets offset 0, which leaves
+        // no gap for the output between the bottlenecks.
         let one = |len, first, last| Activation { len, first, last };
         let all = [
             one(8, 0, 4),
@@ -202,7 +202,8 @@ mod tests {
     #[test]
     fn an_activation_takes_the_smallest_gap_that_it_fits() {
         let one = |len, first, last| Activation { len, first, last };
-        // 9 and 8 are placed first, then 5 below 8's end; 2 fits beside 5 rather than after all.
+        // 9 and 8 are never needed together, so both have offset 0. 5 is needed with both, and so
+        // comes after 9. 2 is only needed with 9, so its offset may be that of 5.
         let all = [one(9, 0, 1), one(8, 2, 3), one(5, 1, 2), one(2, 0, 0)];
         assert_eq!(
             Arena::new(&all),

@@ -1,4 +1,4 @@
-//! A block with its sizes: what a table of latencies has a line for.
+//! A block with its sizes: a table of latencies has one line for each.
 //!
 //! Contract: two blocks with the same shape compute the same function of different weights, so one
 //! time stands for both. A block that is a candidate operation has the name of that operation.

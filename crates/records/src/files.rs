@@ -50,13 +50,13 @@ pub const NETWORK_TIMES: &str = "network/times.jsonl";
 pub const BEST: &str = "network/best.safetensors";
 /// How images are prepared for the network.
 pub const PREPROCESSING: &str = "network/preprocessing.json";
-/// Name of that file next to an export.
+/// Name of the same file when it is next to an export.
 pub const PREPROCESSING_NAME: &str = "preprocessing.json";
 /// Results of the final network on the test images.
 pub const EVALUATION: &str = "network/evaluation.json";
 /// The time of the final network on the machine that trained it.
 pub const LATENCY: &str = "network/latency.json";
-/// The final network in int8, as far as it was quantised.
+/// Results of the final network in int8, if it was quantised.
 pub const INT8: &str = "network/int8.json";
 /// Folder of the images of the worst mistakes, each named after its index among the test images:
 /// [`mistake`].

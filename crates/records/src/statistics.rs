@@ -36,9 +36,9 @@ pub fn chance(images: &[usize]) -> Option<f64> {
     (images.len() > 1 && all > 0).then(|| 100.0 * *most as f64 / all as f64)
 }
 
-/// The two-sided p-value of McNemar's exact test: two networks that are equally good would disagree
-/// at least as unevenly as `first`, the images that only one classifies correctly, to `second`,
-/// those that only the other does.
+/// The two-sided p-value of McNemar's exact test. `first` images are classified correctly only by
+/// one network, `second` only by the other. It is the probability that two equally good networks,
+/// which disagree on as many images, divide them at least as unevenly.
 pub fn mcnemar(first: u64, second: u64) -> f64 {
     let n = first + second;
     // Each term of the binomial distribution from the one before, as logarithms: 2^−n alone would

@@ -161,8 +161,8 @@ impl WeightsFile {
         })
     }
 
-    /// The bytes of a file of `tensors` with one metadata entry, `value` under `key`: the library
-    /// writes several in no fixed order.
+    /// The bytes of a file of `tensors` with one metadata entry, `value` under `key`. Only one,
+    /// because the safetensors library writes several entries in no fixed order.
     ///
     /// # Errors
     /// If the number of elements of a tensor does not match its shape.
@@ -186,9 +186,9 @@ struct Entry {
     data_offsets: Option<[u64; 2]>,
 }
 
-/// The bytes of a weights file; of another large file only its beginning, which says what it is.
-/// The header of a large file must describe one of its length before the rest is read: a file of
-/// many gigabytes is easily created.
+/// The bytes of a weights file. Of a large file in another format, only the beginning, which shows
+/// the format. The rest of a large weights file is read only if its header describes a file of this
+/// length: a file of many gigabytes is easily created.
 pub(crate) fn read_checked(mut file: File) -> io::Result<Vec<u8>> {
     let damaged = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
     let length = file.metadata()?.len();

@@ -17,7 +17,7 @@ impl CsvTable {
         table
     }
 
-    /// The table that `csv` is.
+    /// The table with this CSV text.
     pub(crate) const fn of(csv: String) -> Self {
         Self { csv }
     }

@@ -41,10 +41,10 @@ impl fmt::Display for RangeSetting {
 
 /// Bins of a histogram: eight for each value of a byte.
 const BINS: usize = 2048;
-/// The narrowest range that is tried, and the number of ranges, for each end.
+/// For each end: the smallest share of it that is tried, and the number of steps to that share.
 const NARROWEST: f32 = 0.2;
 const TRIED: usize = 80;
-/// Images between two questions whether to stop.
+/// Number of images after which it checks whether to stop.
 const AT_ONCE: usize = 32;
 
 /// The quantisation of each tensor. The range of tensors that are not `wanted` is not measured, and
@@ -147,7 +147,7 @@ impl Histogram {
     }
 
     fn count(&mut self, value: f32) {
-        // Saturates, so that rounding at the upper end leaves no bin.
+        // Rounding at the upper end may give an index after the last bin.
         let bin = ((value - self.low) / (self.high - self.low) * BINS as f32) as usize;
         self.counts[bin.min(BINS - 1)] += 1;
     }

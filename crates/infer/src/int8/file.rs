@@ -1,11 +1,11 @@
-//! The file of an int8 network: safetensors whose description says so.
+//! The file of an int8 network: safetensors, with a description that has the precision `int8`.
 //!
 //! Contract: the metadata entry `da2s` is the JSON of a [`Deployed`](crate::Deployed) with the
 //! precision `int8` and a checksum. Each convolution has `NAME.weight` (int8), `NAME.scale`
-//! (float32, per output) and `NAME.bias` (int32), where NAME is that of the layer, or of the batch
-//! norm if there is no other layer; so has the classifier, with a float32 bias.
-//! `activations.scale` and `activations.zero_point` have an entry for each tensor that is quantised
-//! by itself, in the order of the steps.
+//! (float32, per output) and `NAME.bias` (int32). NAME is the name of the layer, or of the batch
+//! norm if there is no other layer. The classifier has the same three, but a float32 bias.
+//! `activations.scale` and `activations.zero_point` have an entry for each tensor with a
+//! quantisation of its own, in the order of the steps.
 
 use da2s_engine::{CheckedStage, ConvolutionStep, NetworkPlan, Operation, Steps};
 use da2s_records::schema::Preprocessing;
@@ -31,7 +31,7 @@ fn name(step: &ConvolutionStep) -> String {
     }
 }
 
-/// The tensors that are quantised by themselves.
+/// The tensors with a quantisation of their own.
 fn own(like: &[usize]) -> impl Iterator<Item = usize> {
     let own = like.iter().enumerate().filter(|(tensor, like)| tensor == *like);
     own.map(|(tensor, _)| tensor)
@@ -98,7 +98,7 @@ pub fn to_bytes(network: &Int8Network) -> Result<Vec<u8>, WeightsFileError> {
     signed_file(&tensors, DESCRIPTION, &description)
 }
 
-/// Takes a network from the tensors of a file; its plan was `checked`.
+/// Reads a network from the tensors of a file; `checked` is the result of checking its plan.
 pub(crate) fn read(
     plan: NetworkPlan,
     checked: &[CheckedStage],
@@ -136,7 +136,7 @@ pub(crate) fn read(
     for ((tensor, scale), zero_point) in own(&like).zip(scales).zip(zero_points) {
         tensors[tensor] = Some(Quantisation { scale, zero_point });
     }
-    // Each is like one that is quantised by itself.
+    // Each tensor has its own quantisation, or that of a tensor with its own.
     let missing = || NetworkError::Missing {
         name: ACTIVATION_SCALES.to_owned(),
     };

@@ -8,7 +8,7 @@
 //! channel: Krishnamoorthi's tables 2 and 3 show that networks with depthwise convolutions lose
 //! nearly all accuracy with one scale per tensor. Activations are asymmetric uint8, one scale and
 //! zero point per tensor: most tensors follow ReLU, and so use all 256 values, and the instruction
-//! that sums four products of bytes takes unsigned ones from one side. Biases are int32. The
+//! that sums four products of bytes needs unsigned bytes as one operand. Biases are int32. The
 //! global mean is an integer sum that is scaled once; the classifier has int8 weights, but computes
 //! in float32: it is a thousandth of the work, and its outputs are compared with one another.
 

@@ -6,7 +6,7 @@
 use da2s_engine::{NetworkPlan, Step, Steps};
 use da2s_records::schema::Preprocessing;
 
-/// How the bytes of a tensor are numbers: scale · (byte − zero point).
+/// Which number a byte of a tensor stands for: scale · (byte − zero point).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantisation {
     /// Positive and finite.
@@ -78,7 +78,7 @@ pub struct Int8Network {
     pub preprocessing: Preprocessing,
     /// Its steps, which follow from the plan.
     pub steps: Steps,
-    /// The quantisation of each tensor; that of tensors which are quantised alike is equal.
+    /// The quantisation of each tensor; tensors that share one have equal entries.
     pub tensors: Vec<Quantisation>,
     /// The weights of each step that is a convolution.
     pub convolutions: Vec<Option<Int8Convolution>>,
@@ -87,7 +87,7 @@ pub struct Int8Network {
 }
 
 impl Int8Network {
-    /// Each step with its weights, its tensor's number, and how that is quantised.
+    /// Each step with the index of its tensor, its weights, and the quantisation of its tensor.
     pub fn each_step(&self) -> impl Iterator<Item = (usize, &Step, Option<&Int8Convolution>, Quantisation)> {
         let steps = self.steps.steps.iter().zip(&self.convolutions).enumerate();
         steps.map(|(index, (step, weights))| (index + 1, step, weights.as_ref(), self.tensors[index + 1]))

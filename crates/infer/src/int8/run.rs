@@ -1,9 +1,10 @@
 //! Runs an int8 network with the integer kernels.
 //!
-//! Contract: each tensor has a buffer of its own, inside a border of its zero point that is as wide
-//! as its readers need; only the image in it is written. Buffers are kept from call to call, one
-//! set for each image that is being processed. A call with one image divides the rows of large
-//! convolutions among the threads, one with more divides the images; the bits are the same.
+//! Contract: each tensor has a buffer of its own. In the buffer, a border of the tensor's zero
+//! point is around the tensor, as wide as its readers need; the border is not written. Buffers are
+//! kept from call to call, one set for each image that is being processed. A call with one image
+//! divides the rows of large convolutions among the threads, one with more divides the images; the
+//! bits are the same.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +23,7 @@ use crate::plain::activated;
 
 /// Limit on the bytes of all buffers of one image.
 const MOST_BYTES: usize = 1 << 28;
-/// Multiply-adds of a convolution that are worth a thread.
+/// Minimum number of multiply-adds per thread if a convolution uses several.
 const PER_THREAD: usize = 1 << 21;
 
 /// A network that is ready to run.
@@ -61,11 +62,11 @@ enum Layer {
     },
     Pool(Pool),
     Relu,
-    /// The byte of each byte.
+    /// For each byte of the input, the byte of the output.
     Table(Box<[u8; 256]>),
     /// The factor of each input.
     Sum(Vec<f32>, Bounds),
-    /// The same, one after another.
+    /// The factor of each input; the inputs follow one another along the channels.
     Concatenation(Vec<f32>, Bounds),
     Zeros,
 }
@@ -334,7 +335,7 @@ impl Layer {
         let per_output = step.per_output();
         let zero_point = i32::from(from.quantisation.zero_point);
         let rows = weights.weights.chunks(per_output).zip(&weights.bias);
-        // The input's zero point, of which the sum contains one per weight.
+        // Subtracts the input's zero point, which is a part of every product in the sum.
         let bias = rows.map(|(row, bias)| {
             let sum = row.iter().fold(0i32, |sum, &weight| sum.wrapping_add(weight.into()));
             bias.wrapping_sub(sum.wrapping_mul(zero_point))

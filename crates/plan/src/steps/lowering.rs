@@ -48,7 +48,7 @@ pub(super) struct Lowering {
 }
 
 impl Lowering {
-    /// No steps on an image of this shape.
+    /// For an image of this shape; there are no steps yet.
     pub(super) fn new(image: TensorShape) -> Self {
         Self {
             image,
@@ -94,7 +94,7 @@ impl Lowering {
             channels: cell.node_channels[node],
             size: nodes[node],
         };
-        // What is added up in each node; one term once it was read.
+        // For each node, the tensors that it sums; once the node has been read, only their sum.
         let mut terms: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
         for (node, (&tensor, block)) in inputs.iter().zip(&cell.preprocess).enumerate() {
             terms[node] = vec![match block {

@@ -1,11 +1,11 @@
-//! A network as a line of elementary steps on tensors, each of which a kernel or an operator of
+//! A network as a sequence of elementary steps on tensors, each of which a kernel or an operator of
 //! another tool computes.
 //!
 //! Contract: tensor 0 is the image, and step i writes tensor i + 1 from earlier ones. A batch norm
 //! belongs to the convolution before it, as in Jacob et al. 2018, section 3.2; one without a
 //! convolution is a depthwise convolution with weights of 1. ReLU and ReLU6 belong to the step that
-//! they follow if nothing else reads that. Steps that do not reach the output are left out. What is
-//! after the last tensor, the global mean and the classifier, is not a step.
+//! they follow if nothing else reads its tensor. Steps that do not reach the output are left out.
+//! The global mean and the classifier, which follow the last tensor, are not steps.
 
 mod lowering;
 
@@ -134,7 +134,7 @@ pub struct ConvolutionStep {
     pub norm: Option<(String, usize)>,
 }
 
-/// A step that integers do not compute.
+/// A step without an int8 kernel.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{block} has squeeze-and-excitation, for which there are no int8 kernels: it runs in float32 only")]
 pub struct NotInteger {
@@ -149,7 +149,7 @@ impl ConvolutionStep {
         [self.outputs, inputs, self.kernel, self.kernel]
     }
 
-    /// Weights of each output: as many products as each of its sums has.
+    /// Number of weights of each output, and of products in each of its sums.
     pub fn per_output(&self) -> usize {
         self.weight_shape()[1..].iter().product()
     }
@@ -181,7 +181,7 @@ impl Steps {
         steps.without_dead()
     }
 
-    /// Checks that integers can compute all steps.
+    /// Checks that all steps have int8 kernels.
     ///
     /// # Errors
     /// If there is a squeeze-and-excitation.
@@ -240,8 +240,9 @@ impl Steps {
         borders
     }
 
-    /// For each tensor, the tensor whose quantisation it has. ReLU and pools keep that of what they
-    /// read. What only a concatenation reads has that of the result, so that it is copied.
+    /// For each tensor, the tensor whose quantisation it has. The result of ReLU or a pool has the
+    /// quantisation of its input. A convolution or a sum that only a concatenation reads has the
+    /// quantisation of the concatenation, which then only copies it.
     pub fn quantised_like(&self) -> Vec<usize> {
         let readers = self.readers();
         let mut like: Vec<usize> = (0..self.tensors()).collect();
@@ -270,8 +271,8 @@ impl Steps {
         // The tensor that replaces each.
         let mut now: Vec<usize> = (0..self.tensors()).collect();
         for index in 0..self.steps.len() {
-            // A function that has become a part of a step still has readers of its own, so what
-            // counts is the tensor that this step reads in the plan.
+            // The readers are those of the tensor that this step reads in the plan, before
+            // activation functions became parts of other steps.
             let alone = self.steps[index]
                 .inputs
                 .first()
@@ -510,7 +511,7 @@ mod tests {
             _ => panic!("a convolution"),
         };
         assert_eq!([padding(1), padding(2)], [(0, Some(0)), (-1, Some(2))]);
-        // The image's quantisation is that of its ReLU; both halves have that of the whole.
+        // The ReLU has the image's quantisation, and both halves have that of the concatenation.
         assert_eq!(found.quantised_like(), [0, 0, 4, 4, 4, 5, 6]);
     }
 

@@ -171,8 +171,8 @@ impl Folder {
         self.read_with(name, |file| read_bounded(file, most_bytes))
     }
 
-    /// Reads the safetensors file `name`, of another regular file its beginning; `None` if it is
-    /// missing.
+    /// Reads the safetensors file `name`; `None` if it is missing. If it is a large file of another
+    /// format, only its beginning.
     ///
     /// # Errors
     /// If its header describes a file of another length, or like [`Self::read`].

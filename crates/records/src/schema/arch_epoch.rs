@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::single;
 
-/// All spaces have few nodes; a larger index is damage and would make a picture endless.
+/// All spaces have few nodes. An index from this on means a damaged file, and its picture would be
+/// far too large.
 pub const MOST_NODES: usize = 64;
 
 /// The mixture of every cell kind after an epoch.
@@ -77,7 +78,7 @@ impl ArchEpoch {
 }
 
 impl ArchCell {
-    /// Edge weights that sum to 1 in each group, whatever the writer stores for one without β.
+    /// Edge weights that sum to 1 in each group, whatever the writer stores for a group without β.
     pub fn shares(&self) -> Vec<f64> {
         let groups: Vec<usize> = (0..self.edges.len()).map(|edge| self.group(edge)).collect();
         let sum_of = |group: usize| -> f64 {

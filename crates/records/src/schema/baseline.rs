@@ -9,7 +9,7 @@ use crate::statistics::mcnemar;
 /// A difference with this p-value or a larger one is not significant.
 const SIGNIFICANT: f64 = 0.05;
 
-/// A plain network beside that of a run.
+/// A plain network that is compared with the network of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// Its name.
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn images_that_one_of_the_two_knows_are_counted() {
+    fn images_that_only_one_network_classifies_correctly_are_counted() {
         let summary = against(&evaluation(0..10), &[evaluation(4..30)]);
         let baseline = &summary.baselines[0];
         assert_eq!((baseline.only_network, baseline.only_baseline), (Some(20), Some(4)));
@@ -192,7 +192,7 @@ mod tests {
             assert!(verdict.contains(says), "{verdict}");
             assert!(verdict.ends_with("worth it."), "{verdict}");
         }
-        // One training each says little where another seed changes as much.
+        // A single training of each shows little if another seed can change the accuracy as much.
         let varying = |accuracies: &[f64]| {
             let training = |&accuracy: &f64| SeedTraining {
                 accuracy: Some(accuracy),

@@ -69,7 +69,7 @@ impl Calibration {
         calibration
     }
 
-    /// How much surer the network is than it is right, points; negative if it is not sure enough.
+    /// The mean of confidence minus accuracy, points; negative if the network is not sure enough.
     pub fn overconfidence(&self) -> Option<f64> {
         self.mean(|excess| excess)
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn any_probability_has_a_bin_and_no_image_has_no_error() {
+    fn any_probability_has_a_bin_and_without_images_there_is_no_error() {
         let calibration = Calibration::of([(0.0, false), (1.0, true), (1.0 + 1e-9, true), (f64::NAN, false)]);
         let images: Vec<u64> = calibration.bins.iter().map(|bin| bin.images).collect();
         assert_eq!((images[0], images[BINS - 1]), (2, 2));

@@ -38,7 +38,7 @@ impl Costs {
     /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         if self.parts.len() > MOST_PARTS {
-            return Err(format!("{} parts, where {MOST_PARTS} are the most", self.parts.len()));
+            return Err(format!("{} parts, more than {MOST_PARTS}", self.parts.len()));
         }
         for of in [|part: &PartCost| part.parameters, |part: &PartCost| part.multiply_adds] {
             let sum = self.parts.iter().try_fold(0u64, |sum, part| sum.checked_add(of(part)));

@@ -16,8 +16,8 @@ pub struct Evaluation {
     pub loss: Option<f64>,
     /// Accuracy, percent.
     pub accuracy: Option<f64>,
-    /// Accuracy on images that the network was trained on, percent, each as in the evaluation;
-    /// absent in runs of earlier versions, and for imported weights.
+    /// Accuracy on images that the network was trained on, percent, without augmentation; absent in
+    /// runs of earlier versions, and for imported weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_accuracy: Option<f64>,
     /// Number of these images: all, or as many as there are test images.
@@ -47,9 +47,9 @@ impl Evaluation {
         interval_of(self.accuracy?, self.images?)
     }
 
-    /// Test images that only this network has right, and those that only another one has, which has
-    /// the `wrong` ones of `images` wrong; both lists ascend. `None` unless there are as many
-    /// images.
+    /// Compares this network with another one, which misclassifies the `wrong` of its `images` test
+    /// images: the number that only this network has right, and the number that only the other one
+    /// has right. Both lists ascend. `None` if the numbers of images differ.
     pub(super) fn against(&self, images: Option<u64>, wrong: &[u64]) -> Option<[u64; 2]> {
         let own = self.wrong.as_deref().filter(|_| self.images == images)?;
         let only = |right_in: &[u64], wrong_in: &[u64]| {

@@ -1,12 +1,13 @@
 //! How well a network fits the images that it was trained on, beside the test images: the remark on
 //! over- and underfitting.
 //!
-//! Contract: a difference that the test images cannot show, one inside their interval, is no
-//! overfitting. The limits are rules of thumb, so the remark names what to try, not what is wrong.
+//! Contract: it is not overfitting if the accuracy on the training images is inside the interval of
+//! the test images. The limits are rules of thumb, so the remark names what to try, not what is
+//! wrong.
 
-/// From this many points on, training images that are known better are worth a remark.
+/// From this difference between training and test accuracy on, in points, it is overfitting.
 const OVER: f64 = 5.0;
-/// A network that is right on fewer of its training images, in percent, leaves something to learn.
+/// Below this accuracy on its training images, in percent, a network underfits.
 const KNOWN: f64 = 90.0;
 
 /// Accuracies of a network in percent.
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_remark_needs_a_difference_that_shows() {
+    fn a_remark_on_overfitting_needs_a_significant_difference() {
         let remark = |train: f64, test: f64, half: f64| {
             let interval = [test - half, test + half];
             Fit { train, test, interval }.remark()

@@ -46,8 +46,8 @@ pub struct FrontPoint {
     pub name: String,
     /// The directory of its run, relative to that of the search; `.` is the search itself.
     pub directory: String,
-    /// The request that it was trained for, such as `width 0.5`; empty for networks of earlier
-    /// requests.
+    /// The requests for this network in the last call of the command, such as `width 0.5`; empty if
+    /// there it was not requested.
     pub requested: Vec<String>,
     /// Its channels divided by those of the search's own network.
     pub width: f64,
@@ -160,8 +160,9 @@ impl Front {
         FrontCost::ALL.into_iter().filter(known).collect()
     }
 
-    /// The fronts that `point` is on, in words: `all`, the costs whose front it is on, `together`
-    /// if it is only on that of all costs together, and for none `at chance` or a dash.
+    /// The fronts that `point` is on, in words: `all`, or the costs whose front it is on, or
+    /// `together` if it is only on the front of all costs together. If it is on no front, a dash
+    /// or `at chance`.
     pub fn fronts_of(&self, point: &FrontPoint) -> String {
         if point.at_chance {
             return "at chance".to_owned();
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cost_has_a_front_and_all_have_one() {
+    fn each_cost_has_a_front_and_all_costs_together_have_one() {
         let mut front = Front {
             precision: "int8".to_owned(),
             points: vec![

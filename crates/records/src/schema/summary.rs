@@ -45,7 +45,7 @@ pub struct Summary {
     pub removal_gap: Option<f64>,
     /// The genotype in the text of DARTS, or an architecture of NAS-Bench-201.
     pub genotype: Option<String>,
-    /// Whether the search ended decided on every edge.
+    /// Whether every edge was decided when the search ended.
     #[serde(default)]
     pub decided: bool,
     /// Minimum weight of a kept operation; `None` for a given genotype.
@@ -59,7 +59,7 @@ pub struct Summary {
     /// Wilson's 95 % interval of that, percent.
     #[serde(default)]
     pub network_accuracy_interval: Option<[f64; 2]>,
-    /// The final network on images that it was trained on, each as in the evaluation; `None` for
+    /// The final network on images that it was trained on, without augmentation; `None` for
     /// imported weights.
     #[serde(default)]
     pub network_train_accuracy: Option<f64>,
@@ -72,9 +72,9 @@ pub struct Summary {
     pub int8_accuracy_interval: Option<[f64; 2]>,
     /// `network_accuracy − int8_accuracy`.
     pub int8_gap: Option<f64>,
-    /// Its mean recall over the classes.
+    /// Mean recall of the final network in float32 over the classes.
     pub network_balanced_accuracy: Option<f64>,
-    /// Its scores per class.
+    /// Scores of the final network in float32 per class.
     #[serde(default)]
     pub class_scores: Vec<ClassScores>,
     /// How the final network became wider than it was searched; `None` if it did not.

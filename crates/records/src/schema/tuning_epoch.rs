@@ -28,8 +28,8 @@ pub struct TuningEpoch {
     pub cross_entropy: Option<f64>,
     /// Accuracy in the steps.
     pub train_accuracy: Option<f64>,
-    /// Accuracy at the end of the epoch on the held-out images of the rule, with all that is
-    /// decided.
+    /// Accuracy at the end of the epoch on the held-out images of the rule, with all decisions so
+    /// far.
     pub accuracy: Option<f64>,
     /// Edges of normal cells whose skip connection is excluded after this epoch, because the
     /// genotype has more of them than the target allows: everything is decided again.

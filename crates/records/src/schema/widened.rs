@@ -10,7 +10,7 @@ pub struct Widened {
     pub from: u64,
     /// Its channels.
     pub channels: u64,
-    /// What the limit of which it uses most is on, such as `latency`.
+    /// The limited quantity of which the network uses the largest share, such as `latency`.
     pub limit_on: String,
     /// The share of that limit that it uses, percent.
     pub limit_percent: Option<f64>,

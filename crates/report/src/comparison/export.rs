@@ -13,8 +13,8 @@ const NOTE_ON_MEANS: &str = "Mean ± sample standard deviation over the seeds. S
     test images.";
 
 /// Explains the accuracies and ranks that were looked up.
-const NOTE_ON_BENCHMARK: &str = "Columns with the name of a table’s column: accuracies and ranks of the architectures found, as \
-    listed in that table of accuracies.";
+const NOTE_ON_BENCHMARK: &str = "Columns named after a column of a table of accuracies: the accuracies and ranks that this table \
+    lists for the architectures found.";
 
 /// Explains the percentile.
 const NOTE_ON_PERCENTILE: &str = "Percentile: the share of the random genotypes whose networks, retrained alike, are worse on the \
@@ -22,8 +22,8 @@ const NOTE_ON_PERCENTILE: &str = "Percentile: the share of the random genotypes 
 
 /// Explains the tests and their limits.
 pub(super) const NOTE_ON_TESTS: &str = "Pairs have the same seed; both tests are two-sided: Student’s t and Wilcoxon’s signed \
-    ranks (exact, pairs without a difference left out). “Holm” is the p-value before it, corrected by Holm’s method for all tests of \
-    the measure. With few pairs, only large differences are significant, and Wilcoxon’s p is at least 2 / 2ⁿ for n pairs.";
+    ranks (exact, pairs without a difference left out). “Holm” is the p-value in the column before it, corrected by Holm’s method for \
+    all tests of the measure. With few pairs, only large differences are significant, and Wilcoxon’s p is at least 2 / 2ⁿ for n pairs.";
 
 impl Comparison {
     /// One line per run: its setup, its outcome, and its results in full precision.

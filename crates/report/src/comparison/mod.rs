@@ -25,7 +25,7 @@ use statistics::{Paired, holm};
 
 use crate::run::Digest;
 
-/// What stands for the method of runs whose genotype was drawn at random, without a search.
+/// Shown instead of the method of runs whose genotype was drawn at random, without a search.
 pub const RANDOM: &str = "random genotype";
 
 /// One run of a comparison.
@@ -142,8 +142,8 @@ impl Comparison {
     /// Compares `runs`; `benchmark` names the columns that were looked up in a table of accuracies,
     /// if any.
     ///
-    /// A method is tested against `baseline` at the same settings, or at those of its setups that
-    /// share most. If settings vary, the baseline with other settings is tested against the
+    /// A setup of another method is tested against the setup of `baseline` that shares most
+    /// settings with it. If settings vary, the baseline with other settings is tested against the
     /// baseline with the first settings.
     pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
         let runs = with_percentiles(runs);

@@ -148,7 +148,7 @@ mod tests {
         assert!(holm(&[]).is_empty());
     }
 
-    /// The interval of records, which da2s-infer shares, has a series instead of statrs.
+    /// The interval is from da2s-records, which computes it with a series, without statrs.
     #[test]
     fn intervals_are_those_of_statrs() {
         for n in 2..200 {

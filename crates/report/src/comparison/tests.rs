@@ -206,7 +206,7 @@ fn percentiles_are_among_random_genotypes_and_tests_are_corrected_together() {
         ],
         [Some(37.5), Some(75.0), Some(12.5), None]
     );
-    // Those that were given are tested against the baseline, whatever its settings.
+    // Given genotypes are tested against the baseline, whatever its settings.
     let tests: Vec<&str> = comparison.tests.iter().map(|test| test.setup.method.as_str()).collect();
     assert_eq!(tests, ["darts", "published darts-v2", RANDOM]);
     let of = |at: usize| comparison.tests[at].results["network_accuracy"];
@@ -237,7 +237,7 @@ fn retrained(setups: &[(&str, &[f64])]) -> Comparison {
 }
 
 #[test]
-fn the_verdict_names_who_is_ahead_or_that_the_seeds_do_not_tell() {
+fn the_verdict_names_who_is_ahead_or_reports_that_there_are_too_few_seeds() {
     let da2s: &[f64] = &[97.0, 97.4, 96.8];
     // Differences of 1.0, 1.2 and 0.8: t = 8.66, t(0.975, 2) = 4.3027.
     let better: &[f64] = &[98.0, 98.6, 97.6];

@@ -143,7 +143,7 @@ fn pictures(front: &Front) -> Option<Markup> {
     (!figures.is_empty()).then(|| {
         html! {
             p.lead {
-                "Filled dots are on the front of that picture, whose steps show the best accuracy for at most that cost. Bars are 95 % intervals. Axes begin where the values do, not at zero, and costs that differ tenfold are on a logarithmic one. Names that have no room are in the title of their dot."
+                "Filled dots are on the front of their picture, and its steps show the best accuracy for at most that cost. Bars are 95 % intervals. Axes begin where the values do, not at zero. If costs differ by a factor of 10 or more, their axis is logarithmic. A name without room is in the tooltip of its dot."
             }
             div.grid { @for figure in &figures { (figure) } }
         }

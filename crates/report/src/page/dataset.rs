@@ -9,7 +9,7 @@ use crate::run::DatasetImages;
 use crate::svg::bars::{Bar, Segment, bars};
 use crate::svg::short;
 
-/// Number of classes that are drawn; of more, the largest and the smallest are.
+/// Number of classes that are drawn; if there are more, only the largest and the smallest are.
 const MOST_DRAWN: usize = 30;
 const LONGEST_NAME: usize = 16;
 /// Number of classes without training images that are named.
@@ -98,7 +98,7 @@ fn unevenness(images: &DatasetImages) -> String {
                 ": look at its recall, and see data.class_weights"
             };
             format!(
-                "Training images of a class: {} at most, {} times as many as the fewest, {}{advice}.",
+                "Training images per class: {} at most, {} times as many as in the smallest class, {}{advice}.",
                 class(largest),
                 significant(ratio, 2),
                 class(smallest)

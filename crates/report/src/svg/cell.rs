@@ -41,7 +41,7 @@ pub(crate) fn draw(graph: &DrawnGraph, looks: &[EdgeLook], label_lines: usize, t
             @for line in &layout.outputs {
                 path.concat d=(path_data(line)) fill="none" stroke="#999" stroke-width="1" stroke-dasharray="2 4" {}
             }
-            // Below each layer of a chain, the way of its input where the layer vanishes.
+            // In a chain, a line under each layer shows the way of its input if the layer vanishes.
             @for line in layout.edges.iter().filter(|_| chain) {
                 path.concat d=(path_data(line)) fill="none" stroke="#999" stroke-width="1" stroke-dasharray="2 4" {}
             }
