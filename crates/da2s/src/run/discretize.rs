@@ -340,7 +340,7 @@ fn decisive(context: &Context<'_>) -> Vec<Hint> {
     let searching = &context.config.search;
     let takes_path = searching.method.build(searching).refuses(Drive::Path).is_none();
     if searching.drive() != Drive::Path && takes_path {
-        // It always ends decided.
+        // The path always decides every choice.
         hints.push(Hint::Set("search.drive", "path"));
     }
     hints

@@ -81,7 +81,7 @@ fn a_limit_is_kept_or_refused() {
     // a gap would count as accepted.
     let refused = folder.path().join("b");
     assert!(refused.join("genotype.json").is_file() && refused.join("cost.json").is_file());
-    let job = Job::open(&refused, &Request::default(), false, "da2s train".to_owned()).unwrap();
+    let mut job = Job::open(&refused, &Request::default(), false, "da2s train".to_owned()).unwrap();
     let again = job.discretize(None, &mut Silent).map(drop);
     assert!(matches!(again, Err(Error::OverLimit { .. })), "{again:?}");
     let trained = job.train(&mut Silent).map(drop);
