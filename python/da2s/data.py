@@ -106,11 +106,11 @@ def _folder(folder: PathLike) -> List[Setting]:
     if not found:
         raise DataError(
             f"{os.fspath(folder)}: expected the files of one of {names}; images belong in train/CLASS/ and test/CLASS/, in CLASS/, "
-            "or where a table labels.csv says"
+            "or anywhere, if a table labels.csv lists them"
         )
     if len(found) > 1:
         raise ConfigError(
-            f"{os.fspath(folder)} may contain any of {', '.join(found)}: name it and say data_dir={os.fspath(folder)!r}"
+            f"{os.fspath(folder)} may contain any of {', '.join(found)}: pass one of these names, and data_dir={os.fspath(folder)!r}"
         )
     return [("data", "data.dataset", found[0]), ("data", "data.dir", os.fspath(folder))]
 

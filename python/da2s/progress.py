@@ -146,7 +146,7 @@ class TuningEpoch:
     learning_rate: float
     cross_entropy: float
     train_accuracy: float
-    #: Accuracy on the held-out images of the rule, with all that is decided.
+    #: Accuracy on the held-out images of the rule, with all decisions until now.
     accuracy: float
     #: Edges whose skip connection is excluded after this epoch, because there are too many: everything is decided again.
     excluded: List[str]
@@ -183,7 +183,7 @@ class Removed:
 
     operations: int
     edges: int
-    #: Points of accuracy that this cost, each removal measured at its moment.
+    #: Points of accuracy that this cost: the sum over the removals, each measured when it was made.
     points: Optional[float]
 
 
@@ -223,7 +223,7 @@ class Widened:
     #: Channels before and after.
     from_: int
     channels: int
-    #: What the limit of which it uses most is on, and the share of that limit in percent.
+    #: The limit of which the network uses the largest share: what it limits, and that share in percent.
     limit_on: str
     limit_percent: Optional[float]
 

@@ -54,9 +54,9 @@ def run(
     ``pathlib.Path`` is a file with a genotype, or ``FILE:NAME`` if the file contains several. ``network`` is
     a network by name, such as ``"mobilenet-v2"``, trained without a search.
 
-    ``time``, such as ``"30m"`` or a ``timedelta``, is the time in which all of it ends: sizes, batches and epochs follow from a few
-    steps that are measured first, except those that were requested. ``result.plan`` is what was chosen, and why. Without it, a run
-    with the recipe for folders of images is planned for at most two hours.
+    ``time``, such as ``"30m"`` or a ``timedelta``, is the time in which the whole run ends. A few steps are measured first; from them
+    da2s chooses sizes, batches and epochs, except those that were requested. ``result.plan`` is what was chosen, and why. Without
+    ``time``, a run with the recipe for folders of images is planned for at most two hours.
 
     ``options`` are the flags of the command line (``seed``, ``method``,
     ``search_epochs``, ``train_epochs``, ``edges``, …, see :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's

@@ -160,7 +160,7 @@ def _trainings(asked: Asked) -> int:
     try:
         return _native.trainings(asked.native())
     except Da2sError:
-        # They may be valid with another method or varied setting; each run reports what is not.
+        # Settings that are invalid here may be valid with another method or a varied setting; each run checks its own.
         return 1
 
 

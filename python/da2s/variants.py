@@ -56,7 +56,8 @@ class FrontPoint:
     #: Time for one image.
     latency_ms: Optional[float]
     train_time_s: Optional[float]
-    #: Whether no other network beats it in accuracy and ``multiply_adds``, ``size``, ``ram``, ``latency``, or all of them (``overall``).
+    #: Whether no other network beats it in accuracy and a cost, for each cost: ``multiply_adds``, ``size``, ``ram``, ``latency``; and for
+    #: all costs together: ``overall``.
     on_front: Dict[str, bool]
 
     @property
@@ -89,7 +90,7 @@ class Front:
 class Int8:
     """The trained network in int8, on the test images: the content of ``network/int8.json``, and its files."""
 
-    #: Training images that gave the ranges of the activations, and how: ``mse`` or ``minmax``.
+    #: Number of training images from which the ranges of the activations were computed, and the rule: ``mse`` or ``minmax``.
     calibration_images: int
     range: str
     #: Test images.
@@ -133,8 +134,9 @@ def front(
     """Trains networks of a run's search at several sizes, and says which of them no other one beats.
 
     ``widths`` are multiples of the run's ``network.channels`` (by default 0.5, 0.75, 1 and 1.5, or none if there is a limit). For each
-    limit (``max_size="200KB"``, ``max_multiply_adds=[5_000_000, 10_000_000]``, …) there is the widest network within it. All of them have
-    each number of ``cells``, or each of the ``depths``: numbers of layers that the stages of a chain keep, such as ``2`` or ``(2, 3, 3, 2)``.
+    limit (``max_size="200KB"``, ``max_multiply_adds=[5_000_000, 10_000_000]``, …) the widest network within it is trained. Each of
+    these networks is trained with each number of ``cells``, or with each of the ``depths``: numbers of layers that the stages of a
+    chain keep, such as ``2`` or ``(2, 3, 3, 2)``.
     ``epochs`` and ``latency_table`` replace those of the run; without a table, latencies are measured here. Networks that are
     trained already are not trained again. Further arguments as for :func:`da2s.discretize`.
     """
@@ -176,8 +178,9 @@ def quantise(
 ) -> Int8:
     """Quantises the trained network of a run to int8, and measures it on the test images.
 
-    The ranges of the activations follow from so many training ``images``: by ``"mse"`` the range with the smallest mean squared error,
-    by ``"minmax"`` from the smallest to the largest value. Further arguments as for :func:`da2s.discretize`.
+    ``images`` is the number of training images from which the ranges of the activations are computed. With ``"mse"``, a range is the one
+    with the smallest mean squared error; with ``"minmax"``, it is from the smallest to the largest value. Further arguments as for
+    :func:`da2s.discretize`.
     """
     if images < 1:
         raise ConfigError(f"images = {images}: expected at least 1")

@@ -374,8 +374,8 @@ pub fn read<'py>(py: Python<'py>, path: PathBuf, name: &str) -> PyResult<Option<
     Ok(contents.map(|contents| PyBytes::new(py, &contents)))
 }
 
-/// Writes the report of a run while further networks are trained below it. A problem is reported
-/// when the last one is written.
+/// Writes the report of a run while further networks are trained in its directory. An error is
+/// ignored: it is reported when the last report is written.
 fn refresh_report(run: &run::Job) {
     drop(da2s_report::write_report(run.directory().path()));
 }

@@ -8,7 +8,7 @@ use da2s::planner::{self, Lesson, Plan, StageTime, Whose};
 use da2s::run::TrainingPlan;
 use serde_json::{Map, Value, json};
 
-/// `plan`, of a run in `path`.
+/// The plan of the run in `path`.
 pub fn plan_json(plan: &Plan, path: &Path) -> String {
     // Values are written as in TOML, where numbers and words are those of JSON.
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
@@ -29,7 +29,7 @@ pub fn plan_json(plan: &Plan, path: &Path) -> String {
     .to_string()
 }
 
-/// `plan`, which is computed after the search.
+/// The plan of the training, which is made after the search.
 pub fn training_json(plan: &TrainingPlan) -> String {
     json!({
         "epochs": plan.epochs,

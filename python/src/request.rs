@@ -32,7 +32,7 @@ pub struct Asked<'py> {
     settings: Vec<Setting<'py>>,
     /// The time in which the run must end.
     time: Option<String>,
-    /// Whether a run of a recipe that has a limit keeps to it.
+    /// Whether the run, without `time`, keeps to the time limit of its recipe, if there is one.
     planned: bool,
 }
 

@@ -25,7 +25,7 @@ TOOLS = ["maturin>=1.8,<2", "mypy", "pandas-stubs", "numpy", "pandas", "pytest",
 TOOLS += ["scikit-learn>=1.6", "tqdm"]
 #: For sweeps; Ray does not exist for every Python.
 SWEEP_TOOLS = ["ray", "optuna"]
-#: What the Python half looks like to a type checker.
+#: Checks the types of the Python part of the package.
 MYPY = ["-m", "mypy", "--python-version", "3.10", "--cache-dir", str(TARGET / "mypy"), "da2s"]
 
 
@@ -64,7 +64,7 @@ def environment(path: Path) -> Path:
     python = path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     whole = path / "whole"
     if not whole.exists():
-        # Complete only with pip in it: an interrupted creation is repeated.
+        # The file is written last: if the creation is interrupted, it is repeated.
         venv.create(path, with_pip=True, clear=True)
         whole.touch()
     return python

@@ -33,7 +33,7 @@ def test_a_network_is_trained_by_its_name_and_has_baselines(tmp_path):
     assert da2s.Run(made.path / "baselines" / "ds-cnn").result.network == "ds-cnn"
 
 
-def test_what_is_no_network_is_refused(tmp_path):
+def test_an_invalid_network_is_refused(tmp_path):
     with pytest.raises(da2s.ConfigError, match="resnet9: expected one of resnet8"):
         da2s.run("digits", out=tmp_path / "run", network="resnet9", settings=SMALL)
     with pytest.raises(da2s.ConfigError, match="exclude each other"):

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import da2s
 
-#: A network by name in a second, and a search in two.
+#: Arguments for a named network, which is trained in a second, and for a search of two seconds.
 NETWORK = {"network": "ds-cnn", "train_epochs": 2, "settings": {"network.channels": 4, "network.batch_size": 16}, "threads": 1}
 SEARCH = {
     "search_epochs": 2,
@@ -113,14 +113,14 @@ def test_rows_are_filled_with_black_in_fit_and_in_predict(two):
         assert (found._bytes(form)[:, 7, 7] == 0).all() and [one.label for one in own] == list(found.predict(form))
 
 
-def test_of_images_that_are_not_square_the_centre_is_used(two):
+def test_the_centre_of_images_that_are_not_square_is_used(two):
     images, labels = two
     with pytest.warns(UserWarning, match="the images have 8×6 pixels: only the centred square of 6×6 is used"):
         wide = classifier().fit(images[:, :, 1:7], labels)
     square = classifier().fit(images[:, 1:7, 1:7], labels)
     assert (wide.predict_proba(images[:, :, 1:7]) == square.predict_proba(images[:, 1:7, 1:7])).all()
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="of images of")
+        warnings.filterwarnings("error", message="the images have")
         classifier().fit(images[:, None], labels)
 
 
@@ -171,7 +171,7 @@ def test_clones_pipelines_and_cross_validation(fitted, two):
 def test_a_time_is_planned(two):
     found = classifier(time="20m").fit(*two)
     assert found.result_.plan.limit_s == 1200
-    # The plan travels along.
+    # The plan is pickled too.
     assert pickle.loads(pickle.dumps(found)).result_.plan == found.result_.plan
 
 

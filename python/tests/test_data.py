@@ -12,7 +12,7 @@ import da2s
 from da2s.data import planes
 
 
-def test_arrays_come_to_the_same_as_the_data_set_that_they_are_of(result, digits, tmp_path):
+def test_arrays_give_the_same_results_as_the_data_set_that_they_are_from(result, digits, tmp_path):
     made, _ = result
     arrays = (digits.train.images, digits.train.labels)
     test = (digits.test.images, digits.test.labels)
@@ -54,7 +54,7 @@ def test_without_test_images_a_fifth_is_set_aside_and_colour_has_three_channels(
 
 
 def coloured(count=20, height=8, width=8):
-    """Images that differ in every plane, row and column: red grows downward, green to the right, blue is that of the image."""
+    """Images that differ in every plane, row and column: red grows downward, green grows to the right, blue differs from image to image."""
     down, right = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     blue = [np.full_like(down, 200 + image) for image in range(count)]
     return np.array([np.stack([10 * down, 100 + 10 * right, plane], axis=-1) for plane in blue], dtype=np.uint8)
@@ -69,7 +69,7 @@ def test_rows_columns_and_colours_keep_their_places(tmp_path):
     dataset = da2s.load_data(tmp_path, recipe="digits", image_size=8, settings={"data.channels": 3})
     for label in (0, 1):
         seen = dataset.test.images[dataset.test.labels == label]
-        # In some order.
+        # Their order may differ.
         assert (seen[np.argsort(seen[:, 0, 0, 2])] == images).all()
     # The layout in which the library receives arrays: image by image, colour by colour, row by row.
     shape, pixels = planes("training", coloured(height=6))
@@ -94,7 +94,7 @@ def test_channels_may_come_first_if_the_shape_is_unambiguous():
     assert planes("training", images.transpose(0, 3, 1, 2)) == planes("training", images)
     grey = images[..., 0]
     assert planes("training", grey[:, None]) == planes("training", grey)
-    # Three rows of eight pixels in three channels are that.
+    # 3×8×3 is ambiguous: it is read as three rows of eight pixels in three channels.
     assert planes("training", images[:, :3])[0] == (3, 3, 8)
 
 

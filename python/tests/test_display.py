@@ -48,7 +48,7 @@ def test_a_bar_for_each_training(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(Bar, "made", [])
     bars = da2s.Bars()
     da2s.run("digits", out=tmp_path / "run", settings={**TINY, "network.seeds": 2}, on_progress=bars)
-    # Another run has no name of the last one.
+    # The bars of a second run do not have the suffix of the first run.
     da2s.run("digits", out=tmp_path / "other", settings=TINY, on_progress=bars)
     assert [bar.desc for bar in Bar.made] == ["search", "train", "train, seed 2", "search", "train"]
     assert all(bar.closed and bar.n == bar.total for bar in Bar.made)

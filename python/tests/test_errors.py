@@ -49,13 +49,13 @@ def test_settings_are_checked_as_the_command_line_checks_them():
         da2s.run("digits", seed=2**70)
 
 
-def test_what_has_no_end_is_no_setting():
+def test_a_value_that_contains_itself_is_not_a_setting():
     itself = []
     itself.append(itself)
     for value in (itself, {"a": itself}):
         with pytest.raises(TypeError, match="a setting cannot have more than 16 nested lists"):
             da2s.run("digits", settings={"target.edges": value})
-    # A number of numpy that is its own item.
+    # A NumPy number whose `item` has the same type.
     with pytest.raises(TypeError, match="a setting cannot be a (longdouble|float128)"):
         da2s.run("digits", settings={"search.regulariser.lambda": np.longdouble(1)})
 
@@ -74,8 +74,8 @@ def test_run_directories(result, tmp_path):
         da2s.run("digits", out="/dev/null/run", settings=TINY)
 
 
-def test_a_run_is_worked_on_by_one_at_a_time(tmp_path):
-    """A process that works on a run excludes others, and releases it however it ends, even if its exception is kept."""
+def test_only_one_process_at_a_time_works_on_a_run(tmp_path):
+    """A stage locks the run and releases it however the stage ends, even if a reference to its exception is kept."""
     out = tmp_path / "run"
     refused = []
 
@@ -94,7 +94,7 @@ def test_a_run_is_worked_on_by_one_at_a_time(tmp_path):
     assert kept.traceback
 
 
-def test_a_new_run_that_comes_to_nothing_leaves_nothing(tmp_path):
+def test_a_new_run_that_cannot_begin_leaves_no_directory(tmp_path):
     with pytest.raises(da2s.DeviceError, match="available here: cpu"):
         da2s.run("digits", out=tmp_path / "run", settings=TINY, device="abacus")
     with pytest.raises(da2s.GenotypeError):
@@ -158,7 +158,7 @@ def test_a_search_that_fails_says_why_in_its_directory(digits, tmp_path):
     assert (out / "failure.txt").read_text() == f"{failure.value}\n"
 
 
-def test_an_undecided_search_warns_whom_it_concerns(result, tmp_path):
+def test_an_undecided_search_warns_at_the_line_that_called_da2s(result, tmp_path):
     made, _ = result
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -197,8 +197,7 @@ def test_frames(result):
     assert list(made.metrics("train")["train_loss"]) == [epoch.train_loss for epoch in made.run.train_epochs()]
     arch = made.arch()
     assert isinstance(arch, pandas.DataFrame)
-    # Three epochs with the one before the first, two kinds of cell, 14 edges, 7 candidates; p sums
-    # to 1 on every edge.
+    # Epochs 0 to 2, two kinds of cell, 14 edges, 7 candidates; p sums to 1 on every edge.
     assert len(arch) == 3 * 2 * 14 * 7
     sums = arch.groupby(["epoch", "cell", "from", "to"])["p"].sum()
     assert sums.to_numpy() == pytest.approx(1, abs=1e-5)

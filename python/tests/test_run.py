@@ -39,7 +39,7 @@ def test_progress_is_reported_in_order(result):
     assert [event for event in heard if isinstance(event, da2s.Gap)] == [made.run.gap]
 
 
-def test_stages_by_themselves_come_to_the_same(result, tmp_path):
+def test_single_stages_give_the_same_results(result, tmp_path):
     made, _ = result
     run = da2s.search("digits", out=tmp_path / "run", settings=TINY)
     assert not (run.path / "genotype.json").exists()
@@ -50,7 +50,7 @@ def test_stages_by_themselves_come_to_the_same(result, tmp_path):
     again = da2s.evaluate(run)
     assert again.network_accuracy == made.network_accuracy
     assert same_bits(run.path, made.path) == []
-    # For another number of epochs, which the run then has.
+    # Training for another number of epochs changes the setting of the run.
     before = len(run.train_epochs())
     with pytest.warns(UserWarning, match=f"the training starts from scratch for {before + 1} epochs instead of {before}"):
         da2s.train(run, epochs=before + 1)
@@ -122,7 +122,7 @@ def test_ctrl_c_leaves_a_run_that_resumes_with_the_same_bits(tmp_path):
 
 
 def test_other_threads_run_while_a_stage_computes(tmp_path):
-    """The interpreter's lock is free: another thread counts on from one step to the next."""
+    """The interpreter's lock is released: another thread continues to count between two steps."""
     over = threading.Event()
     counted, steps = [0], []
 
@@ -149,7 +149,7 @@ def test_other_threads_run_while_a_stage_computes(tmp_path):
     assert any(later > earlier for earlier, later in zip(steps, steps[1:]))
 
 
-def test_runs_side_by_side_in_threads_come_to_the_same(result, tmp_path):
+def test_parallel_runs_in_threads_give_the_same_results(result, tmp_path):
     made, _ = result
     paths = [tmp_path / "a", tmp_path / "b"]
     threads = [

@@ -12,7 +12,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "crates/da2s/recipes"
 VALIDATOR = jsonschema.Draft7Validator(json.loads((CONFIGS / "settings.schema.json").read_text(encoding="utf-8")))
 
 
-def test_the_schema_is_one():
+def test_the_schema_is_a_valid_json_schema():
     VALIDATOR.check_schema(VALIDATOR.schema)
 
 

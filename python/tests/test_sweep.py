@@ -71,7 +71,7 @@ def test_a_run_whose_process_is_killed_is_retried_and_ends_with_the_same_bits(tm
     assert "it has search.epochs = 2, but 3 was requested" in other.failed[0].failure
 
 
-def test_a_run_that_cannot_be_is_not_retried_and_the_others_are_made(tmp_path):
+def test_an_invalid_run_is_not_retried_and_the_others_finish(tmp_path):
     swept = da2s.sweep(
         "digits", out=tmp_path / "sweep", seeds=[4], lambdas=[0.5, -1.0], search_only=True, settings=TINY, retries=3
     )
@@ -84,7 +84,7 @@ def test_a_run_that_cannot_be_is_not_retried_and_the_others_are_made(tmp_path):
     assert not (good.path / "summary.json").exists()
 
 
-def test_a_run_of_a_setting_that_is_no_longer_said_is_another(tmp_path):
+def test_a_run_with_a_setting_that_is_no_longer_given_is_another_run(tmp_path):
     arguments = {"out": tmp_path / "sweep", "seeds": 1, "search_only": True}
     assert da2s.sweep("digits", settings=TINY, **arguments).failed == []
     fewer = {key: value for key, value in TINY.items() if key != "search.epochs"}
@@ -98,7 +98,7 @@ def test_a_run_that_diverges_is_not_retried(tmp_path):
     assert run.attempts == 1 and "lower network.learning_rate" in run.failure
 
 
-def test_a_damaged_run_leaves_the_others_their_comparison(tmp_path):
+def test_the_other_runs_are_compared_if_one_is_damaged(tmp_path):
     damaged = tmp_path / "sweep/da2s-s1/config.toml"
     damaged.parent.mkdir(parents=True)
     damaged.write_text("[data")
@@ -184,7 +184,7 @@ def test_a_run_in_use_is_waited_for(tmp_path, monkeypatch):
     assert swept.failed == [] and swept.runs[0].attempts > 1
 
 
-def test_who_stops_a_sweep_can_go_on_at_once(tmp_path):
+def test_a_stopped_sweep_can_be_resumed_at_once(tmp_path):
     begun = tmp_path / "begun"
 
     def slow(name, event):
@@ -209,7 +209,7 @@ def test_who_stops_a_sweep_can_go_on_at_once(tmp_path):
     assert [(run.failure, run.attempts) for run in swept.runs] == [(None, 1)]
 
 
-def test_folders_are_those_that_the_caller_sees(tmp_path, monkeypatch):
+def test_relative_folders_are_relative_to_the_caller(tmp_path, monkeypatch):
     (tmp_path / "images").mkdir()
     monkeypatch.chdir(tmp_path)
     sent = {}
@@ -350,7 +350,7 @@ def test_optuna_chooses(tmp_path):
         ({"cpus_per_run": 2}, "cpus_per_run = 2: expected at most 1, the largest number of any machine in the cluster"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_made(tmp_path, arguments, message):
+def test_invalid_arguments_are_refused_before_anything_is_created(tmp_path, arguments, message):
     with pytest.raises(da2s.ConfigError, match=message):
         da2s.sweep("digits", out=tmp_path / "sweep", **arguments)
     assert not (tmp_path / "sweep").exists()

@@ -65,7 +65,7 @@ fn a_browser_opens_all_kinds_of_runs() {
     assert_eq!(
         text(&pages[0]).replace("finished", ""),
         text(&pages[1]).replace("resumed", ""),
-        "a resumed run is a run"
+        "the page of a resumed run is that of an uninterrupted one"
     );
     let all = folder.path().join("side-by-side.html");
     write_page(&dirs, &all).expect("page");

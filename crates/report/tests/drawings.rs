@@ -55,7 +55,7 @@ fn cells_and_curves_are_files() {
 }
 
 #[test]
-fn a_run_without_pictures_is_reported_and_hostile_kinds_stay_in_the_folder() {
+fn nothing_to_draw_is_an_error_and_hostile_names_of_cells_stay_in_the_folder() {
     let folder = TempDir::new().expect("temporary folder");
     fs::write(folder.path().join("config.toml"), "").expect("file");
     let error = write_drawings(folder.path(), &[DrawingFormat::Svg], None).expect_err("nothing to draw");

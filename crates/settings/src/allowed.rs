@@ -141,7 +141,7 @@ impl Allowed {
         match self {
             Self::Number(range) => Self::Number(Range { in_f32: true, ..range }),
             Self::Interval(range) => Self::Interval(Range { in_f32: true, ..range }),
-            _ => panic!("only numbers have bits"),
+            _ => panic!("only numbers can be limited to 32 bits"),
         }
     }
 

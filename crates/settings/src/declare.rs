@@ -29,8 +29,8 @@
 /// resumes. A field whose type is also declared by this macro is a nested table; `Option` makes a
 /// setting or a table optional.
 ///
-/// A table may also include others, `..bread: Baking;`, whose settings become its own: one table of
-/// a file can belong to several structs.
+/// A table may also include others, `..bread: Baking;`. Their settings become settings of this
+/// table, so several structs can share one table of a file.
 #[macro_export]
 macro_rules! settings {
     (

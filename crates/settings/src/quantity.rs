@@ -22,7 +22,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// The units and their size in bytes or milliseconds; the first of equal ones is written.
+    /// The units that a text may have, and their size in bytes or milliseconds.
     const fn units(self) -> &'static [(&'static str, f64)] {
         match self {
             Self::Bytes => &[
@@ -73,7 +73,7 @@ impl Quantity {
         amount.is_some()
     }
 
-    /// The amount `amount`, if it is possible.
+    /// `amount` if it is allowed; bytes are rounded.
     pub(crate) fn checked(self, amount: f64) -> Option<f64> {
         /// Up to this, every whole number is exact.
         const MOST: f64 = (1u64 << 53) as f64;

@@ -1,7 +1,8 @@
 //! The JSON schema of a table of settings, for editors.
 //!
 //! Reference: JSON Schema, draft 7, which TOML editors support. Contract: whatever the schema
-//! rejects, [`Table::check`] rejects. For 32-bit numbers, it only checks the upper limit.
+//! rejects, [`Table::check`] rejects. The schema does not check 32-bit rounding: it only limits
+//! a 32-bit number that has no upper limit to the largest one.
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 

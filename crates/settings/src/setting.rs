@@ -47,7 +47,7 @@ macro_rules! kinds {
     )+};
 }
 
-/// TOML has no larger numbers, although `usize` and `u64` do.
+/// `usize` and `u64` have larger numbers than TOML.
 const FROM_0: Allowed = Allowed::Whole {
     least: 0,
     most: i64::MAX,

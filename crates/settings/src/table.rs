@@ -11,7 +11,7 @@ pub struct Table {
     pub text: &'static str,
     /// The settings and tables declared in it, in order.
     pub fields: &'static [Field],
-    /// The tables that it includes: their settings are its own, after `fields`.
+    /// The tables that it includes. Their settings also belong to this table and follow `fields`.
     pub parts: &'static [&'static Self],
 }
 

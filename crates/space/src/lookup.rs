@@ -9,7 +9,7 @@
 //! `MOST_BYTES` are read; the text is unpacked and parsed line by line, and only numbers are kept,
 //! whatever its size.
 //! Architectures that compute the same function have separate lines, as they were trained
-//! separately; a table may lack some, and ranks are among those that it has.
+//! separately. A table may lack some architectures; a rank is a rank among those in the table.
 
 mod heading;
 
@@ -202,7 +202,7 @@ impl Benchmark {
             let small = accuracies.iter().filter(|&&accuracy| accuracy <= 1.0).count();
             if small == accuracies.len() {
                 return Err(format!(
-                    "no accuracy in {column} is above 1: shares of 1 are not read, give percent, from 0 to 100"
+                    "no accuracy in {column} is above 1: give accuracies in percent, from 0 to 100, not as fractions of 1"
                 ));
             }
             if 2 * small > accuracies.len() {
@@ -214,7 +214,8 @@ impl Benchmark {
         Ok(())
     }
 
-    /// If a program numbered the rows of an incomplete table, the numbers are not the benchmark's.
+    /// Drops the indices if they are only row numbers that a program wrote: in an incomplete table,
+    /// they are not the indices of the benchmark.
     fn forget_row_numbers(&mut self, heading: &Heading) {
         let numbers_rows = |indices: &HashMap<usize, usize>| indices.iter().all(|(index, row)| index == row);
         if heading.unnamed_index && self.len() < Arch201::COUNT && self.indices.as_ref().is_some_and(numbers_rows) {

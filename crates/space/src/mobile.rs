@@ -110,7 +110,8 @@ words! {
 }
 
 impl ChainPreset {
-    /// The preset for images with a side of `side` pixels: the smallest that is not smaller.
+    /// The preset for images with a side of `side` pixels: the smallest one with at least that
+    /// side, or the largest one.
     pub const fn of_side(side: usize) -> Self {
         match side {
             0..=32 => Self::Pixels32,

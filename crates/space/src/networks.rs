@@ -4,8 +4,8 @@
 //! "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2 (ResNet-14); Sandler et
 //! al., "MobileNetV2", CVPR 2018, table 2. Contract: channels and layers are those of the
 //! reference. MobileNetV2 has the activation function of `space.activation`: with ReLU6 it is that
-//! of the paper; the others have ReLU. Strides grow with the images: at 32, 64, 96 and 224 pixels
-//! the last layers see 3 to 14 pixels, those of DS-CNN 16 to 28.
+//! of the paper; the others have ReLU. Strides grow with the images: for sides of 32, 64, 96 and
+//! 224 pixels, the last layers have sides of 3 to 14 pixels, and those of DS-CNN 16 to 28.
 
 use da2s_settings::words;
 

@@ -107,7 +107,7 @@ operations! {
     MbConvK7E6Se = "mbconv_k7_e6_se", true, |stride, _| squeezed(bottleneck(7, 6, stride));
     /// Nothing: only the residual of a layer remains, so the layer vanishes (FBNet).
     Skip = "skip", false, |stride, _| Block::Zero { stride };
-    /// ReLU, 3×3 convolution, batch norm, twice: ResNet's basic block, whose shortcut is beside it.
+    /// ReLU, 3×3 convolution, batch norm, twice: ResNet's basic block without its shortcut.
     BasicBlock = "basic_block", true, |stride, _| Block::Basic { kernel: 3, stride };
     /// ReLU, 3×3 depthwise convolution, batch norm, ReLU, 1×1 convolution, batch norm (DS-CNN).
     DsConv3x3 = "ds_conv_3x3", true, |stride, _| depthwise_separable(3, stride);

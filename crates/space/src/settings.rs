@@ -14,7 +14,7 @@ const OPERATIONS: Allowed = Allowed::List {
     distinct: true,
 };
 
-/// Stages of a chain. No number is larger than a network could use.
+/// Stages of a chain. No network needs a number above this maximum.
 const STAGES: Allowed = Allowed::List {
     item: &Allowed::List {
         item: &whole(1..=4096),
@@ -26,7 +26,7 @@ const STAGES: Allowed = Allowed::List {
 };
 
 settings! {
-    /// The search space: what an architecture may become.
+    /// The search space: which architectures are possible.
     pub struct SpaceSettings {
         /// Search space.
         name: SpaceName = SpaceName::Darts, named "space";
@@ -149,10 +149,13 @@ impl SpaceSettings {
             return Err(Problem::refused(key, true, expected));
         }
         if operations.as_slice() == [Operation::None] {
-            return refused("[\"none\"]", "an operation beside none, which is never kept");
+            return refused("[\"none\"]", "an operation in addition to none, which is never kept");
         }
         if operations.as_slice() == [Operation::Skip] {
-            return refused("[\"skip\"]", "an operation beside skip, for the first layer of a stage");
+            return refused(
+                "[\"skip\"]",
+                "an operation in addition to skip, for the first layer of a stage",
+            );
         }
         match operations.iter().find(|operation| !self.name.has(**operation)) {
             Some(operation) if self.name == SpaceName::Mobile => refused(

@@ -61,7 +61,9 @@ pub enum TopologyError {
         layers: usize,
     },
     /// A number of edges in a space of layers.
-    #[error("a chain has layers in stages: set target.edges = \"all\", and how many layers stay with target.depth")]
+    #[error(
+        "a chain has layers, not edges: set target.edges = \"all\", and the number of layers to keep as target.depth"
+    )]
     Layers,
     /// A depth where `skip` is a candidate.
     #[error(

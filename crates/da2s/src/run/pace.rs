@@ -17,10 +17,9 @@ use crate::stage::Stage;
 /// How far from its time a run may end, as a share of the given time, before its training gets
 /// another number of epochs.
 const TOLERANCE: f64 = 0.03;
-/// The time of an epoch is the median of up to this many epochs.
-const MEDIAN_OF: usize = 9;
-/// The time of an epoch is known after this many epochs, or after this share of the given time.
-const KNOWN: (usize, f64) = (3, 0.04);
+/// The time of an epoch is the mean of the last epochs that together took this share of the given
+/// time. A shorter load on the machine changes nothing.
+const WINDOW: f64 = 0.06;
 
 /// What is planned from the training on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,16 +99,15 @@ impl Pacing<'_> {
     fn judge(&mut self, done: usize) {
         self.recent_s.push_back(self.began.elapsed().as_secs_f64());
         self.began = Instant::now();
-        if self.recent_s.len() > MEDIAN_OF {
-            self.recent_s.pop_front();
+        let mut sum_s: f64 = self.recent_s.iter().sum();
+        let window_s = WINDOW * self.goal_s;
+        while let Some(oldest_s) = self.recent_s.pop_front_if(|&mut oldest_s| sum_s - oldest_s >= window_s) {
+            sum_s -= oldest_s;
         }
-        let known = self.recent_s.len() >= KNOWN.0 || self.recent_s.iter().sum::<f64>() >= KNOWN.1 * self.goal_s;
-        if !known || done < self.warmup || done >= self.epochs {
+        if sum_s < window_s || done < self.warmup || done >= self.epochs {
             return;
         }
-        let mut sorted: Vec<f64> = self.recent_s.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        let epoch_s = sorted[sorted.len() / 2];
+        let epoch_s = sum_s / self.recent_s.len() as f64;
         let now = Instant::now();
         let left_s = self.end.saturating_duration_since(now).as_secs_f64()
             - now.saturating_duration_since(self.end).as_secs_f64();
@@ -327,17 +325,16 @@ mod tests {
                 .map(|text| Layer::assignment("--set", text).unwrap())
                 .collect()
         };
-        for (name, time_s, at_most, expected) in [("late", 1e-3, false, [1, 2, 6]), ("early", 1e6, true, [3, 8, 6])] {
+        for (name, later_s, at_most, expected) in [("late", 0, false, [1, 2, 6]), ("early", 1000, true, [1, 8, 6])] {
             let mut paced = job(name, small());
             let goal = Goal {
-                time_s,
+                time_s: 1e-3,
                 at_most,
                 freedom: Freedom::default(),
             };
             let mut lengths = Lengths::default();
-            paced
-                .train_in_time((goal, Instant::now(), 8), AHEAD, &mut lengths)
-                .unwrap();
+            let began = Instant::now() + Duration::from_secs(later_s);
+            paced.train_in_time((goal, began, 8), AHEAD, &mut lengths).unwrap();
             assert_eq!(lengths.0, [expected], "{name}");
             let [done, epochs, before] = expected;
             let config = paced.directory().config().unwrap();

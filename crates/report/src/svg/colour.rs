@@ -1,9 +1,9 @@
 //! Colours that people with any kind of colour vision can distinguish.
 //!
-//! Operations and curves: Okabe & Ito, "Color Universal Design" (2008), whose eight colours include
-//! black or white. Heat maps: cividis, Nuñez,
-//! Anderton, Renslow, "Optimizing colormaps with consideration for color vision deficiency" (2018),
-//! from colorous.
+//! Operations and curves: based on the eight colours of Okabe & Ito, "Color Universal Design"
+//! (2008). One of them is black, which becomes white on a dark background. Heat maps: cividis,
+//! Nuñez, Anderton, Renslow, "Optimizing colormaps with consideration for color vision deficiency"
+//! (2018), from colorous.
 
 /// Number of colours for operations.
 pub(crate) const SLOTS: usize = 9;

@@ -33,7 +33,7 @@ impl DrawnGraph {
         } else {
             named
         };
-        // A genotype does not list the layers of a chain that vanished.
+        // The genotype of a chain does not list the layers that vanished.
         if inputs == 1 && edges.iter().all(|(from, to)| *to == from + 1) {
             edges = (0..last).map(|from| (from, from + 1)).collect();
         }

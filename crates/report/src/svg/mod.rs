@@ -3,8 +3,8 @@
 //! They are hand-written because plotting crates do not meet the requirements: colours must follow
 //! the page's theme (CSS classes instead of fixed values), the script must find edges, cells and
 //! markers to update them with the epoch, text must remain text for screen readers, and a picture
-//! must be small enough for a page to contain a dozen. The remaining needs are small: round ticks
-//! come from [`crate::number::ticks`], escaping from maud, colour maps from colorous.
+//! must be small enough for a page to contain a dozen. Only the drawing itself is written here:
+//! round ticks come from [`crate::number::ticks`], escaping from maud, colour maps from colorous.
 
 pub(crate) mod bars;
 pub(crate) mod cell;

@@ -1,5 +1,5 @@
-//! A reliability curve: accuracy over the probability of predictions, with the diagonal on which a
-//! calibrated network is.
+//! A reliability curve: accuracy against the probability of the predictions. The diagonal, which is
+//! the curve of a calibrated network, is also drawn.
 
 use da2s_records::schema::{Calibration, CalibrationBin};
 use da2s_records::statistics::interval_of;

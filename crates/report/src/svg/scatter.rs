@@ -42,7 +42,7 @@ pub(crate) struct Scatter<'a> {
     pub(crate) title: &'a str,
     /// Label of the horizontal axis.
     pub(crate) axis: &'a str,
-    /// What costs are divided by for the axis.
+    /// The axis shows costs divided by this number.
     pub(crate) scale: f64,
     pub(crate) dots: &'a [Dot],
 }
@@ -157,7 +157,7 @@ impl Scatter<'_> {
 impl Axis {
     fn over(values: impl Iterator<Item = f64> + Clone) -> Self {
         let (low, high) = ends(values.clone());
-        // Beyond, powers of ten are not exact.
+        // Outside these limits, powers of ten are not exact.
         let logarithmic = low >= 1e-9 && high <= 1e15 && high >= 10.0 * low;
         let marks = if logarithmic {
             powers(low, high)
@@ -244,8 +244,8 @@ fn path(corners: &[(f64, f64)]) -> String {
     format!("M{}", corners.join("L"))
 }
 
-/// Where the name of each dot is written; those on the front choose first, the place that covers
-/// the fewest lines.
+/// Where the name of each dot is written. Dots on the front get their places first. Each name gets
+/// the free place that covers the fewest lines.
 fn places(drawn: &[Drawn<'_>], steps: &[(f64, f64)]) -> Vec<Option<Place>> {
     let dots: Vec<Area> = drawn
         .iter()
@@ -281,7 +281,7 @@ fn places(drawn: &[Drawn<'_>], steps: &[(f64, f64)]) -> Vec<Option<Place>> {
     names
 }
 
-/// Places around a dot, the best first. Those further away are for dots on the front.
+/// Places around a dot, the best first. Only dots on the front have places further away.
 fn candidates(one: &Drawn<'_>, on_front: bool) -> Vec<Place> {
     let distances: &[f64] = if on_front { &[0.0, 7.0, 16.0] } else { &[0.0] };
     let mut places = Vec::new();
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn far_dots_have_all_their_names() {
+    fn dots_far_from_each_other_all_have_names() {
         let text = drawn(&dots(&[
             (1e4, 60.0, true),
             (2e4, 70.0, true),

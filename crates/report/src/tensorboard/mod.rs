@@ -75,7 +75,7 @@ struct Output {
     records: usize,
     /// How the run ended, if the file says so.
     ended: Option<bool>,
-    /// Generations of the tails when the file was begun.
+    /// Generation of each tail when the file was begun. If one changes, a new file is needed.
     generations: [usize; 3],
 }
 
@@ -363,7 +363,7 @@ mod tests {
         fs::write(&failure, "no space\n").unwrap();
         let mut live = EventWriter::new(&dir, &out);
         let failed = live.update().unwrap();
-        assert_eq!(live.update().unwrap(), failed, "it still has failed");
+        assert_eq!(live.update().unwrap(), failed, "the run has still failed");
         assert_eq!(fs::read(&failed).unwrap(), whole());
         fs::remove_file(&failure).unwrap();
         fs::write(
@@ -375,7 +375,11 @@ mod tests {
         assert!(!failed.exists());
         assert_eq!(fs::read(&goes_on).unwrap(), whole());
         fs::write(&failure, "no space\n").unwrap();
-        assert_eq!(live.update().unwrap(), goes_on, "an end is added");
+        assert_eq!(
+            live.update().unwrap(),
+            goes_on,
+            "the end of the run is added to the same file"
+        );
         assert_eq!(fs::read(&goes_on).unwrap(), whole());
     }
 

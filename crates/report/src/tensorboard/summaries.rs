@@ -36,7 +36,7 @@ pub(super) fn event(wall_time: f64, step: usize, what: What) -> Event {
     }
 }
 
-/// The numbers of an epoch, except those that only count it.
+/// The numbers of an epoch, without its number and the counts of epochs and steps.
 pub(super) fn scalars(stage: &str, record: &EpochNumbers) -> Summary {
     let counts = ["epoch", "epochs", "steps"];
     let numbers = record.values.iter().filter(|(key, _)| !counts.contains(&key.as_str()));

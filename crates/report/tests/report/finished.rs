@@ -156,7 +156,7 @@ fn a_network_that_was_given_needs_no_search() {
 }
 
 #[test]
-fn a_class_without_images_and_one_class_predicted_alone_are_shown() {
+fn a_class_without_images_and_a_network_that_predicts_one_class_are_shown() {
     let folder = TempDir::new().expect("temporary folder");
     let classes = ["a", "b", "never"].map(str::to_owned).to_vec();
     Synthetic {

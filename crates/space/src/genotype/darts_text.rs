@@ -175,8 +175,9 @@ fn entries(value: &Value<'_>) -> Result<Entries, Mistake> {
     })
 }
 
-/// Refuses third places such as `0.0` if they may be nodes of FairDARTS: then all are whole, and no
-/// second place is an input of the cell. Of weighted entries, those of the first node read inputs.
+/// The third value of an entry, such as `0.31`, is a weight. It may instead be a node of FairDARTS
+/// if all third values are whole, such as `0.0`, and no second value is an input of the cell: then
+/// it is refused. Entries with weights always read an input, at least at the first node.
 fn require_weights(items: &[Value<'_>]) -> Result<(), Mistake> {
     let nested = items.iter().filter_map(Value::list).flatten();
     let mut first = None;
@@ -216,7 +217,7 @@ fn grouped_entries(nodes: &[Value<'_>]) -> Result<Entries, Mistake> {
             if entry.node.is_some_and(|node| node + 1 != counts.len() + INPUTS) {
                 return Err(Mistake::new(
                     item.at,
-                    "the entry names another node than the one that it stands with",
+                    "the entry names a node, but is in the list of another node",
                 ));
             }
             all.at.push(item.at);
@@ -385,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_has_as_many_nodes_as_a_report_draws() {
+    fn a_cell_has_at_most_as_many_nodes_as_a_report_can_draw() {
         let skip = [Operation::SkipConnect];
         let largest = dense(62, &skip);
         assert_eq!(largest.cells.normal.nodes(), 62);

@@ -46,14 +46,16 @@ impl Genotype {
     }
 }
 
-/// The requested genotype. The plain form counts, unless it contains none, or fewer valid ones.
+/// The requested genotype. It is read from the plain form of the text, unless that contains no
+/// genotype, or fewer valid ones than the text itself.
 fn search(text: &str, pick: Option<&str>) -> Result<Genotype, GenotypeError> {
     let own = Search::new(text, pick);
     let Some(plain) = Plain::of(text) else {
         return own.genotype();
     };
     let search = Search::of(text, Some(&plain), pick);
-    // Rows of quoted cells look like strings that Python joins; joined, they lose genotypes.
+    // Rows of quoted cells look like adjacent strings, which Python joins. Joining them would hide
+    // some of their genotypes.
     if search.valid() < own.valid() || search.found.iter().all(|found| found.all.listed.is_empty()) {
         return own.genotype();
     }
@@ -428,8 +430,8 @@ fn begins_201(text: &str) -> bool {
     name > 0 && text.get(name) == Some(&b'~') && text.get(name + 1).is_some_and(u8::is_ascii_digit)
 }
 
-/// The offset of the name of the genotype or dictionary whose call has its parenthesis at `open`,
-/// if it is one.
+/// The offset of the name in a call such as `Genotype(` or `dict(`, whose parenthesis is at `open`;
+/// `None` if the call creates neither a genotype nor a dictionary.
 fn caller(text: &str, open: usize) -> Option<usize> {
     let before = last(&text.as_bytes()[..open], 2 * LONGEST_NAME);
     let blanks = before
@@ -475,7 +477,7 @@ fn name_before(text: &str, start: usize) -> Option<&str> {
     text.get(name)
 }
 
-/// The range of the name before the `=` or `:` before `start`, and the sign.
+/// The sign `=` or `:` that precedes `start`, and the range of the name before that sign.
 fn name_and_sign(text: &str, start: usize) -> Option<(Range<usize>, u8)> {
     let before = last(&text.as_bytes()[..start], 2 * LONGEST_NAME);
     let trim = |bytes: &[u8], is: fn(u8) -> bool| bytes.iter().rev().take_while(|&&byte| is(byte)).count();

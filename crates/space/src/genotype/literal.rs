@@ -11,8 +11,8 @@ use super::mistake::Mistake;
 
 /// Maximum depth of nested brackets. A genotype needs at most seven.
 const DEEPEST: usize = 10;
-/// Longest comment and longest quoted text in bytes: apparently longer ones are not scanned again
-/// from every position.
+/// Maximum length of a comment and of a quoted text in bytes. Without it, a text with many unclosed
+/// quotes would be scanned to its end from each of them.
 const LONGEST_COMMENT: usize = 1 << 12;
 const LONGEST_TEXT: usize = 1 << 16;
 /// Maximum number of values of one literal: more than the entries of the largest genotype.

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_of_nas_bench_301_are_numbered_through() {
+    fn edges_of_nas_bench_301_are_numbered_over_the_whole_cell() {
         let key = |edge: usize, cell: &str| format!("\"{PREFIX}edge_{cell}_{edge}\": \"max_pool_3x3\"");
         let cell = |cell: &str| [0, 1, 3, 4].map(|edge| key(edge, cell)).join(", ");
         let genotype = Genotype::parse(&format!("{{{}, {}}}", cell("normal"), cell("reduce"))).unwrap();

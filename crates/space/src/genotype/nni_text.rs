@@ -79,8 +79,9 @@ impl<'v, 'a> Object<'v, 'a> {
     }
 }
 
-/// The cells whose nodes have the entries that `node` finds, until a node has none. It is an error
-/// if a key selected by `counts` was not read: a node or an entry before it is missing.
+/// Reads both cells. `node` returns the entries of a node; the first node without entries ends the
+/// cell. `counts` selects the keys that must have been read: if one was not, a node or an entry
+/// before it is missing.
 pub(super) fn cells<'v, 'a>(
     mut object: Object<'v, 'a>,
     counts: impl Fn(&str) -> bool,
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_or_an_entry_that_is_missing_is_not_the_end() {
+    fn a_missing_node_or_entry_is_an_error() {
         let entry = |cell: &str, node: usize, entry: usize| {
             format!("\"{cell}/op_{node}_{entry}\": \"skip_connect\", \"{cell}/input_{node}_{entry}\": {entry}")
         };
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn version_2_counts_operations_or_names_them() {
+    fn version_2_gives_operations_by_name_or_by_number() {
         let text = |one: &str, switch: &str| {
             let cell = |name: &str, one: &str, switch: &str| {
                 format!("\"{name}_n2_p0\": {one}, \"{name}_n2_p1\": \"maxpool\", \"{name}_n2_switch\": {switch}")

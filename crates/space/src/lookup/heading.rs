@@ -152,7 +152,7 @@ impl Heading {
             return Err(match others.is_empty() {
                 true => "there is no column of accuracies".to_owned(),
                 false => format!(
-                    "there is no column of accuracies: {:.200} have other names",
+                    "there is no column of accuracies, only other columns: {:.200}",
                     others.join(", ")
                 ),
             });
@@ -308,11 +308,14 @@ mod tests {
             assert_eq!(read(line), (list(accuracies), list(others)), "{line}");
         }
         let none = Heading::read("arch,params,time", None).unwrap_err();
-        assert_eq!(none, "there is no column of accuracies: params, time have other names");
+        assert_eq!(
+            none,
+            "there is no column of accuracies, only other columns: params, time"
+        );
     }
 
     #[test]
-    fn of_several_indices_the_surest_name_counts() {
+    fn the_most_certain_name_of_an_index_column_is_used() {
         for (line, index, unnamed) in [
             (",arch,a", Some(0), true),
             ("Unnamed: 0,arch,a", Some(0), true),

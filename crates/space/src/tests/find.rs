@@ -350,7 +350,7 @@ proptest! {
 }
 
 #[test]
-fn a_line_does_not_distinguish_several_in_it() {
+fn a_line_number_does_not_select_one_of_several_genotypes_in_its_line() {
     let one = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
     let other = one.replace("none~2", "skip_connect~2");
     let said = |text: &str| Genotype::parse(text).unwrap_err();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws docs/book/src/experiments/closed_loop_moments.svg: when the edges of a search decided, against the accuracy of the retrained network.
+"""Draws docs/book/src/experiments/closed_loop_moments.svg: when the edges of a search were decided, against the accuracy of the retrained network.
 
     python3 docs/book/src/experiments/closed_loop_moments.py "name=COMPARISON" "name=COMPARISON" … > docs/book/src/experiments/closed_loop_moments.svg
 
@@ -63,7 +63,7 @@ def main():
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - accuracy) / (high - low)
 
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13" '
-           'role="img" aria-label="When edges decided, and accuracy retrained">',
+           'role="img" aria-label="When the edges were decided, and the retrained accuracy">',
            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>']
     for share in (0, 0.25, 0.5, 0.75, 1):
         out.append(f'<text x="{x(share):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle" fill="#444444">{share:g}</text>')
@@ -72,7 +72,7 @@ def main():
         out.append(f'<path d="M{LEFT} {y(accuracy):.1f}H{WIDTH - RIGHT}" stroke="#dddddd"/>'
                    f'<text x="{LEFT - 8}" y="{y(accuracy) + 4:.1f}" text-anchor="end" fill="#444444">{accuracy}</text>')
     out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle" fill="#444444">share of the search after which '
-               'its edges had decided</text>')
+               'its edges were decided</text>')
     out.append(f'<text x="{LEFT}" y="{TOP - 3}" fill="#444444">retrained, % of test images</text>')
     for (name, points), colour, row in zip(groups, COLOURS, range(len(groups))):
         for share, accuracy in points:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws docs/book/src/explanation/adaptive_schedule.svg: how decided the least decided choice is over the epochs, from the metrics of runs.
+"""Draws docs/book/src/explanation/adaptive_schedule.svg: the least p or q of each epoch, from the metrics of runs.
 
     python3 docs/book/src/experiments/closed_loop_plot.py "published=RUN" "auto rate=RUN" "adaptive=RUN" > docs/book/src/explanation/adaptive_schedule.svg
 """

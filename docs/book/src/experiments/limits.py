@@ -5,8 +5,8 @@
     python3 docs/book/src/experiments/limits.py --out runs/limits              # resumes; OUT/limits.csv grows
     python3 docs/book/src/experiments/limits.py --table runs/limits/limits.csv
 
-Each search has one to three limits, drawn from its seed: each is a share between 0.1 and 0.9 of the way from the cheapest
-network of the space to the most expensive one. The cheapest has the smallest operation everywhere, so it meets all
+Each search has one to three limits, drawn at random from its seed. Each limit is between 10 and 90 % of the way from the cost of
+the cheapest network of the space to that of the most expensive one. The cheapest has the smallest operation everywhere, so it meets all
 limits together.
 """
 

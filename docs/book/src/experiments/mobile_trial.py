@@ -5,9 +5,10 @@
     python3 docs/book/src/experiments/mobile_trial.py --data IMAGES        # resumes; runs/mobile_trial/mobile_trial.csv
     python3 docs/book/src/experiments/mobile_trial.py --table docs/book/src/experiments/mobile_trial.csv
 
-IMAGES has train/CLASS and test/CLASS. Every seed searches, and trains what it found and a MobileNetV2 of the same latency.
-Random networks are drawn from the same space within the same limit, so they may be further below it, and trained by the
-same recipe. The limit is about the latency of a MobileNetV2 of 12 channels on the machine of the page: set that of yours.
+IMAGES has train/CLASS and test/CLASS. Each seed has one search; the network that it finds and a MobileNetV2 of the same latency
+are trained. Random networks are drawn from the same space until one is within the same limit, and trained by the same recipe;
+they may be further below the limit. The limit in mobile_trial.toml is about the latency of a MobileNetV2 of 12 channels on the
+machine of the page: set the latency on your machine instead.
 """
 
 import argparse
@@ -28,7 +29,7 @@ LAYERS = [2, 3, 4, 3, 3, 1]
 CANDIDATES = [f"mbconv_k{kernel}_e{expansion}" for kernel in (3, 5, 7) for expansion in (1, 3, 6)]
 FIELDS = ["seed", "network", "accuracy", "train_accuracy", "gap", "multiply_adds", "parameters", "predicted_ms", "measured_ms",
           "search_s", "train_s", "genotype"]
-# Widths of the space that are measured: what a search has found becomes wider if the limit allows it.
+# Widths of the space that are measured: the network of a search is widened if the limit allows it.
 SPACE_WIDTHS = "1,1.0625,1.125,1.1875,1.25"
 # Channels of the stem whose MobileNetV2 is measured.
 STEMS = [6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24]
@@ -49,7 +50,7 @@ def config_without(out, name, *settings):
 
 
 def measured_table(program, data, out):
-    """The blocks of the space at its width and somewhat wider, and of MobileNetV2 at many widths."""
+    """Measures the blocks of the space, at width 1 and somewhat wider, and of MobileNetV2, at many widths."""
     config = config_without(out, "profile.toml", "latency_table", "max_latency", "baseline")
     widths = ",".join(str(stem / 32) for stem in STEMS)
     parts = {"space": ["--widths", SPACE_WIDTHS], "plain": ["--widths", widths, "--baselines", "mobilenet-v2", "--set", "network.channels=32",
@@ -88,7 +89,7 @@ def row_of(path, seed, network):
 
 
 def drawn(program, data, out, seed):
-    """A random network within the limit: da2s itself says whether one is."""
+    """Trains the first random network that da2s accepts as within the limit."""
     if (out / f"random{seed}/config.toml").exists():
         return run(program, "run", "--quiet", "--resume", "--out", out / f"random{seed}")
     config, draw = config_without(out, "random.toml", "baseline"), random.Random(seed)

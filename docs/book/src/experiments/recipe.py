@@ -30,7 +30,7 @@ PARTS = {
     "CutMix 1.0, half of the batches": ["mixing.cutmix=1.0", "mixing.probability=0.5"],
     "drop-path 0.2 over the depth": ["drop_path=0.2", "drop_path_ramp=depth"],
 }
-# What the recipe `images` has beside the base.
+# What the recipe `images` adds to the base.
 OLDER = {
     "cutout 16": ["augmentation.cutout=16"],
     "drop-path 0.2 over the epochs": ["drop_path=0.2"],
@@ -38,11 +38,11 @@ OLDER = {
 WHOLE = {
     "all of the nine": [setting for part in PARTS.values() for setting in part],
     "both of the two, as in `images`": [setting for part in OLDER.values() for setting in part],
-    # What was better than the base with the first seed, so only the other seeds tell something about it.
+    # The parts that were better than the base with the first seed. Only the other seeds are evidence for them.
     "warm-up, average, no decay": ["warmup_epochs=2", "weight_average=0.999", "decay_norms=false"],
 }
 VARIANTS = {"base": [], **PARTS, **OLDER, **WHOLE}
-# Of Student's t, 97.5 % with n − 1 degrees of freedom.
+# Student's 97.5 % points for n values, which have n − 1 degrees of freedom.
 T = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 8: 2.36, 10: 2.26}
 
 

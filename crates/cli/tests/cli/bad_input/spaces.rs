@@ -45,7 +45,7 @@ pub fn cases() -> Vec<Case> {
         ),
         run(
             "--space mobile --set space.operations=[\"skip\"]",
-            &["space.operations", "an operation beside skip"],
+            &["space.operations", "an operation in addition to skip"],
         ),
         run("--space mobile --edges 2", &["target.edges = \"all\""]),
         run(

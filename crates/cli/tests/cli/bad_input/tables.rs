@@ -50,7 +50,7 @@ fn contents() -> Vec<Case> {
     vec![
         table(
             "columns whose names are not those of accuracies",
-            &["line 1", "params, train_time have other names"],
+            &["line 1", "only other columns: params, train_time"],
             format!("arch,params,train_time\n{NONE},1,2\n"),
         ),
         table(
