@@ -135,8 +135,8 @@ impl Interpreter {
                 let [_, _, height, width] = x.dims();
                 let x = relu(x);
                 let options = || ConvOptions::new([2, 2], [0, 0], [1, 1], 1);
-                // The second convolution sees the image from its second row and column on. On an
-                // odd side, the last pixel that it reads (the only one if the side is one) lies
+                // The second convolution sees the image from its second row and column on. If the
+                // side is odd, the last pixel that it reads (the only one if the side is one) lies
                 // outside and is zero.
                 let shifted = x
                     .clone()

@@ -3,8 +3,8 @@
 //! Every call must check that all taps stay within its slices. The bounds needed for that, the
 //! furthest reads in both directions and the largest table, are computed once when the taps are
 //! created and not per call: on small images a call is only a few hundred products. Contract: there
-//! are as many tables as offsets; the stored bounds are correct, since nobody outside can change
-//! either.
+//! are as many tables as offsets. Other modules cannot change tables and offsets, so the stored
+//! bounds stay correct.
 
 use std::borrow::Cow;
 

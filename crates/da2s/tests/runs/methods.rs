@@ -32,7 +32,8 @@ fn every_method_runs_to_the_end() {
     }
 }
 
-/// Every combination of method and drive that makes sense; the path decides every choice of any method.
+/// Every combination of method and drive that makes sense; the path decides every choice of any
+/// method.
 #[test]
 fn every_method_runs_with_every_drive() {
     let folder = tempfile::tempdir().unwrap();

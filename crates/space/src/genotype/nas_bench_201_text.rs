@@ -10,7 +10,7 @@ use super::{CellGenotype, Genotype, KeptEdge};
 use crate::arch_201::{Arch201, Operation201};
 use crate::{NAS_BENCH_201_GRAPH, Operation, PerKind, SpaceName};
 
-/// The object of NNI: endings of its keys, in the order of the graph's edges.
+/// The endings of the keys in NNI's object, in the order of the graph's edges.
 const NNI_EDGES: [&str; 6] = ["0_1", "0_2", "1_2", "0_3", "1_3", "2_3"];
 
 impl From<Arch201> for Genotype {
@@ -36,7 +36,7 @@ impl From<Arch201> for Genotype {
 }
 
 impl Arch201 {
-    /// The architecture of a genotype, if it is one.
+    /// The architecture of a genotype of NAS-Bench-201; `None` for other genotypes.
     pub fn of(genotype: &Genotype) -> Option<Self> {
         let bench = genotype.space() == SpaceName::NasBench201;
         bench.then(|| genotype.to_string().parse().ok()).flatten()
@@ -57,7 +57,10 @@ pub(super) fn read(text: &str, at: usize) -> (usize, Result<Genotype, Mistake>) 
     let end = at + length;
     let more = &text[end..end + run(&text[end..])];
     if more.trim_start().starts_with('+') || more.contains('~') {
-        let mistake = Mistake::new(end, "the architecture has more than four nodes, or other edges");
+        let mistake = Mistake::new(
+            end,
+            "the architecture has more than four nodes, or edges that NAS-Bench-201 does not have",
+        );
         return (end + more.len(), Err(mistake));
     }
     (end, Ok(arch.into()))
@@ -108,7 +111,7 @@ pub(super) fn is_nni<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> bool {
     has("0_1") && has("2_3")
 }
 
-/// The edge in a key of NNI, which may follow the name of the cell.
+/// The edge at the end of a key of NNI; the key may begin with the name of the cell.
 fn edge(key: &str) -> Option<&str> {
     let start = key.len().checked_sub(3)?;
     let own = key.get(start..).filter(|own| NNI_EDGES.contains(own))?;

@@ -78,7 +78,7 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x):
         x = F.relu(x)
-        # On an odd side the last pixel that is read lies outside of the image and is zero.
+        # If the side is odd, the last pixel that is read lies outside the image and is zero.
         shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1))
 
