@@ -68,7 +68,7 @@ settings! {
         /// The epoch, counted from 1, in which α begins to train, in each stage; 0 means 1. Must be
         /// less than the epochs of a stage, which are `search.epochs` if there is only one.
         warmup_epochs: usize = 5, in COUNT_OR_0;
-        /// Images per half-step and process.
+        /// Images per batch and process.
         batch_size: usize = 64, in COUNT;
         /// The super-network's stem.
         skeleton: Stem = Stem::Cifar;
@@ -122,12 +122,13 @@ settings! {
         monitor_images: usize = 1000;
         /// What drives the mixture to the target topology.
         ///
-        /// Unset is the drive of the method's paper: `regulariser` for `da2s`, its halves and
-        /// `entropy`, and `none` for all other methods. For `da2s` and its halves `search.schedule`
-        /// can change it.
+        /// Unset is the drive of the method's paper: `regulariser` for `da2s`, `da2s-operations`,
+        /// `da2s-edges` and `entropy`, and `none` for all other methods. For the first three,
+        /// `search.schedule` can change it.
         drive: Option<Drive> = None, named "drive";
-        /// The drive of `da2s` and its halves if `search.drive` is unset: `published` is the drive
-        /// `regulariser`, `adaptive` the drive `path`. Other methods ignore this setting.
+        /// The drive of `da2s`, `da2s-operations` and `da2s-edges` if `search.drive` is unset:
+        /// `published` is the drive `regulariser`, `adaptive` the drive `path`. Other methods
+        /// ignore this setting.
         schedule: ScheduleName = ScheduleName::Published, named "schedule";
         /// Further epochs for a search that is undecided at its end, as a share of `search.epochs`:
         /// 0.5 allows half as many again.
@@ -196,7 +197,7 @@ impl SearchSettings {
         self.cells_in(self.last_stage())
     }
 
-    /// The stages of a search whose edges have `candidates` candidates, at least one.
+    /// The stages, at least one, of a search whose edges have `candidates` candidates.
     pub(crate) fn stage_plans(&self, candidates: usize) -> Vec<StagePlan> {
         plans(&*self.method.build(self), candidates)
     }
@@ -382,8 +383,8 @@ impl SearchSettings {
         Ok(())
     }
 
-    /// Checks that the probability of dropping skip connections has an effect. A run of an earlier
-    /// version may have it with every method.
+    /// Checks that the probability of dropping skip connections has an effect. The runs of earlier
+    /// versions contain this probability whatever the method.
     ///
     /// # Errors
     /// If it has no effect.

@@ -82,7 +82,7 @@ pub struct StagePlan {
     pub keeps_arch: bool,
 }
 
-/// The stages of a search by `method` in which edges have `candidates`, at least one.
+/// The stages, at least one, of a search by `method` whose edges have `candidates` candidates.
 pub(super) fn plans(method: &dyn SearchMethod, candidates: usize) -> Vec<StagePlan> {
     let plans = method.stages(candidates);
     if !plans.is_empty() {
@@ -199,9 +199,10 @@ impl Search {
         next.filter(|_| moment.epoch == moment.epochs).copied()
     }
 
-    /// Removes all but the strongest candidates, as many as `next` has, at the end of the epoch
-    /// that `state` ends, and adds what this costs to `metrics`. Returns the outcome without them.
-    /// Limits on the cost act in the last stage.
+    /// Removes candidates until each edge has only its strongest, `next.candidates` of them, and
+    /// adds the cost of the removal to `metrics`, those of the epoch that `state` has just ended.
+    /// Returns the outcome without the removed candidates. Limits on the cost of the network act in
+    /// the last stage.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -318,8 +319,8 @@ mod tests {
     }
 
     proptest! {
-        /// The strongest stay, except that the target can always be reached, with a limit on skip
-        /// connections too.
+        /// The strongest stay, unless the target needs weaker ones. The target can always be
+        /// reached, even with a limit on skip connections.
         #[test]
         fn every_edge_keeps_its_strongest_and_what_the_target_may_need(
             ranks in prop::collection::vec(0.0f32..1.0, 14 * 8),

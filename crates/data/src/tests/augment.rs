@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn everything_at_once_keeps_the_shape_and_repeats(seed: u64, grey: bool) {
+    fn all_augmentations_together_keep_the_shape_and_are_repeatable(seed: u64, grey: bool) {
         let channels = if grey { 1 } else { 3 };
         let augmentation = Augmentation {
             crop_padding: 0,

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn other_counts_are_written_with_their_nodes() {
+    fn numbers_of_entries_other_than_two_are_written_as_a_list() {
         let text = "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('dil_conv_3x3', 1)], \
             normal_concat=[2, 3], normal_nodes=[1, 2], reduce=[('skip_connect', 0), ('max_pool_3x3', 1)], \
             reduce_concat=[2, 3], reduce_nodes=[1, 1])";
