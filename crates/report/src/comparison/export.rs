@@ -13,8 +13,8 @@ const NOTE_ON_MEANS: &str = "Mean ± sample standard deviation over the seeds. S
     test images.";
 
 /// Explains the accuracies and ranks that were looked up.
-const NOTE_ON_BENCHMARK: &str = "Columns named after a column of a table of accuracies: the accuracies and ranks that this table \
-    lists for the architectures found.";
+const NOTE_ON_BENCHMARK: &str = "Columns whose names come from a table of accuracies: the accuracies and ranks of the \
+    architectures found, as listed in the table of accuracies.";
 
 /// Explains the percentile.
 const NOTE_ON_PERCENTILE: &str = "Percentile: the share of the random genotypes whose networks, retrained alike, are worse on the \
