@@ -1,5 +1,5 @@
-//! Several networks of one search: which of them no other one beats, as JSON, CSV and a page with
-//! pictures of accuracy against each cost.
+//! Several networks of one search, and which of them are not beaten by another: as JSON, CSV and a
+//! page with pictures of accuracy against each cost.
 //!
 //! Contract: everything is computed from the given front alone.
 

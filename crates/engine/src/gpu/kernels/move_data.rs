@@ -27,9 +27,10 @@ pub fn clear(to: &mut [f32], to_at: u32, length: u32) {
     }
 }
 
-/// Copies the channels of nodes, which are contiguous from `node` on, to their positions in the
-/// output, or adds them from there. The output has `all` numbers per sample; a node has `size`
-/// numbers in one sample and `length` over the batch. Grid: elements of the nodes.
+/// With `gather`, copies the channels of nodes, which are contiguous from `node` on, to their
+/// positions in `to`, the output. Otherwise `from` has the layout of the output, and the numbers at
+/// these positions are added to the nodes in `to`. The output has `all` numbers per sample; a node
+/// has `size` numbers in one sample and `length` over the batch. Grid: elements of the nodes.
 #[cube(launch_unchecked)]
 pub fn channels(
     from: &[f32],
