@@ -1,4 +1,4 @@
-"""scikit-learn's shape of a run: images and labels of every kind, pickling, pipelines, and scikit-learn's own checks."""
+"""Runs as classifiers of scikit-learn: images and labels of every kind, pickling, pipelines, and scikit-learn's own checks."""
 
 import copy
 import gc

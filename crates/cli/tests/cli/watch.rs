@@ -28,7 +28,7 @@ fn the_page_shows_the_run_and_its_files() {
     assert_ne!(
         token(&server),
         token(&Server::watch(run)),
-        "of another process at the same address"
+        "another process has another token, even at the same address"
     );
     assert_protected(&headers);
     let (status, headers, report) = server.get("/report.html");
@@ -260,8 +260,8 @@ fn readers_are_answered_while_others_hold_connections() {
                 }
             });
         }
-        // The reconnecting clients have filled the free slots in the meantime.
-        // A reader whose connection made room tries again, as browsers do.
+        // The clients that reconnect take every free slot. If the server closes a reader's
+        // connection to free a slot for a newer one, the reader tries again, as browsers do.
         let answer = || (0..3).map(|_| server.raw_news()).find(|answer| is_answer(answer));
         let answers: Vec<Option<String>> = (0..12).map(|_| answer()).collect();
         ended.store(true, Ordering::Relaxed);

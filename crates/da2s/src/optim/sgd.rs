@@ -174,7 +174,7 @@ mod tests {
     use crate::random::Purpose;
 
     #[test]
-    fn only_kernels_decay_if_norms_and_biases_do_not() {
+    fn decaying_kernels_leaves_norms_and_biases_unchanged() {
         let network = small_network(3);
         let device = Device::flex();
         let start = Weights::new(&network, 1, Purpose::NetworkWeights, &device);
