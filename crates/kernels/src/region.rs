@@ -1,4 +1,4 @@
-//! The output pixels of a call, and where they and what they read are in memory.
+//! The output pixels of a call, their positions in memory, and the positions that they read.
 
 use crate::image::{Extent, View};
 

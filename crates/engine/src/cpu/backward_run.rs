@@ -1,9 +1,9 @@
 //! The backward pass: one sweep over the batch after another; after each sweep, the gradients that
 //! are sums over the batch.
 //!
-//! Contract: gradients that are not requested, or that nothing flows through, are not computed
-//! ([`Want`]). The result has the same bits on any number of threads: every block of images has its
-//! own sums, which are added in the order of the blocks.
+//! Contract: gradients that are not requested, and those of units through which no gradient flows,
+//! are not computed ([`Want`]). The result has the same bits on any number of threads: every block
+//! of images has its own sums, which are added in the order of the blocks.
 
 use super::compiled::{Chain, Compiled, Unit};
 use super::image::{Frame, Scratch};
@@ -13,8 +13,8 @@ use super::schedule::{Moving, Step, Sweep};
 use super::{CellKernel, Gradients, Saved, backward_steps, for_each_step, norms, parallel, schedule, weights};
 
 impl CellKernel {
-    /// Writes the requested gradients, given that of the output of the last forward pass that kept
-    /// its activations. `inputs` and `weights` are those of that run.
+    /// Writes the requested gradients. `d_output` is the gradient of the output of the last forward
+    /// pass that kept its activations; `inputs` and `weights` are those of that pass.
     ///
     /// # Panics
     /// If no run kept its activations, or a slice does not have the plan's length.
@@ -183,8 +183,8 @@ impl Want {
         }
         let count = compiled.units.len();
         let (mut units, mut flows) = (vec![false; count], vec![false; count]);
-        // Ordered by target: the gradient that flows into a node is known before the one that flows
-        // out of it.
+        // Ordered by target: whether the gradient of a node is needed is known before the units
+        // that read the node.
         let mut order: Vec<usize> = (0..count).filter(|&unit| saved.live[unit]).collect();
         order.sort_by_key(|&unit| compiled.units[unit].to);
         for index in order {

@@ -92,8 +92,8 @@ pub fn depthwise(
 }
 
 /// For dense convolutions. Grid: slices × squares of weights × records; each thread has one weight.
-/// The squares are numbered by tap, then output, then input; there are `squares` of them along each
-/// of the latter two.
+/// The squares are numbered by tap, then output, then input; for each tap, there are `squares_out`
+/// of them along the outputs and `squares_in` along the inputs.
 #[cube(launch_unchecked)]
 pub fn dense(
     activations: &[f32],
