@@ -57,7 +57,8 @@ impl Ahead {
         let factor = epoch_s / self.epoch_s;
         let (beside_epoch_s, rest_s) = (factor * self.beside_epoch_s, factor * self.rest_s);
         let needed_s = (epochs - done) as f64 * epoch_s + epochs as f64 * beside_epoch_s + rest_s;
-        if !((needed_s - left_s).abs() > tolerance_s) {
+        let off_s = needed_s - left_s;
+        if self.epoch_s <= 0.0 || off_s.is_nan() || off_s.abs() <= tolerance_s {
             return None;
         }
         let fitting = (left_s - rest_s + done as f64 * epoch_s) / (epoch_s + beside_epoch_s);
