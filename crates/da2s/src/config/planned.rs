@@ -88,14 +88,18 @@ fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, resolve};
+    use crate::config::{Layer, Request};
 
     fn planned(assignments: &[&str]) -> Planned {
         let layers: Vec<Layer> = assignments
             .iter()
             .map(|text| Layer::assignment("set", text).unwrap())
             .collect();
-        Planned::new(&resolve(&layers).unwrap(), 2).unwrap()
+        let request = Request {
+            layers,
+            ..Request::default()
+        };
+        Planned::new(&request.resolve().unwrap(), 2).unwrap()
     }
 
     #[test]
