@@ -66,7 +66,7 @@ impl Code {
             Self::Processes => (11, "MPI processes do not start, or do not agree"),
             Self::Memory => (
                 12,
-                "not enough memory: known before a stage begins, or an allocation that failed",
+                "not enough memory: predicted before a stage begins, or an allocation failed",
             ),
             Self::Internal => (70, "defect in da2s"),
             Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume continues"),

@@ -69,8 +69,8 @@ pub struct NormStatistics {
     pub mean: Tensor<1>,
     /// Variances, `[norm_channels]`; unbiased if they were computed from a batch.
     pub variance: Tensor<1>,
-    /// The channels for which there are statistics: not those of choices that were not computed.
-    /// `None` means all channels.
+    /// Whether each channel has statistics; the channels of choices that were not computed have
+    /// none. `None` means that all channels have them.
     pub live: Option<Arc<[bool]>>,
 }
 

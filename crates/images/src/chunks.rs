@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exif_chunk_precedes_profiles_and_the_last_profile_the_others() {
+    fn an_exif_chunk_overrides_profiles_and_the_last_profile_overrides_earlier_ones() {
         let text = |orientation: u8| {
             let exif = format!("4949 2a00 0800 0000 0100 1201 0300 0100 0000 0{orientation}00 0000");
             format!("Raw profile type exif\0\nexif\n{:8}\n{exif}\n", 22)

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endings_count_in_any_case_and_names_without_one_do_not() {
+    fn endings_are_case_insensitive_and_other_names_are_not_images() {
         for name in ["a.JPG", "a.b.Tiff", "a.jfif", "a.DIB"] {
             assert!(has_image_ending(Path::new(name)), "{name}");
         }

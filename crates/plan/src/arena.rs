@@ -31,8 +31,8 @@ impl Arena {
         }
     }
 
-    /// Places the activations in this order, each in the smallest gap that it fits between those
-    /// which it overlaps, otherwise after them.
+    /// Places the activations in this order. Each goes into the smallest gap that is large enough,
+    /// between the placed ones that are needed at the same time; without such a gap, after them.
     fn placed(activations: &[Activation], order: Vec<usize>) -> Self {
         let mut offsets = vec![0_usize; activations.len()];
         // In the order of their offsets.

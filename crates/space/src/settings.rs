@@ -145,7 +145,7 @@ impl SpaceSettings {
         ];
         if let Some((key, _, name)) = more.into_iter().find(|(_, set, _)| *set) {
             let expected =
-                format!("no value beside space.operations, which names all candidates: put \"{name}\" in the list");
+                format!("no value with space.operations, which names all candidates: put \"{name}\" in that list");
             return Err(Problem::refused(key, true, expected));
         }
         if operations.as_slice() == [Operation::None] {

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_depths_have_their_forms() {
+    fn limits_take_units_and_depths_take_one_number_or_one_per_stage() {
         assert_eq!(
             (count("2.5M"), bytes("64KB"), milliseconds("800us")),
             (Ok(2.5e6), Ok(64e3), Ok(0.8))

@@ -5,7 +5,7 @@ use crate::da2s;
 use predicates::prelude::*;
 
 #[test]
-fn the_exit_code_of_a_case_is_that_of_the_command() {
+fn the_command_exits_with_the_code_of_the_failed_case() {
     for case in ["all", "inference"] {
         let told = predicate::str::contains("da2s: the device abacus is not available")
             .and(predicate::str::contains("da2s: cannot measure "));

@@ -90,7 +90,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     let whole = fs::read(&newest).unwrap();
     fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
     let warned = predicate::str::contains("checkpoint.safetensors is damaged")
-        .and(predicate::str::contains("the checkpoint before it takes its place"));
+        .and(predicate::str::contains("the previous checkpoint replaces it"));
     with("run", &TINY)
         .args(["--resume", "--out"])
         .arg(&out)

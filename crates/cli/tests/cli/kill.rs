@@ -1,4 +1,4 @@
-//! Runs killed at random moments and resumed end bit-identical to an undisturbed run.
+//! A run that is killed at random moments and resumed gives the same bits as an undisturbed run.
 //!
 //! `DA2S_KILLS` sets the number of kills; the default is a small sample. The book (*Determinism*)
 //! has the command for hundreds.

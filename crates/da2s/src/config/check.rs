@@ -285,8 +285,8 @@ fn stages(config: &Config) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a `search.drop_below` that is not less than the share that every choice has at the
-/// start, and any with `target.most_skips`.
+/// Refuses a `search.drop_below` that is not less than the share of every choice at the start. With
+/// `target.most_skips`, refuses every value above 0.
 fn dropping(config: &Config) -> Result<(), Problem> {
     let (space, bound) = (config.space.build(), config.search.drop_below);
     let Ok(target) = config.target.resolve(&space) else {

@@ -104,7 +104,8 @@ mod tests {
         };
         let ones = (0..600).filter(|&seed| counts(seed) == 1).count();
         assert!((0..600).all(|seed| counts(seed) <= 1));
-        // Of 7 edges with 2 of 7 operations: 1 to 7 · 2/5, with a standard deviation of 10.8.
+        // 7 edges, each with 2 of 7 operations: the odds of no skip connection against one are 1 to
+        // 7 · 2/5. The standard deviation is 10.8.
         assert!((ones as f64 - 600.0 * 2.8 / 3.8).abs() < 38.0, "{ones}");
         // This holds even if a draw without skip connections is improbable.
         let large = Space::own(32, vec![Operation::SkipConnect, Operation::SepConv3x3]);
@@ -171,7 +172,7 @@ mod tests {
             let share = [1.0 / 2.0, 2.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0][space.graph.edges().nth(edge).unwrap().1 - 2];
             assert!(near(count, 2.0 * DRAWS as f64, share), "edge {edge}: {count}");
         }
-        assert_eq!(operations[0], 0, "none never stays");
+        assert_eq!(operations[0], 0, "the operation none is never kept");
         for count in &operations[1..] {
             assert!(near(*count, 14.0 * DRAWS as f64, 2.0 / 7.0), "{operations:?}");
         }

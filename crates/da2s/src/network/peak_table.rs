@@ -8,8 +8,8 @@ use crate::backbone::Backbone;
 use crate::objective::PeakTable;
 use crate::space::{PerKind, Space};
 
-/// The table of `space` if a value has this number of bytes. `network` has every edge or layer,
-/// with the first of `candidates` that may be kept on each.
+/// The table of `space` for values of `bytes` bytes each. `network` has every edge or layer, each
+/// with the first operation that may be kept.
 pub(crate) fn peak_table(
     space: &Space,
     network: &Backbone,
@@ -26,7 +26,7 @@ pub(crate) fn peak_table(
     let sizes = stage_sizes(network.stages(), image_size);
     let mut beside = 0.0;
     if !space.graph.is_chain() {
-        // The need of the first candidate is part of the network's peak.
+        // The memory of the first operation is already part of the network's peak.
         let first = space.operations.iter().position(|&operation| space.may_keep(operation));
         choices = choices.map(|_, needs| {
             let rows = needs.chunks(width);

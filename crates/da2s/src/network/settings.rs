@@ -29,8 +29,8 @@ settings! {
         /// Which cells halve the image, in the form of `search.reduction_cells`.
         reduction_cells: Reductions = Reductions::THIRDS;
         /// How many times as wide a searched network of the space `mobile` may become: after the
-        /// search it gets the most channels, up to this multiple of `network.channels`, with which
-        /// it is within all limits of the target. 1 keeps `network.channels`.
+        /// search it gets as many channels as all limits of the target allow, up to this multiple
+        /// of `network.channels`. 1 keeps `network.channels`.
         ///
         /// Without limits the width stays. With `target.latency_table`, only widths whose
         /// blocks are all in the table are considered.

@@ -140,7 +140,7 @@ impl Hardening {
         let last = if link.normalises() {
             LAST
         } else {
-            // For all closed gates together.
+            // The weights of all closed gates together end at no more than `LAST`.
             LAST / candidates.saturating_sub(target.operations).max(1) as f64
         };
         let bound = self.bound_to(last, position, target.operations, candidates);
@@ -306,7 +306,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_it_starts_from_and_however_few_its_steps_a_choice_ends_decided(
+        fn a_choice_ends_decided_from_any_start_and_in_any_number_of_steps(
             values in prop::collection::vec(
                 prop_oneof![-3f32..3.0, -1e30f32..1e30, Just(f32::MAX), Just(f32::MIN), Just(0.0), Just(f32::MIN_POSITIVE)],
                 2..9,
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_begins_after_its_end_is_at_its_end() {
+    fn the_position_is_1_after_the_end_of_the_path() {
         let hardening = Hardening {
             decided_at: 0.5,
             ..Hardening::default()
@@ -390,7 +390,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_projection_keeps_sums_that_have_a_meaning(values in prop::collection::vec(0.01f32..2.0, 5), bound in 0.002f64..0.5) {
+        fn a_projection_keeps_sums_under_simplex_and_dirichlet(values in prop::collection::vec(0.01f32..2.0, 5), bound in 0.002f64..0.5) {
             let sum = |link: Link, values: &[f32]| values.iter().map(|&x| link.logit(f64::from(x)).exp()).sum::<f64>();
             for link in [Link::Simplex, Link::Dirichlet] {
                 let mut after = values.clone();

@@ -1,5 +1,6 @@
-//! The training of the final network, with those of its other seeds and of the baselines, as a
-//! choice of the solver: its sizes, its numbers of epochs, and its times.
+//! What the solver can choose for the training: sizes and numbers of epochs, with their times. The
+//! training is that of the final network, of the same network from other seeds, and of the
+//! baselines.
 
 use da2s_engine::Engine;
 
@@ -89,7 +90,7 @@ impl<'a> Training<'a> {
                 Ok(multiply_adds) if own.ladder.is_empty() || sized.check().is_ok() => {
                     own.ladder.push(size, multiply_adds);
                 }
-                // The user only needs an error about the size in the settings, which is the first.
+                // The first size is the one in the settings: only its error is of use to the user.
                 Err(error) if own.ladder.is_empty() => return Err(error),
                 Ok(_) | Err(_) => {}
             }
@@ -120,8 +121,8 @@ impl<'a> Training<'a> {
         config
     }
 
-    /// `config` with the width that its network will get after the search, as far as a typical
-    /// genotype tells.
+    /// `config` with the width that its network will get after the search, estimated from a typical
+    /// genotype.
     fn widened(&self, mut config: Config) -> Result<Config, PlanError> {
         let inputs = self.measure.inputs;
         let shape = &config.network.shape;

@@ -5,7 +5,7 @@
 //! smoothing. Parts of later recipes are in files of their own, each with its reference. Contract:
 //! a pure function of the settings, the images, the seed and the number of processes; the test
 //! images are never used; the best epoch on the validation part is kept, or the last epoch if there
-//! is none.
+//! is no validation part.
 
 mod average;
 mod loaders;

@@ -98,7 +98,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
                     || format!("{} is missing", directory.file(name).display()),
                     |error| error.to_string(),
                 );
-                warn(format!("{problem}; the checkpoint before it takes its place"));
+                warn(format!("{problem}; the previous checkpoint replaces it"));
                 Ok(Some(whole))
             }
             // There is no previous one: report the problem with the newest.
@@ -157,7 +157,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         let path = directory.file(name);
         let version = Self::version(&bytes);
         if let Some(version) = version.filter(|&version| version != VERSION) {
-            // It is complete, but for another version: nothing may replace it.
+            // The file is complete and has another version: nothing may replace it.
             return Err(Error::Mismatch {
                 path,
                 problem: format!("it has version {version}, this program reads {VERSION}"),
@@ -279,7 +279,7 @@ mod tests {
         let (read, warnings) = newest(&directory);
         assert_eq!(read.unwrap(), Some(2));
         assert!(
-            warnings[0].contains("is damaged") && warnings[0].ends_with("the checkpoint before it takes its place"),
+            warnings[0].contains("is damaged") && warnings[0].ends_with("the previous checkpoint replaces it"),
             "{warnings:?}"
         );
         // It replaced the newest, and the next write keeps it.

@@ -3,7 +3,8 @@
 //!
 //! Contract: every piece is run once, after all pieces of earlier phases. Nobody waits for a
 //! thread that has not taken a piece. In each phase a thread begins with the pieces that have its
-//! number: its cache still contains what it wrote for the pieces of that number before.
+//! number, because its cache still contains what it wrote for the pieces with this number in
+//! earlier phases.
 
 use std::hint::spin_loop;
 use std::ops::Range;

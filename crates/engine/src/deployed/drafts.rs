@@ -35,8 +35,8 @@ pub(super) enum DraftKind<'a> {
     Zeros,
 }
 
-/// The drafts of all operations, the phase of each, the tensor that contains each tensor, and the
-/// phases in which each of these is in use.
+/// The drafts of all operations and the phase of each; for each tensor, the tensor that contains
+/// it; for each containing tensor, the phases in which it is in use.
 pub(super) struct Drafts<'a> {
     pub drafts: Vec<Draft<'a>>,
     pub phases: Vec<usize>,

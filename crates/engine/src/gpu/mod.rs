@@ -44,7 +44,7 @@ const WEIGHTS: usize = INPUTS;
 const MIXTURE: usize = INPUTS + 1;
 const PARENTS: usize = INPUTS + 2;
 
-/// The programs of a cell that are on the device, by what they were created for.
+/// The programs of a cell that are on the device, by the properties of the calls that they are for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs(Arc<Mutex<HashMap<Key, Option<Arc<Loaded>>>>>);
 

@@ -248,7 +248,7 @@ pub fn activated_chain(inputs: usize, channels: usize, stride: usize) -> CellPla
             2,
             named([bottlenecks(false, 1), vec![Block::Identity], alone.clone()].concat()),
         )
-        // Read by a function and by its ReLU, which share nothing.
+        // One node is read through other activation functions and through ReLU; they share nothing.
         .edge(2, 3, named([alone, bottlenecks(true, 1)].concat()))
         .output([1, 3])
 }

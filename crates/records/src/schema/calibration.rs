@@ -74,8 +74,8 @@ impl Calibration {
         self.mean(|excess| excess)
     }
 
-    /// The error that a network with exact probabilities would have on as many images by chance
-    /// alone, approximately, points: the mean distance of a normal distribution, √(2/π) σ.
+    /// The approximate error, in points, that a network with exact probabilities would have by
+    /// chance alone on as many images: the mean distance of a normal distribution, √(2/π) σ.
     pub fn chance(&self) -> f64 {
         let images: u64 = self.bins.iter().map(|bin| bin.images).sum();
         let deviation = |bin: &CalibrationBin| {
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn chance_alone_gives_an_error() {
-        // 100 images at 0.5: a standard deviation of 5 points, of which √(2/π).
+        // 100 images at 0.5: the standard deviation is 5 points, and the error √(2/π) times that.
         let calibration = Calibration::of((0..100).map(|at| (0.5, at % 2 == 0)));
         assert!((calibration.chance() - 3.989).abs() < 1e-3, "{}", calibration.chance());
         assert_eq!(Calibration::of([]).chance(), 0.0);

@@ -47,9 +47,10 @@ impl Evaluation {
         interval_of(self.accuracy?, self.images?)
     }
 
-    /// Compares this network with another one, which misclassifies the `wrong` of its `images` test
-    /// images: the number that only this network has right, and the number that only the other one
-    /// has right. Both lists ascend. `None` if the numbers of images differ.
+    /// Compares this network with another one, which was tested on `images` images and
+    /// misclassifies those in `wrong`: the number that only this network has right, and the number
+    /// that only the other one has right. `wrong` ascends, like this network's list. `None` if the
+    /// numbers of images differ.
     pub(super) fn against(&self, images: Option<u64>, wrong: &[u64]) -> Option<[u64; 2]> {
         let own = self.wrong.as_deref().filter(|_| self.images == images)?;
         let only = |right_in: &[u64], wrong_in: &[u64]| {
@@ -59,7 +60,7 @@ impl Evaluation {
         Some([only(own, wrong), only(wrong, own)])
     }
 
-    /// How well the network fits the images that it was trained on, beside the test images.
+    /// How well the network fits the images that it was trained on, and how well the test images.
     pub fn fit(&self) -> Option<Fit> {
         Some(Fit {
             train: self.train_accuracy?,

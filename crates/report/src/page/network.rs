@@ -1,4 +1,4 @@
-//! The final network in numbers: what it takes on a device, and how long it took to get.
+//! The final network in numbers: its costs on a device, and the times of search and retraining.
 
 use maud::{Markup, html};
 

@@ -175,7 +175,7 @@ mod tests {
         let refused = |dir: &Path| matches!(Follow::new(dir), Err(ReportError::NotARun { .. }));
         assert!(refused(&dir));
         write("failure.txt", "no space left");
-        assert!(refused(&dir), "a failure of what?");
+        assert!(refused(&dir), "failure.txt alone does not make a run");
 
         write("network/metrics.jsonl", "{\"epoch\":1,\"epochs\":3}\n{\"epoch\":2,");
         let mut follow = Follow::new(&dir).unwrap();

@@ -7,8 +7,8 @@
 
 IMAGES has train/CLASS and test/CLASS. Each seed has one search; the network that it finds and a MobileNetV2 of the same latency
 are trained. Random networks are drawn from the same space until one is within the same limit, and trained by the same recipe;
-they may be further below the limit. The limit in mobile_trial.toml is about the latency of a MobileNetV2 of 12 channels on the
-machine of the page: set the latency on your machine instead.
+they may be further below the limit. The limit in mobile_trial.toml is the latency of a MobileNetV2 of 12 channels, approximately,
+on the machine described on the page. On your machine, replace it by the latency that you measure there.
 """
 
 import argparse

@@ -5,8 +5,8 @@
     python3 docs/book/src/experiments/recipe.py --data-dir DIR --out runs/recipe      # resumes; OUT/recipe.csv grows
     python3 docs/book/src/experiments/recipe.py --table runs/recipe/recipe.csv
 
-Each run trains one given network of the space `mobile`, without a search, and evaluates it on all test images. Every recipe has
-its first seed before any has its second.
+Each run trains one given network of the space `mobile`, without a search, and evaluates it on all test images. All recipes
+run with the first seed before any recipe runs with the second.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The tables of docs/book/src/experiments/rivals.md: what does pruning cost, for 16 methods, with and without the path, and three rules?
+"""The tables of docs/book/src/experiments/rivals.md: what does pruning cost, for 16 methods, with and without the path, by each of three rules?
 
     cargo build --release
     python3 docs/book/src/experiments/rivals.py --out runs/rivals            # resumes; OUT/rivals.csv grows

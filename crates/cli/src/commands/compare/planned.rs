@@ -80,11 +80,12 @@ impl Planned {
         }
     }
 
-    /// The settings of a baseline among the comparison's runs in `out`; `None` if this run is not a
-    /// baseline, or if the run that determines its width is not finished.
+    /// The configuration of this run if it is a baseline; `out` contains the runs of the
+    /// comparison. `None` if it is not a baseline, or if the run that determines its width is not
+    /// finished.
     ///
     /// # Errors
-    /// If no width fits, or that run cannot be read.
+    /// If no width fits, or the run that determines the width cannot be read.
     pub fn baseline(&self, out: &Path, shared: &Config) -> Result<Option<Config>, Error> {
         let Some(Given::Baseline { network, searched }) = &self.given else {
             return Ok(None);
@@ -131,7 +132,7 @@ impl Planned {
         let mut assignments: Vec<String> = self.setup.settings.iter().map(assignment).collect();
         let is_untuned = self.varied("discretize.rule").is_some_and(|rule| !may_tune(rule));
         if is_untuned && self.varied(TUNING_EPOCHS).is_none() {
-            // The shared setting is only for rules that tune.
+            // The shared number of tuning epochs is not for this rule, which cannot tune.
             assignments.push(format!("{TUNING_EPOCHS}=0"));
         }
         assignments

@@ -65,8 +65,8 @@ impl<'a> Source<'a> {
             },
             "/report.html" => match self.follow.poll() {
                 Ok(_) => Page::new(HTML, REPORT_POLICY, self.report()),
-                // The frame may embed this page too: otherwise it could not reload it once the run
-                // is readable again.
+                // The frame may embed the error page too. Otherwise the frame could not reload the
+                // report when the run is readable again.
                 Err(error) => Page {
                     policy: REPORT_POLICY,
                     ..Page::refusal(500, &error.to_string())

@@ -4,8 +4,8 @@
 //! Contract of every case: the exit code matches; the standard output contains only what was
 //! requested; the standard error is one line of bounded length without control characters and
 //! without a panic, after the line of progress that a slow machine prints; no file is written or
-//! changed. Each command runs with 4 GiB of address space, so that trusting a false length fails,
-//! and is killed after two minutes, so that hanging fails.
+//! changed. Each command has 4 GiB of address space, so that it fails if it trusts a false length.
+//! A command that hangs is killed after two minutes and fails.
 //! `DA2S_CASE=WORD` runs only the cases whose name contains the word.
 
 mod archives;
@@ -119,7 +119,7 @@ impl Case {
         if let Some(part) = self.says.iter().find(|part| !told.contains(*part)) {
             return Some(format!("does not say `{part}`: {told}"));
         }
-        (tree(dir) != before).then(|| "left something behind, or changed it".to_owned())
+        (tree(dir) != before).then(|| "created, changed or removed a file".to_owned())
     }
 }
 

@@ -282,7 +282,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[space]\nnone = true\noperations = [\"sep_conv_3x3\", \"skip_connect\"]",
-            "my.toml, line 2: space.none = true: expected no value beside space.operations",
+            "my.toml, line 2: space.none = true: expected no value with space.operations",
         ),
         (
             "[search]\narch_beta_1 = 0.99999999",

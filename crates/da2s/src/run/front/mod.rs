@@ -79,7 +79,7 @@ impl Job {
         self.collected(&planned, own.is_some(), &dataset, table.as_ref(), observer)
     }
 
-    /// `below`, unless it is trained.
+    /// Returns `below` and reports `began`; `None` if `below` is already trained.
     fn unless_trained(
         &self,
         below: &Below,
@@ -230,8 +230,8 @@ impl Job {
     /// The network of the run in `folder`, a folder of this run, if it is trained by the recipe of
     /// the front.
     fn trained_below(&self, folder: &str, dataset: &Dataset) -> Result<Option<Trained>, Error> {
-        // Not a network: the table and the page of the front are files, and a link may lead out of
-        // this run.
+        // Files and links are not networks: the table and the page of the front are files, and a
+        // link may lead out of this run.
         if self.directory().expect_folder(folder).is_err() {
             return Ok(None);
         }

@@ -4,8 +4,8 @@
 //! Search", ICLR 2020: p_ij = softmax(α_ij) on the selected channels (equation 2, see
 //! `supernet/partial_cell.rs`), q_j = softmax(β_j), edge normalisation (equation 3); α and β train
 //! after the warm-up; at each node the edges with the largest q·max p are kept. Contract: a node's
-//! sum is d_j times the paper's, so that uniform q gives every edge the weight 1, as everywhere in
-//! da2s; if all edges of a node are kept, they do not compete.
+//! sum is d_j (its number of edges) times the paper's, so that uniform q gives every edge the
+//! weight 1, as everywhere in da2s; if all edges of a node are kept, they do not compete.
 
 use crate::search::method::{SearchMethod, strongest_operation};
 use crate::space::Space;
