@@ -109,7 +109,7 @@ class SearchEpoch:
     lambda_alpha: float
     #: The sum of all terms added to the loss.
     regulariser: float
-    #: The terms added to the loss; empty if λ, λ_c and λ_α determine their weights.
+    #: The method's own terms, without those that λ, λ_c and λ_α weight.
     terms: List[Term]
     path_position: Optional[float]
     path_p: Optional[float]
@@ -148,7 +148,7 @@ class TuningEpoch:
     train_accuracy: float
     #: Accuracy on the held-out images of the rule, with all decisions until now.
     accuracy: float
-    #: Edges whose skip connection is excluded after this epoch, because there are too many: everything is decided again.
+    #: Edges whose skip connection is excluded after this epoch, because the genotype has too many: everything is decided again.
     excluded: List[str]
 
 

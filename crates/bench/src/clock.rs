@@ -21,8 +21,8 @@ pub struct Phase {
 }
 
 /// Runs one uncounted step of `stage`, in which buffers are allocated, and then times `repeat`
-/// steps. Then runs as many steps again, of the stage that `probed` returns: its probe records
-/// their phases in the [`Laps`], which are returned too.
+/// steps. Then runs the same number of steps of the stage that `probed` returns; the probe of this
+/// stage records the phases of the steps in the [`Laps`]. Returns the times and the [`Laps`].
 pub(super) fn time_steps<S: Resumable>(
     stage: S,
     device: &Device,

@@ -120,7 +120,8 @@ impl ArchParams {
         Self { kinds }
     }
 
-    /// Without the candidates that edges of `space` never have; `parameter` is their α.
+    /// Removes candidates from the edges of `space` that never have them, and sets their α to
+    /// `parameter`.
     #[must_use]
     pub(crate) fn without_never(self, space: &Space, parameter: impl Fn(CellKind) -> f32) -> Self {
         let kinds = self

@@ -93,7 +93,7 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
     })
 }
 
-/// Whether there seem to be such images in `path`.
+/// Whether `path` seems to contain a folder of images or a table of labels.
 pub(super) fn is_in(path: &Path) -> bool {
     FolderLayout::is_in(path).unwrap_or(false)
 }
@@ -237,8 +237,8 @@ fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> 
     Ok((Split::read(files, pixels, &sizes), hashes))
 }
 
-/// The fingerprint of each file's content. A file that cannot be read is an error, or has an empty
-/// fingerprint if another one replaces it.
+/// The fingerprint of each file's content. A file that cannot be read is an error. If damaged
+/// images are skipped, its fingerprint is that of no bytes instead.
 fn fingerprints(files: &ImageFiles) -> Result<Vec<[u8; 32]>, DataError> {
     (0..files.list.len())
         .into_par_iter()

@@ -83,9 +83,9 @@ pub fn stratified_sample(indices: &[usize], labels: &[u32], count: usize, seed: 
 /// One of this many images is set aside for testing if there are no test images.
 const TRAIN_TO_TEST: usize = 5;
 
-/// Splits the images with these labels: those that remain, and those for testing, a fifth of each
-/// class, rounded, but at least one of each class that has two. Both in ascending order; `seed`
-/// determines the choice.
+/// Splits the images with these labels into those that remain and those for testing: a fifth of
+/// each class, rounded, but at least one image of each class that has two or more. Both are in
+/// ascending order; `seed` determines the choice.
 pub(super) fn set_aside(labels: &[u32], seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, &label) in labels.iter().enumerate() {

@@ -7,9 +7,9 @@
 /// Bytes of a huge page on most systems.
 pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// Asks for huge pages from `pointer` on. The system uses one only if all of its memory was
-/// requested; so smaller neighbours can share one if each of them asks for it. The advice must come
-/// before the memory is first touched.
+/// Asks for huge pages for `bytes` of memory from `pointer` on. The system uses a huge page only if
+/// this was called for all of its memory. So small adjacent buffers can share a huge page if it was
+/// called for each of them. It must be called before the memory is first touched.
 pub(crate) fn advise_huge_pages(pointer: *mut u8, bytes: usize) {
     /// A multiple of the size of small pages on every system.
     const PAGE_BYTES: usize = 64 << 10;

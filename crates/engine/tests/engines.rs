@@ -196,8 +196,8 @@ fn two_forward_passes_may_precede_their_backward_passes() {
     assert_eq!(values(weights.grad_remove(&mut a.backward()).unwrap()), first);
 }
 
-/// Gradients of three cells that read the output of another one, and of an operation of Burn's that
-/// also reads it, before or after.
+/// Three cells and an operation of Burn's read the output of another cell, so the gradient of this
+/// output is a sum. Burn's operation reads it before the three cells or after them.
 #[test]
 fn gradients_of_several_readers_are_summed() {
     let pointwise = Block::Conv {

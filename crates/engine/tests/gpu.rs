@@ -89,7 +89,8 @@ fn a_gpu_agrees_with_the_plain_path() {
     }
 }
 
-/// Number of blocks, in the order of `agreement`; the first one is zero and has no gradient.
+/// Number of blocks of `agreement`, without those that keep the image size and without
+/// `BOTTLENECKS`. Block 0 is zero and has no gradient.
 const BLOCKS: usize = 14;
 
 #[test]

@@ -203,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn planes_come_apart() {
+    fn interleaved_samples_become_planes() {
         assert_eq!(planes(&[1, 2, 3, 4, 5, 6], 3, 3), [1, 4, 2, 5, 3, 6]);
         assert_eq!(planes(&[1, 2, 3, 4], 2, 1), [1, 3]);
     }

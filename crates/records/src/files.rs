@@ -161,7 +161,7 @@ pub fn front(name: impl std::fmt::Display) -> String {
     format!("{FRONT}/{name}")
 }
 
-/// The previous checkpoint, for the newest one called `name`.
+/// The file of the previous checkpoint; `name` is that of the newest one.
 pub fn previous(name: &str) -> String {
     format!("{name}.previous")
 }

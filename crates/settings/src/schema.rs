@@ -1,8 +1,8 @@
 //! The JSON schema of a table of settings, for editors.
 //!
 //! Reference: JSON Schema, draft 7, which TOML editors support. Contract: whatever the schema
-//! rejects, [`Table::check`] rejects. The schema does not check 32-bit rounding: it only limits
-//! a 32-bit number that has no upper limit to the largest one.
+//! rejects, [`Table::check`] rejects. The schema does not check rounding to 32 bits. It only sets
+//! a maximum for 32-bit numbers without an upper limit: the largest 32-bit number.
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 

@@ -161,8 +161,8 @@ fn together(scratch: &Path, finished: &Path) -> [Target; 2] {
                 JSON,
                 Box::new(move |bytes| {
                     to_draw.damage(bytes);
-                    // Otherwise the events of the previous input would be kept if its settings
-                    // differ.
+                    // The name of an event file depends on the settings of the run. So events of
+                    // an input with other settings would not be replaced.
                     drop(fs::remove_dir_all(&events));
                     draws(&to_draw.dir, &events)
                 }),

@@ -221,7 +221,7 @@ impl Request {
     }
 }
 
-/// The space that `layers` request; `None` if the recipe below them is for this space and has its
+/// The space that `layers` request; `None` if their recipe is for this space and therefore has its
 /// settings already.
 fn requested_space(layers: &[Layer]) -> Option<SpaceName> {
     let space = SpaceName::from_name(last_text(layers, "space.name")?)?;

@@ -25,7 +25,7 @@ pub struct Description {
     pub size: NetworkSize,
     /// The preprocessing of an image.
     pub preprocessing: Preprocessing,
-    /// The network as stages of blocks, with the same content as genotype and sizes for readers
+    /// The network as stages of blocks: the same content as genotype and sizes, but for readers
     /// that do not know the search spaces.
     pub plan: NetworkPlan,
 }

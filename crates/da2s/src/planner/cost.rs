@@ -111,8 +111,8 @@ impl EdgeWork {
         self.networks * self.images + self.undecided
     }
 
-    /// The same, but the number of images is halved until the work takes at most `most_s`, or until
-    /// another half would be below `fewest`. `image_s` is the time of an evaluation of one image.
+    /// The same with fewer images: their number is halved until the work takes at most `most_s`,
+    /// but never below `fewest`. `image_s` is the time of an evaluation of one image.
     pub fn within(self, most_s: f64, image_s: f64, fewest: usize) -> Self {
         let mut work = self;
         while work.evaluations() as f64 * image_s > most_s && work.images / 2 >= fewest {
@@ -182,8 +182,8 @@ impl TrainWork {
 }
 
 /// The times of all stages in their order: search, discretization, training and evaluation of each
-/// network (the run's own first), report. `discretizes` says whether a run without a search still
-/// has its discretization ahead: this stage is repeated, or found complete, when a run resumes.
+/// network (the run's own first), report. If there is no search, `discretizes` says whether the
+/// discretization of the run's own network is still to come.
 pub(super) fn times(
     search: Option<[f64; 2]>,
     discretizes: bool,

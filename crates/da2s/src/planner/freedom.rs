@@ -48,10 +48,10 @@ pub struct Freedom {
 }
 
 impl Freedom {
-    /// What the request for `config` leaves open. The sizes of the final network are fixed if it is
-    /// a plain network requested by name, or any network requested by name under limits on its
-    /// cost, or if there is a table of latencies, which has some widths only. A chain of layers is
-    /// always a single cell.
+    /// What the request for `config` leaves open. Channels and cells of the final network are fixed
+    /// in three cases: a plain network was requested by name; any network was requested by name,
+    /// and its cost is limited; or there is a table of latencies, because it contains only some
+    /// widths. A chain of layers counts as one cell, so its number of cells is always fixed.
     pub fn of(request: &Request, config: &Config) -> Self {
         let chain = config.space.name.is_chain();
         let is_limited = || !limits(&config.target).is_empty();

@@ -30,7 +30,7 @@ const COUNTED: [usize; 2] = [2, 15];
 #[derive(Clone, Copy)]
 pub(super) struct Measure<'a> {
     pub inputs: &'a Inputs<'a>,
-    /// Longest time for steps beyond the fewest.
+    /// Maximum time for steps in addition to the minimum number of steps.
     pub patience_s: f64,
     /// Whether to stop, asked after each step.
     pub stop: &'a dyn Fn() -> bool,
@@ -49,7 +49,7 @@ impl Measure<'_> {
             ..
         } = *self.inputs;
         let mut setup = config.search_setup()?;
-        // Every measured step moves α and β; of the search, every `arch_every`-th does.
+        // Every measured step moves α and β. In the search only every `arch_every`-th step does.
         let arch_every = std::mem::replace(&mut setup.search.arch_every, 1);
         let search = Search::new(&setup, dataset, device, engine)?;
         let (batch, images) = (setup.search.batch_size, (dataset.shape, dataset.classes()));

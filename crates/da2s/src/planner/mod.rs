@@ -79,7 +79,7 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// How long steps of one size may be measured, beyond the fewest that are needed.
+    /// How long steps of one size may be measured, in addition to the minimum number of steps.
     fn patience_s(&self) -> f64 {
         (self.time_s / 200.0).clamp(0.2, PATIENCE_S)
     }
@@ -269,7 +269,7 @@ fn solve_training(
 
 /// The longest time of a run of the recipe for folders, unless a time is given.
 pub const RECIPE_LIMIT_S: f64 = 2.0 * 3600.0;
-/// Longest time for which steps of one size are measured, beyond the fewest that are needed.
+/// Maximum of [`Goal::patience_s`], in seconds.
 const PATIENCE_S: f64 = 3.0;
 /// Time for the report, in seconds.
 const REPORT_S: f64 = 1.0;

@@ -149,8 +149,8 @@ fn left(all_s: f64, taken_s: f64, share: f64, strict: bool) -> f64 {
     if strict { left_s } else { left_s.max(share * all_s) }
 }
 
-/// The time for the training of a run that may take `all_s`: its share, or what the search leaves
-/// if that takes more than its own share or cannot use it.
+/// The time for the training of a run that may take `all_s`: the share of the training; or, if the
+/// search takes more than its share or cannot use all of it, the time that the search leaves.
 fn rest<S: Choice>(search: &S, searched: &Chosen<S::Rates>, all_s: f64, strict: bool) -> f64 {
     let share_s = (1.0 - SEARCH_SHARE) * all_s;
     let left_s = left(all_s, searched.time_s, 1.0 - SEARCH_SHARE, strict);
@@ -174,9 +174,9 @@ fn largest<C: Choice>(choice: &mut C, budget_s: &dyn Fn() -> f64) -> Result<(usi
     larger(choice, first, budget_s)
 }
 
-/// Like [`largest`], from a size that is measured. The times of a size follow from those of a
-/// smaller one by its work until it is measured: large networks use a machine better, so this is
-/// an overestimate.
+/// Like [`largest`], from a size that is measured. Before a larger size is measured, its times are
+/// estimated from those of the smaller one, in proportion to the work. This is an overestimate,
+/// because large networks use a machine better.
 fn larger<C: Choice>(
     choice: &mut C,
     (mut at, mut rates): (usize, C::Rates),
@@ -198,7 +198,8 @@ fn larger<C: Choice>(
     Ok((at, rates))
 }
 
-/// The most epochs of a size within `budget_s`, and at least the fewest.
+/// The maximum number of epochs of a size within `budget_s`, but at least the minimum number of the
+/// stage.
 fn longest<C: Choice>(choice: &C, size: usize, rates: C::Rates, budget_s: f64) -> Chosen<C::Rates> {
     let Epochs { least, most, .. } = choice.epochs();
     let (mut epochs, mut beyond) = (least, most + 1);

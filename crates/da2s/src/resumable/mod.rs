@@ -57,8 +57,8 @@ pub trait Resumable: Sized {
     /// Whether there are epochs left.
     fn is_unfinished(&self, state: &Self::State) -> bool;
 
-    /// The images of the next step. A stage that measures before a step passes `stop` on, which
-    /// returns whether the observer requests a stop.
+    /// The images of the next step. `stop` returns whether the observer requests a stop; if a stage
+    /// measures something before a step, it passes `stop` to the measurement.
     ///
     /// # Errors
     /// If an image cannot be read; [`EvaluateError::Stopped`](crate::evaluate::EvaluateError) after

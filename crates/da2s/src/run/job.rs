@@ -110,7 +110,7 @@ impl Job {
                     hints: &OTHER_SETTINGS,
                 });
             }
-            // The number for "auto" that was computed when the search began.
+            // For "auto", keeps the number that was computed when the search began.
             for (asked, came_to) in [
                 (&mut config.search.alpha_rate, was.search.alpha_rate),
                 (&mut config.search.beta_rate, was.search.beta_rate),

@@ -14,7 +14,7 @@ use crate::planner::{AIM, Goal, MOST_EPOCHS, StageTime, Whose};
 use crate::resumable::StageError;
 use crate::stage::Stage;
 
-/// How far from its time a run may end, as a share of the given time, before its training gets
+/// If a run would end early or late by more than this share of the given time, its training gets
 /// another number of epochs.
 const TOLERANCE: f64 = 0.03;
 /// The time of an epoch is the mean of the last epochs that together took this share of the given
@@ -33,7 +33,8 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// From the planned `times` of the stages, of which each training has `epochs` epochs.
+    /// Computed from the planned `times` of the stages; `epochs` is the number of epochs of each
+    /// training.
     pub fn of(times: &[StageTime], epochs: usize) -> Self {
         let is_own = |time: &&StageTime| time.stage == Some(Stage::Train) && time.whose == Whose::Run;
         let own_s: f64 = times.iter().filter(is_own).map(|time| time.time_s).sum();

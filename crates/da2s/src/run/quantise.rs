@@ -43,9 +43,9 @@ pub struct Quantised {
 }
 
 /// Quantises the trained network of a run, as [`int8::quantise`] describes, with training images
-/// drawn from the run's seed; evaluates it on the test images; writes `network/int8.json`, the
-/// summary, if there is one, and the network to `export/network-int8.safetensors` and
-/// `export/network-int8.onnx`.
+/// drawn from the run's seed, and evaluates it on the test images. Writes the network to
+/// `export/network-int8.safetensors` and `export/network-int8.onnx`, and its results to
+/// `network/int8.json`; if the run has a summary, also to the summary.
 ///
 /// # Errors
 /// If the network was not trained and evaluated, an image cannot be read, the network cannot be

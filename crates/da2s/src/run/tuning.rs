@@ -91,7 +91,7 @@ pub(super) fn tuned(
         context.directory.remove(TUNING)?;
     }
     drive(&context, &files, observer).map_err(|error| match error {
-        // The same command continues.
+        // The same command continues the tuning, as the hints of this error say.
         Error::Stage(StageError::Stopped { .. } | StageError::Evaluate(EvaluateError::Stopped)) => {
             EvaluateError::Stopped.into()
         }

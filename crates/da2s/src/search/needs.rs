@@ -10,7 +10,8 @@ use crate::memory::{Needs, largest_first};
 use crate::space::{Space, SpaceSettings};
 use crate::supernet::supernet;
 
-/// The super-network of the stage `plan` of a search in `space`, otherwise of `size`.
+/// The super-network of the stage `plan` of a search in `space`. The stage determines the number of
+/// cells and the partial channels; the other sizes are those of `size`.
 pub(super) fn supernet_of(
     settings: &SearchSettings,
     plan: StagePlan,
@@ -23,10 +24,10 @@ pub(super) fn supernet_of(
     supernet(space, size, settings.partial_in(plan), engine)
 }
 
-/// The memory of a step on images of `shape` in a number of classes, in the stage that needs most.
-/// Contract: on the CPU with the fused engine. In a stage with fewer candidates than the space, the
-/// largest ones are assumed to remain, which gives an upper bound. The removed ones keep their
-/// weights, but are not computed.
+/// The memory of a step in the stage that needs most, for images of the given shape and number of
+/// classes. Contract: on the CPU with the fused engine. In a stage with fewer candidates than the
+/// space, the largest ones are assumed to remain, which gives an upper bound. The removed ones keep
+/// their weights, but are not computed.
 pub(crate) fn needs(
     settings: &SearchSettings,
     space: &SpaceSettings,

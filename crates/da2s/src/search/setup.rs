@@ -52,7 +52,7 @@ impl Search {
         Self::in_group(setup, dataset, device, engine, Group::alone())
     }
 
-    /// The same as a member of `group`, with its own batches.
+    /// Like [`Self::new`], for one process of `group`, which trains on its part of each batch.
     ///
     /// # Errors
     /// Like [`Self::new`].
@@ -143,8 +143,8 @@ impl Search {
     }
 }
 
-/// Refuses a search in whose shortest stage, of `epochs`, no step trains α, although the method
-/// requires it.
+/// Refuses a search if no step of its shortest stage trains α, although the method requires it.
+/// `epochs` is the number of epochs of that stage.
 fn moves(settings: &SearchSettings, epochs: usize, steps_per_epoch: u64) -> Result<(), SearchError> {
     let steps_of = |epochs: usize| (epochs as u64).saturating_mul(steps_per_epoch);
     let (arch_every, all) = (settings.arch_every as u64, steps_of(epochs));

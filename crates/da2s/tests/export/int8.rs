@@ -1,4 +1,5 @@
-//! Networks in int8: da2s-infer and onnxruntime compute the same, and what float32 does.
+//! Networks in int8: da2s-infer and onnxruntime compute the same logits, and most classes are those
+//! of float32.
 
 use std::fs;
 use std::path::Path;

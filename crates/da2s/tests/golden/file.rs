@@ -79,7 +79,8 @@ impl Golden {
         self.tensors.contains_key(name)
     }
 
-    /// All tensors whose name begins with `prefix`, without it, in their full shapes.
+    /// All tensors whose name begins with `prefix`, in their full shapes. The returned names do not
+    /// contain the prefix.
     pub fn under(&self, prefix: &str) -> Vec<Named> {
         let own = self.tensors.values().filter_map(|tensor| {
             let name = tensor.name.strip_prefix(prefix)?.to_owned();
@@ -96,7 +97,8 @@ impl Golden {
         own.collect()
     }
 
-    /// The shape that a tensor stored as a short vector is repeated to fill.
+    /// The full shape of a tensor that is stored as a short vector, which is repeated to fill the
+    /// shape; `None` for other tensors.
     fn full_shape(&self, name: &str) -> Option<Vec<usize>> {
         let sides = self.meta.get(&format!("shape.{name}"))?.split(',');
         Some(sides.map(|side| side.parse().unwrap()).collect())

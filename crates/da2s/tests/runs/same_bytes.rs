@@ -78,8 +78,8 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
         }
     };
     until_done(&|observer| search(&context, observer).map(|_| ()));
-    // A measurement that is stopped leaves no files, neither in the gap nor in the gaps of edges,
-    // which are measured after it.
+    // Stopping leaves no files, whether the gap is being measured or the gaps of edges, which are
+    // measured after the gap.
     for asks in [0, 3, 50, 110] {
         let left = Cell::new(asks);
         let stopped = discretize(&context, None, &mut StopAsked { left }).map(|_| ());

@@ -67,7 +67,7 @@ fn rgb(luma: &mut [u8], blue: &mut [u8], red: &mut [u8]) {
     }
 }
 
-/// Multiplies a colour by a light of 255 − K.
+/// `colour` · `light` / 255, where `light` is 255 − K.
 fn darken(colour: &mut [u8], light: &[u8]) {
     for (colour, &light) in colour.iter_mut().zip(light) {
         let dark = (255 - u32::from(*colour)) * u32::from(light) + 128;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct DeviceCost {
     /// Bytes of its weights and running statistics in float32, as in every export.
     pub size_bytes: Option<u64>,
-    /// Bytes of its weights in int8: one for each, and for each output of a convolution or of the
-    /// classifier a scale and a bias of four bytes.
+    /// Bytes of its weights in int8: one byte for each weight; and eight bytes, a scale and a bias,
+    /// for each output of a convolution or of the classifier.
     pub size_int8_bytes: Option<u64>,
     /// Bytes of its activations for one image in float32, where tensors share memory.
     pub ram_bytes: Option<u64>,

@@ -47,7 +47,7 @@ pub struct FrontPoint {
     /// The directory of its run, relative to that of the search; `.` is the search itself.
     pub directory: String,
     /// The requests for this network in the last call of the command, such as `width 0.5`; empty if
-    /// there it was not requested.
+    /// that call did not request it.
     pub requested: Vec<String>,
     /// Its channels divided by those of the search's own network.
     pub width: f64,

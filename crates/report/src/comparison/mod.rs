@@ -157,7 +157,8 @@ impl Comparison {
         }
         let groups = setups.iter().map(|setup| group(setup, &runs, &measures)).collect();
         let test = |setup: &&Setup| {
-            // The baseline may lack these settings, and a given genotype has none.
+            // Number of shared settings, not equality of all: the baseline may lack some of the
+            // settings of `setup`, and a given genotype has none.
             let shared = |other: &&&Setup| other.settings.iter().filter(|own| setup.settings.contains(own)).count();
             let own = || setups.iter().filter(|other| other.method == baseline);
             // Of equals, `max_by_key` takes the last one.

@@ -191,7 +191,7 @@ impl<'a> Search<'a> {
                 // No name or line number can select one of them.
                 if found.picked.are_alike() {
                     return Err(GenotypeError::whole(format!(
-                        "there are several in {names}, which no name or line distinguishes: give one of them alone"
+                        "there are several in {names}, and neither a name nor a line number distinguishes them: give one of them alone"
                     )));
                 }
                 let mut error =

@@ -1,8 +1,8 @@
 //! Published cells of the DARTS space, to be trained in addition to those that a search finds.
 //!
-//! Reference: each word gives the name in a public repository. Contract: each text is copied from
-//! that repository, apart from blanks; all keep two edges at each of four nodes. Cells for which
-//! public sources disagree, such as SNAS's, are left out.
+//! Reference: the documentation of each variant gives the name of the cell in a public repository.
+//! Contract: each text is copied from that repository, apart from blanks; all keep two edges at
+//! each of four nodes. Cells for which public sources disagree, such as SNAS's, are left out.
 
 use da2s_settings::words;
 

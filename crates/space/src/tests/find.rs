@@ -359,7 +359,7 @@ fn a_line_number_does_not_select_one_of_several_genotypes_in_its_line() {
         assert!(!error.several);
         assert_eq!(
             error.to_string(),
-            "genotype: there are several in line 1, which no name or line distinguishes: give one of them alone"
+            "genotype: there are several in line 1, and neither a name nor a line number distinguishes them: give one of them alone"
         );
     }
     let named = Genotype::parse_named(&format!("a {one} {other}\n{one}\n"), "1").unwrap_err();

@@ -30,7 +30,7 @@ const STOPPED: i32 = 130;
 pub struct Children<'a> {
     /// Directory of the comparison.
     pub folder: &'a Folder,
-    /// Settings that all runs share.
+    /// File with the settings that all runs share.
     pub settings: &'a Path,
     /// The content of that file.
     pub shared: &'a Config,
@@ -159,7 +159,7 @@ impl Children<'_> {
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
         if matches!(verb, Verb::Run) && !self.measures_latency {
-            // Other runs at the same time would distort it.
+            // Other runs at the same time would distort the latency.
             command.args(["--set", &format!("{LATENCY}=false")]);
         }
         command

@@ -140,8 +140,8 @@ impl Skeleton {
         stages
     }
 
-    /// A skeleton whose slots, each a prefix, a stride and a content, read the previous one, with a
-    /// ReLU before the global mean.
+    /// A skeleton in which every slot reads the slot before it, with a ReLU before the global mean.
+    /// Each slot is given as its prefix, its stride and its content.
     fn in_line(size: &NetworkSize, slots: impl IntoIterator<Item = (String, usize, Content)>) -> Self {
         let slots = slots.into_iter().enumerate();
         let slots = slots.map(|(index, (prefix, stride, content))| Slot {

@@ -1,5 +1,6 @@
-//! A network in int8 as an ONNX graph in QDQ form: quantised and dequantised again around each
-//! operator, which runtimes merge into integer operators.
+//! A network in int8 as an ONNX graph in QDQ form: values are quantised and dequantised again
+//! before and after each operator. Runtimes merge these nodes and the operator into an integer
+//! operator.
 //!
 //! Reference: "QDQ format" of the ONNX Runtime's documentation on quantisation. Contract: the graph
 //! has the numbers of the [`Int8Network`], and the same arithmetic; where a runtime rounds an
@@ -119,7 +120,7 @@ impl Writer<'_> {
         let (height, width) = self.network.steps.shape(step.inputs[0]).size;
         let mut x = x.to_owned();
         let mut sides = [height, width];
-        // Rows and columns before the image.
+        // Padding above and to the left of the image.
         let mut before = [one.padding.max(0) as usize; 2];
         if one.padding < 0 {
             // A side of one pixel has no second pixel: a zero before the first one is read instead.
