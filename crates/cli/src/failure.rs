@@ -26,7 +26,7 @@ pub enum Failure {
     /// A command for a single process was started in several; each of them gets this error.
     #[error("only run, search and train work in several processes; start this command without mpirun")]
     OneProcess,
-    /// A time for a run in several processes.
+    /// `--time` was given for a run in several processes.
     #[error("--time plans a run in a single process; leave it out, or start this command without mpirun")]
     OneProcessPlan,
     /// An error of the command line itself.

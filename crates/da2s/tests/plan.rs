@@ -79,7 +79,7 @@ fn a_run_without_a_time_has_a_plan_that_changes_nothing() {
     assert_eq!((plan.search.unwrap().epochs, plan.network.epochs), (30, 25));
     assert!(plan.times.iter().all(|stage| stage.time_s > 0.0));
     assert_eq!(plan.found.counts.train, 64);
-    // The digits are not a folder: their recipe has no limit.
+    // Only recipes for folders of images have a time limit; the recipe of the digits has none.
     let other = created(&temporary.path().join("other"), Some(Pace::OfRecipe), &[]);
     assert!(!other.is_to_be_planned());
 }

@@ -9,8 +9,8 @@
 //!
 //! Limits: it sees pixels, not meaning. Classes whose images differ in position or background, as
 //! in most photographs, are not recognised and never reported, even if they are mirror images
-//! ("left hand", "right hand"); a class that becomes something else than another class is not
-//! reported either ("3" becomes no digit). It is for symbols, letters, and aligned photographs.
+//! ("left hand", "right hand"). A class whose mirror images belong to no class is not reported
+//! either (a mirrored "3" is no digit). It is for symbols, letters, and aligned photographs.
 //! Contract: the same images give the same answer; time and memory are bounded, whatever the number
 //! of classes, and more than [`MOST_CLASSES`] are not examined.
 

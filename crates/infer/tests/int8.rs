@@ -255,7 +255,7 @@ fn assert_close(what: &str, (plan, preprocessing, tensors, images): &Parts) {
 }
 
 #[test]
-fn it_is_close_to_float32() {
+fn an_int8_network_is_close_to_float32() {
     for side in [13, 8] {
         assert_close(&format!("{side} pixels"), &network(side));
     }
@@ -385,7 +385,7 @@ fn a_damaged_file_is_a_typed_error() {
     let told = |change: &dyn Fn(&mut Vec<StoredTensor>)| {
         let mut tensors = whole.clone();
         change(&mut tensors);
-        // The old checksum is in the text, where nobody looks for it.
+        // The description still has the old checksum, but only its first field is checked.
         let bytes = signed_file(&tensors, "da2s", &description).unwrap();
         Network::from_bytes(&bytes).unwrap_err().to_string()
     };

@@ -171,7 +171,7 @@ impl Walk {
         let after = choice.block.output_side(height) * choice.block.output_side(width);
         let (inputs, outputs) = (choice.inputs, choice.outputs);
         let lens = match choice.block {
-            // The sum or the layer beside an activation function computes it.
+            // An activation function is computed by the sum or the layer before or after it.
             Block::Identity | Block::Relu | Block::Relu6 | Block::HardSwish => {
                 return Value {
                     tensor: source,

@@ -35,10 +35,9 @@ pub enum Block {
         /// First channel that is copied.
         first: usize,
     },
-    /// Distributes the input's channels over the output like a channel shuffle of `groups` groups
-    /// distributes channels `first..` of its input (Xu et al., "PC-DARTS", 2020, section 3.2): of C
-    /// channels, channel i goes to (i mod C/groups)·groups + i div (C/groups). The other channels
-    /// of the output are zero.
+    /// A part of a channel shuffle of `groups` groups (Xu et al., "PC-DARTS", 2020, section 3.2).
+    /// The shuffle moves channel i of C channels to (i mod C/groups)·groups + i div (C/groups). The
+    /// input is channels `first..` of these C; the other channels of the output are zero.
     Shuffle {
         /// Number of groups; divides the output's channels.
         groups: usize,

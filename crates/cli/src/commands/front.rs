@@ -1,5 +1,5 @@
-//! `da2s front`: networks of a run's search at several widths, depths or limits, and which of them
-//! no other one beats.
+//! `da2s front`: trains networks of a run's search at several widths, depths or limits, and shows
+//! the front: the networks that no other one beats.
 //!
 //! Contract: latencies are predicted from a latency table, if there is one and it has every block;
 //! otherwise all networks are timed in turn on this machine, on one thread, as `da2s-infer` runs

@@ -50,7 +50,7 @@ fn a_table_shows_no_control_characters_and_no_forged_row() {
     assert_eq!(clean_lines(&["runs", &forged], folder.path()).len(), 2);
     let listed = clean_lines(&["runs", "--json", "."], folder.path()).join("\n");
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed[0]["name"], forged.as_str(), "a program reads what is there");
+    assert_eq!(listed[0]["name"], forged.as_str(), "JSON has the name unchanged");
     for command in ["draw", "discretize", "train", "evaluate", "predict"] {
         let image: &[&str] = if command == "predict" { &["x.png"] } else { &[] };
         let lines = clean_lines(&[&[command, &forged], image].concat(), folder.path());
@@ -167,7 +167,7 @@ fn nothing_is_written_through_a_link() {
     for name in ["summary.json", "export/network.onnx", "report.html"] {
         assert!(!run.join(name).is_symlink() && run.join(name).is_file(), "{name}");
     }
-    // Lines are appended to the existing file only.
+    // This file is appended to, not replaced: a link in its place is refused.
     fs::remove_file(run.join("failure.txt")).unwrap_or_default();
     fs::remove_file(run.join("search/metrics.jsonl")).unwrap();
     symlink(&victim, run.join("search/metrics.jsonl")).unwrap();
@@ -246,7 +246,7 @@ fn a_run_below_a_run_is_not_read_through_a_link() {
 
 #[cfg(unix)]
 #[test]
-fn a_comparison_is_not_led_astray() {
+fn a_comparison_writes_nothing_through_a_link() {
     use std::os::unix::fs::symlink;
 
     let folder = tempfile::tempdir().unwrap();

@@ -133,11 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn a_search_in_stages_needs_what_its_largest_stage_does() {
+    fn a_search_in_stages_needs_as_much_memory_as_its_largest_stage() {
         let planned = |more: &str| planned(&["search.method=p-darts", more]).search;
         let first = planned("search.stages.cells=[9,3,3]");
         assert!(first.total() > planned("search.stages.cells=[3,3,3]").total());
-        // With all candidates in every stage the last one needs most, with few it does not.
+        // With all candidates in every stage, the last stage needs the most memory; with few
+        // candidates in the later stages, it does not.
         let all = planned("search.stages.candidates=[7,7,7]");
         let few = planned("search.stages.candidates=[7,2,1]");
         assert!(all.total() > few.total() && all.activations > few.activations);

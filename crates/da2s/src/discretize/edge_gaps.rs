@@ -2,9 +2,10 @@
 //! only this edge.
 //!
 //! Contract: held-out images, statistics as trained, no retraining; everything except the one
-//! choice stays mixed. A kept edge gets the weight d/n and a pruned edge the weight 0, while the
-//! other edges of the node keep their weights, so the total weight at the node changes. A choice
-//! that changes no weight costs nothing and is not computed.
+//! choice stays mixed. If n of the d edges of a node are kept, a kept edge gets the weight d/n (in
+//! a chain, 1), and a pruned edge the weight 0. The other edges of the node keep their weights, so
+//! the total weight at the node changes. A choice that changes no weight costs nothing and is not
+//! computed.
 
 use burn::tensor::Device;
 use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};

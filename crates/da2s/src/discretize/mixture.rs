@@ -1,9 +1,10 @@
 //! The mixture of a super-network after discretization, in whole or in part.
 //!
 //! Reference: Tian et al. 2021, section 3.2. Contract: what the genotype keeps is kept, whatever
-//! rule chose it, and its operations are candidates of the space; a kept edge has the weight
-//! d_j/n_j, so that the sum of its node stays as in training, or 1 in a chain, and each of k kept
-//! operations has 1/k; everything else has weight 0 and is not computed.
+//! rule chose it, and its operations are candidates of the space. If n_j of the d_j edges of a node
+//! are kept, each has the weight d_j/n_j, so that their sum is the same as in training; in a chain,
+//! each kept edge has the weight 1. Each of k kept operations has 1/k of the weight of its edge.
+//! Everything else has weight 0 and is not computed.
 
 use std::sync::Arc;
 

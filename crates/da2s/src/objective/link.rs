@@ -13,7 +13,7 @@ use super::regulariser::{strengthen_alpha, strengthen_beta};
 
 /// The smallest weight, and the smallest concentration, by which f32 can still divide.
 const LEAST: f64 = 1e-30;
-/// A logit whose weight is 0 beside any that training reaches.
+/// A logit so low that its weight is 0 next to any logit that training reaches.
 const GONE: f64 = -200.0;
 
 /// Converts parameters to weights.
@@ -66,8 +66,8 @@ impl Link {
         self != Self::Sigmoid
     }
 
-    /// Whether the magnitude of parameters has a meaning besides their weights: a projection keeps
-    /// their sum.
+    /// Whether the sum by which the weights of a choice are divided has a meaning of its own, so
+    /// that a projection must keep it.
     pub(super) fn keeps_sum(self) -> bool {
         matches!(self, Self::Simplex | Self::Dirichlet)
     }

@@ -90,7 +90,8 @@ pub(super) struct SearchWork {
     pub by_edge: EdgeWork,
     /// Evaluations of single images by the rule.
     pub by_rule: usize,
-    /// Epochs of tuning after decisions of the rule, and the images that are evaluated after each.
+    /// Number of epochs of tuning after all decisions of the rule, and number of images that are
+    /// evaluated after each epoch.
     pub tuned: [usize; 2],
 }
 

@@ -16,8 +16,9 @@ use crate::search::{Drive, SearchError};
 use crate::space::PerKind;
 use crate::supernet::supernet;
 
-/// The minimum of epochs and of steps in a search; then a good number of epochs, the fewest steps
-/// for it, and the number of steps that is always enough (see `Epochs::of_steps`).
+/// The minimum numbers of epochs and of steps in a search. Then a good number of epochs, the fewest
+/// steps that these should have, and a number of steps that is always enough (see
+/// `Epochs::of_steps`).
 const EPOCHS: ([usize; 2], [usize; 3]) = ([4, 40], [20, 400, 10_000]);
 /// The most epochs of a search in a given time: twice those of DARTS.
 const MOST_EPOCHS: usize = 100;
@@ -217,8 +218,8 @@ fn by_rule(config: &Config, arch: usize) -> usize {
     }
 }
 
-/// Epochs of tuning after decisions of the rule, and the images that are evaluated after each. With
-/// a limit on skip connections everything may be decided twice.
+/// Number of epochs of tuning after all decisions of the rule, and number of images that are
+/// evaluated after each epoch. With a limit on skip connections everything may be decided twice.
 fn tuned(config: &Config, arch: usize) -> [usize; 2] {
     let (settings, space) = (&config.discretize, config.space.build());
     let by_rule = some(settings.rule_images, arch);

@@ -280,7 +280,7 @@ fn remarks(plan: &Plan) -> Vec<String> {
     let step = |(name, lesson): (&str, Option<&crate::planner::Lesson>)| {
         Some(format!("A step of the {name} took {:.4} s.", lesson?.step_s))
     };
-    // Keys have no capital letters, so these sentences have none.
+    // Some reasons begin with a key, so all of them begin with a small letter.
     let reasons = plan.reasons.iter().map(|reason| format!("{reason}."));
     std::iter::once(first)
         .chain(steps.into_iter().filter_map(step))

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slope_keeps_the_share_of_draws_below() {
+    fn the_distribution_function_is_constant_along_the_slope() {
         for a in [0.02f64, 0.3, 1.0, 2.5, 8.0, 30.0] {
             // Standard deviations from the mean; farther out F is 1 to all digits of an f64.
             for deviations in [-2.0f64, -1.0, 0.0, 1.0, 3.0] {

@@ -65,7 +65,7 @@ pub(super) fn of(
                 side,
                 f64::from(precision.bytes()),
             )),
-            // A limit without a table is refused with the settings.
+            // A limit without a table was refused when the settings were checked.
             (Resource::Latency, _) => match &latency {
                 Some(table) => LimitTable::Sum(table.clone()),
                 None => continue,

@@ -1,4 +1,4 @@
-"""Writes images that show how they are resized: fine stripes and photographs, larger and smaller than what a network sees.
+"""Writes images in which differences of resizing are visible: fine stripes and photographs, larger and smaller than a network's input.
 
     python pictures.py FOLDER
 """
@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_images
 
 
 def stripes(period, angle, random):
-    """Of colours with noise, 97×131 pixels."""
+    """Coloured stripes with noise, 97×131 pixels."""
     y, x = numpy.mgrid[:97, :131]
     wave = numpy.sign(numpy.sin(2 * numpy.pi * (x * numpy.cos(angle) + y * numpy.sin(angle)) / period))
     grey = 128 + 90 * wave + random.normal(0, 20, wave.shape)

@@ -136,7 +136,7 @@ pub(crate) fn read(
     for ((tensor, scale), zero_point) in own(&like).zip(scales).zip(zero_points) {
         tensors[tensor] = Some(Quantisation { scale, zero_point });
     }
-    // Each tensor has its own quantisation, or that of a tensor with its own.
+    // Each tensor has its own quantisation, or shares that of a tensor which has its own.
     let missing = || NetworkError::Missing {
         name: ACTIVATION_SCALES.to_owned(),
     };

@@ -292,7 +292,7 @@ impl Steps {
             let limits = matches!(function, ActivationFunction::Relu | ActivationFunction::Relu6);
             if limits && takes && alone {
                 let own = &mut self.steps[before].activation;
-                // After each other, the two compute what the narrower one computes.
+                // Two such functions in sequence compute the same as the narrower one alone.
                 if *own != Some(ActivationFunction::Relu6) {
                     *own = Some(function);
                 }
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn two_functions_after_each_other_are_the_narrower_one() {
+    fn two_functions_in_sequence_equal_the_narrower_one() {
         let convolution = Block::Conv {
             relu: false,
             kernel: 1,

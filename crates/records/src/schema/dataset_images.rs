@@ -11,7 +11,7 @@ pub struct DatasetImages {
     pub classes: Vec<String>,
     /// Training images of each class.
     pub train: Vec<u64>,
-    /// Validation images of each class, the data set's own or set aside of its training images;
+    /// Validation images of each class, the data set's own or set aside from its training images;
     /// empty if there are none.
     pub validation: Vec<u64>,
     /// Test images of each class.

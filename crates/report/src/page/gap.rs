@@ -1,5 +1,5 @@
-//! The discretization gap: the cost of pruning operations, edges and both, by batch-norm
-//! statistics.
+//! The discretization gap: the cost of pruning operations, edges and both, for each kind of
+//! batch-norm statistics.
 
 use da2s_records::counted;
 use maud::{Markup, html};

@@ -38,8 +38,8 @@ fn all(evaluation: &Evaluation) -> Option<u64> {
     Some(evaluation.wrong.as_ref()?.len() as u64)
 }
 
-/// An image as an entry of a list: `is` its label, and taken for its prediction; `remark` follows
-/// its name.
+/// An image as an entry of a list: the word `is` and its label, "taken for" and its prediction, its
+/// name and `remark`.
 pub(super) fn picture(image: &JudgedImage, is: &str, name: &str, remark: &str, classes: &[String]) -> Markup {
     let class = |class: usize| classes.get(class).map_or("–", String::as_str);
     html! {

@@ -289,7 +289,7 @@ pub fn cases() -> Vec<Case> {
             &["target.latency_table", "da2s profile", "--latency-table"],
         ),
         set(
-            "bytes without a unit's second letter",
+            "bytes in K instead of KB or KiB",
             "target.max_size_bytes=256K",
             &["such as 500KB"],
         ),
@@ -359,7 +359,7 @@ pub fn cases() -> Vec<Case> {
         )
         .make(|dir| fs::write(dir.join("file"), "").unwrap()),
         case(
-            "out: created for an invalid run, with its parent folder",
+            "out: for an invalid run, neither the folder nor its parent is created",
             &["run", "--recipe", "arrays"],
             2,
             &["arrays are passed by a program"],

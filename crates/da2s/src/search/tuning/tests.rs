@@ -169,7 +169,7 @@ fn a_limit_on_skip_connections_is_kept() {
     search.target.normal.most_skips = Some(0);
     let tuning = Tuning::new(&search, &finished, 1);
     let mut state = tuning.start();
-    // As if the rule had preferred them.
+    // As if the rule had kept the skip connections.
     let complete = TuningProgress {
         kept: vec![vec![1], vec![1], vec![1], vec![1], vec![0], vec![0]],
         epochs_done: 5,

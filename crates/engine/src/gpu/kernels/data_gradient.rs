@@ -23,8 +23,8 @@ struct DepthwiseGradient {
 }
 
 /// The row or column of the result that the tap of `position` contributes to; an index out of range
-/// if there is none. The padding's bias is subtracted first, so positions before the first row
-/// become large instead of negative.
+/// if there is none. `padding` includes `PAD_BIAS`, which is subtracted before the division: a
+/// position before the first row wraps around to a large number.
 #[cube]
 fn reached(position: u32, tap: u32, stride: u32, dilation: u32, padding: u32) -> u32 {
     let mut at = position + padding - tap * dilation - comptime!(PAD_BIAS);
