@@ -138,8 +138,8 @@ def load_warning(threads):
     """
     found = load()
     if threads > 1 and found > MOST_LOAD:
-        return (f"warning: the machine was busy (load {found:.1f}); PyTorch's threads suffer from that many times more than "
-                "da2s's do, so these ratios flatter da2s: repeat on an idle machine, or compare with --threads 1")
+        return (f"warning: the machine was busy (load {found:.1f}); that slows PyTorch's threads down many times more than "
+                "those of da2s, so these ratios flatter da2s: repeat on an idle machine, or compare with --threads 1")
     return None
 
 

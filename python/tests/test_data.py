@@ -80,7 +80,7 @@ def test_rows_columns_and_colours_keep_their_places(tmp_path):
     assert (planar[7, 2] == 207).all()
 
 
-def test_arrays_may_lie_in_memory_as_they_like():
+def test_arrays_may_have_any_memory_layout():
     for images in (coloured(height=6), coloured(height=6)[..., 0]):
         wide = np.repeat(images, 2, axis=2)
         reversed_twice = images[::-1].copy()[::-1]
@@ -215,7 +215,7 @@ def test_what_is_not_a_data_set_is_reported(tmp_path):
         da2s.run("cifar10")
 
 
-def test_arrays_are_predicted_as_they_were_seen(result, digits):
+def test_predictions_for_arrays_give_the_accuracy_of_the_evaluation(result, digits):
     made, _ = result
     predictions = made.run.predict(digits.test.images, top=1)
     right = sum(each.label == str(label) for each, label in zip(predictions, digits.test.labels))

@@ -208,7 +208,7 @@ def test_frames(result):
     assert list(classes.index) == evaluation["classes"] and classes["images"].sum() == evaluation["images"]
     mistakes = made.run.mistakes()
     assert sorted(mistakes.index) == evaluation["wrong"]
-    assert set(mistakes["truth"]) <= set(evaluation["classes"]), "names of classes are words, even digits"
+    assert set(mistakes["truth"]) <= set(evaluation["classes"]), "class names are strings, even those of digits"
     assert (mistakes["truth"] != mistakes["prediction"]).all()
     bins = made.run.calibration()
     assert len(bins) == 15 and bins["images"].sum() == evaluation["images"]

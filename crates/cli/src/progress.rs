@@ -165,7 +165,8 @@ impl Progress {
             .unwrap_or_default()
     }
 
-    /// What a pulse repeats: `text`, and the time left.
+    /// Sets the text of the line that is printed at least every 15 seconds: `text`, and the time
+    /// left.
     fn pulse(&self, text: String) {
         if let Style::Lines(pulse) = &self.style {
             let left = self.clock.left();

@@ -2,12 +2,12 @@
 //!
 //! Method: in every round the blocks are put in a new order and taken in groups. A group runs
 //! twice, and each block of the second run is timed by itself, so that a block finds the caches
-//! about as its predecessors in a network leave them (timed many times in a row it would be a fifth
-//! faster than there). Networks run twice, too, and the second run counts. All take turns, so that
-//! a machine that is busy for a while slows all of them alike. Time that the thread waited for a
-//! processor is subtracted, and the median over the rounds counts. Contract: batch 1, on the
-//! threads of the caller's pool, except [`latency`]; the calling thread computes too if it belongs
-//! to the pool.
+//! about as its predecessors in a network leave them. (A block that is timed many times in a row is
+//! a fifth faster than in a network.) Networks run twice, too, and the second run counts. All take
+//! turns, so that a machine that is busy for a while slows all of them alike. Time that the thread
+//! waited for a processor is subtracted, and the median over the rounds counts. Contract: batch 1,
+//! on the threads of the caller's pool, except [`latency`]; the calling thread computes too if it
+//! belongs to the pool.
 
 use std::time::{Duration, Instant};
 

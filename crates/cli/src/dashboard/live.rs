@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_keys_stop_a_run() {
+    fn other_keys_do_not_stop_a_run() {
         let (dashboard, mut keys) = dashboard();
         for key in ['q', super::super::ESCAPE, 'x'] {
             keys.press(key);

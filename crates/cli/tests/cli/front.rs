@@ -33,7 +33,7 @@ fn networks_are_trained_once_and_those_that_nothing_beats_are_marked() {
     let temporary = tempfile::tempdir().unwrap();
     finished_copy(temporary.path());
     let run = &temporary.path().join("run");
-    // 2.2 times 2 channels are 4, as 2 times 2 are.
+    // 2 times 2 channels are 4, and 2.2 times 2 are rounded to 4, too.
     let request = ["--widths", "1,2,2.2", "--cells", "3,4", "--epochs", "1"];
     let told = contains("network 1 of 4: c2-n3-e1").and(contains("network 4 of 4: c4-n4-e1"));
     let table = contains("on the front of")

@@ -336,7 +336,7 @@ fn a_folder_with_other_files_is_left_alone() {
 }
 
 #[test]
-fn another_rule_reads_another_genotype_off_a_search() {
+fn a_finished_search_can_be_discretized_by_another_rule() {
     let temporary = tempfile::tempdir().unwrap();
     let run = temporary.path().join("run");
     with("search", &TINY).arg("--out").arg(&run).assert().success();

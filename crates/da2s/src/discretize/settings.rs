@@ -32,7 +32,7 @@ impl DiscretizeSettings {
         Some(self.tuning_epochs).filter(|&epochs| epochs > 0 && self.rule.tunes())
     }
 
-    /// Refuses epochs of tuning beside a rule that does not tune.
+    /// Refuses epochs of tuning if the rule does not tune.
     ///
     /// # Errors
     /// For `tuning_epochs`.

@@ -2,8 +2,9 @@
 //!
 //! Each format has its own file. Contract: an export computes the logits of evaluation, with the
 //! running statistics, and without auxiliary head and drop-path. Images are preprocessed either by
-//! the program that uses it, as every format and the accompanying file `preprocessing.json`
-//! describe, or by an ONNX graph itself. The same network always produces the same bytes.
+//! the program that uses the exported network, as every format and the accompanying file
+//! `preprocessing.json` describe, or by an ONNX graph itself. The same network always produces the
+//! same bytes.
 
 mod onnx;
 mod pytorch;

@@ -23,7 +23,7 @@ use crate::hint::Hint;
 const PROGRAM_BYTES: u64 = 22 << 20;
 /// Number of vectors as long as the weights. A step has four: weights, gradient, velocity, new
 /// values. Writing a checkpoint adds four: weights and velocity, both as tensors and as bytes of
-/// the file. The allocator does not release the memory of the step before that (measured).
+/// the file. The allocator has not yet released the memory of the step by then (measured).
 const OPTIMISER_VECTORS: u64 = 8;
 /// Bytes of a float.
 const FLOAT: u64 = size_of::<f32>() as u64;

@@ -5,11 +5,11 @@
 //! 1 − p; p rises linearly over the epochs. If p rises over the depth instead, this is stochastic
 //! depth (Huang et al., "Deep Networks with Stochastic Depth", 2016): layer ℓ of L is dropped with
 //! the probability p·ℓ/L, the linear rule of equation 4. Differences from the paper: each sample
-//! drops its own layers, and the division takes place in training, where the paper has a factor in
-//! testing (equation 5). A layer is a node of a cell, counted through all cells; in the chains of
-//! the spaces `mobile` and `plain` this is a residual block, and layers without a shortcut are
-//! never dropped. Contract: a pure function of (seed, epoch, step); the factors that a process
-//! draws for its part of a batch are those of a single process for the same images.
+//! drops its own layers, and values are divided in training, while the paper multiplies them by a
+//! factor in testing instead (equation 5). A layer is a node of a cell, counted through all cells;
+//! in the chains of the spaces `mobile` and `plain` this is a residual block, and layers without a
+//! shortcut are never dropped. Contract: a pure function of (seed, epoch, step); the factors that a
+//! process draws for its part of a batch are those of a single process for the same images.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::CellPlan;

@@ -351,10 +351,10 @@ mod tests {
 
     const HEAD: &str = "block,inputs,outputs,height,width,stride,ms\n";
 
-    /// The names of blocks are those of their operations with the activation function, in the
-    /// network and for candidates that it does not have.
+    /// A block is named after its operation and the activation function, whether it is in the
+    /// network or only a candidate.
     #[test]
-    fn a_table_of_another_activation_function_has_the_candidates_of_a_search() {
+    fn blocks_are_named_after_the_operation_and_the_activation_function() {
         let candidates = vec![Operation::MbConvK3E1, Operation::MbConvK3E3, Operation::MbConvK5E6];
         let space = Space::mobile([2], candidates);
         for (function, ending) in [
@@ -369,7 +369,8 @@ mod tests {
                 assert!(names.contains(&format!("{operation}{ending}").as_str()), "{names:?}");
             }
             let mut bottlenecks = names.iter().filter(|name| name.contains("mbconv"));
-            // Without the ending, a name ends with the expansion.
+            // Before the ending for the activation function, a name ends with a number: the
+            // expansion.
             let whole = |name: &&str| {
                 name.strip_suffix(ending)
                     .is_some_and(|name| name.ends_with(char::is_numeric))

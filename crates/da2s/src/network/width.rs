@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_width_of_all_can_be_chosen_and_so_can_none() {
+    fn the_result_can_be_the_largest_width_of_all_or_none() {
         let network = NamedNetwork::from_name("resnet8").unwrap();
         let (genotype, size) = (network.genotype().unwrap(), size(network));
         let few = |network: &Backbone| network.parts().len() < 100;

@@ -4,10 +4,10 @@
 //! The expected cost is that of the final network under the mixture, as in Cai, Zhu, Han,
 //! "ProxylessNAS", ICLR 2019, equation 10, with the weights of edges in addition to those of
 //! operations: E = fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o. The sums over o
-//! have the operations that may be kept; k of them will be kept, each at its full cost. So weight
-//! on `none` saves nothing, and only the ratios of gates count, which need not sum to 1. Memory is
-//! a maximum and not a sum ([`PeakTable`]). A hinge is an exact penalty: below the limit it has no
-//! effect. Contract: differentiable in α and β through the mixture, and in nothing else.
+//! only include the operations that may be kept; k of them will be kept, each at its full cost. So
+//! weight on `none` saves nothing, and only the ratios of gates count, which need not sum to 1.
+//! Memory is a maximum and not a sum ([`PeakTable`]). A hinge is an exact penalty: below the limit
+//! it has no effect. Contract: differentiable in α and β through the mixture, and in nothing else.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -304,8 +304,8 @@ mod tests {
             costs(&space, &target, &size, &reference, seed);
         }
 
-        /// In a chain the table is based on a genotype with every layer. Layers vanish by a
-        /// declared depth, or by `skip`.
+        /// In a chain the table is based on a genotype with every layer. Layers are
+        /// removed by a declared depth, or by the choice of `skip`.
         #[test]
         fn the_expected_cost_of_a_chain_is_its_cost(
             seed in any::<u64>(), (operations, skip) in prop_oneof![Just((1, false)), Just((2, false)), Just((1, true))],

@@ -37,7 +37,8 @@ impl Job {
             let directory = self.directory();
             let evaluation: Evaluation = directory.read_json(EVALUATION, Stage::Evaluate)?;
             let summary = Summary {
-                // One that cannot be read was reported by the evaluation, and is trained again.
+                // If the results of a baseline cannot be read, the evaluation has reported it, and
+                // the baseline is trained again.
                 baselines: trained(&self.context(), &evaluation, &mut Silent)?,
                 ..directory.read_json(SUMMARY, Stage::Evaluate)?
             };

@@ -233,7 +233,7 @@ impl RunDirectory {
         if there {
             return Ok(());
         }
-        // Or another run has replaced it.
+        // The directory is missing, or another run has replaced it.
         let gone = io::Error::new(io::ErrorKind::NotFound, "the run directory is gone");
         Err(Error::io("write", path, gone))
     }

@@ -125,8 +125,8 @@ pub fn discretize(
             };
             if context.config.discretize.rule == Rule::Strongest && search.gives_way(&state) {
                 let text = "the strongest network is above the limits of the target: its most expensive operations \
-                    give way to cheaper ones, which the gap includes; with search.drive = \"path\" or a larger \
-                    search.limit_weight the search itself adapts";
+                    give way to cheaper ones, and the gap includes the accuracy that this costs; with search.drive = \
+                    \"path\" or a larger search.limit_weight the search itself adapts";
                 observer.on(Event::Warning(text.to_owned().into()));
             }
             let decision = Decision::join(outcome.decisions.values().cloned());
@@ -208,7 +208,7 @@ pub fn discretize(
         };
         let text = format!("{}{more}", first.text);
         observer.on(Event::Warning(match context.config.discretize.rule {
-            // It draws the genotype, and nothing decides a mixture.
+            // This method draws the genotype at random, and no mixture is ever decided.
             _ if context.config.search.method == Method::Random => {
                 format!("the method random draws its genotype, so the mixture is not decided ({text})").into()
             }

@@ -2,8 +2,9 @@
 //! continues, and the evaluation on the held-out images at the end of each epoch.
 //!
 //! Reference: Tian et al. 2021, section 3.1, for the accuracy after discretization. Contract:
-//! nothing here changes a state. Every process of a group takes part in the evaluation, whose
-//! accuracies are over all of them; everything else is computed from the process's own state.
+//! nothing here changes a state. Every process of a group takes part in the evaluation, and an
+//! accuracy is that over the images of all processes; everything else is computed from the
+//! process's own state.
 
 use burn::tensor::Tensor;
 

@@ -105,7 +105,8 @@ pub fn check(golden: &Golden, backbone: &Backbone) {
     check_gradients(golden, backbone, &leaves, loss.backward(), 0);
 }
 
-/// Compares the gradients of all weights; `others` golden gradients do not belong to weights.
+/// Compares the gradients of all weights. `others` is the number of golden gradients that are not
+/// those of weights.
 pub fn check_gradients(golden: &Golden, backbone: &Backbone, leaves: &Weights, gradients: Gradients, others: usize) {
     let parts = leaves.gradients(gradients).into_iter().map(Option::unwrap).collect();
     let mut compared = others;

@@ -1,4 +1,4 @@
-//! Runs in every space, and the genotypes that do not belong to it.
+//! Runs in every space, and the refusal of genotypes of another space.
 
 use da2s::Error;
 use da2s::config::Config;
@@ -85,7 +85,7 @@ fn a_chain_with_skip_decides_its_own_depth() {
 }
 
 #[test]
-fn a_limit_that_only_skipped_layers_satisfy_is_satisfied() {
+fn layers_are_skipped_if_the_limit_requires_it() {
     let mut config = tiny_chain();
     config.target.depth = None;
     config.space.operations = Some(vec![Operation::Skip, Operation::MbConvK5E6]);
@@ -104,7 +104,7 @@ fn a_limit_that_only_skipped_layers_satisfy_is_satisfied() {
     let text = "Genotype(stages=[['mbconv_k5_e6', 'skip', 'skip'], ['mbconv_k5_e6', 'skip']])";
     assert_eq!(genotype.to_string(), text);
     assert_eq!(genotype.cells.normal.depth(), [1, 1]);
-    // The network is that of stages of one layer.
+    // The network is the same as one whose stages have one layer each.
     config.space.stages = Some(vec![vec![8, 1, 2], vec![16, 1, 1]]);
     config.target.max_multiply_adds = None;
     let short = RunDirectory::create(&folder.path().join("short")).unwrap();

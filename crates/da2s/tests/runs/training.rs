@@ -1,4 +1,5 @@
-//! Trainings of the final network by parts of later recipes.
+//! Training of the final network with the additional parts of the training recipe: mixup, a weight
+//! average and others.
 
 use std::cell::Cell;
 use std::fs;
@@ -16,7 +17,7 @@ use da2s::space::Genotype;
 
 use crate::{StopAfter, context};
 
-/// Everything that the guide's page on the recipe names.
+/// The settings on the guide's page *The training recipe*.
 fn config() -> Config {
     let mut config = Config::default();
     (config.data.limit, config.data.test_limit) = (Some(160), Some(40));

@@ -47,8 +47,8 @@ const TRIED: usize = 80;
 /// Number of images after which it checks whether to stop.
 const AT_ONCE: usize = 32;
 
-/// The quantisation of each tensor. The range of tensors that are not `wanted` is not measured, and
-/// must not be used.
+/// The quantisation of each tensor. With [`RangeSetting::Mse`], the best range is determined only
+/// for tensors that are `wanted`; the quantisation of others must not be used.
 pub(super) fn calibrated(
     steps: &FloatSteps<'_>,
     images: &[Vec<f32>],

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::single;
 
-/// All spaces have few nodes. An index from this on means a damaged file, and its picture would be
-/// far too large.
+/// All spaces have few nodes. If the index of a node is not below this number, the file is damaged,
+/// and its picture would be far too large.
 pub const MOST_NODES: usize = 64;
 
 /// The mixture of every cell kind after an epoch.

@@ -33,8 +33,8 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// The baseline `network` with the results in `summary` and `evaluation`, beside the run's own
-    /// `evaluated` network.
+    /// The baseline `network` with the results in `summary` and `evaluation`, compared with the
+    /// run's own network, whose evaluation is `evaluated`.
     pub fn new(
         network: &str,
         channels: u64,

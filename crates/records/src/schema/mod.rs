@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_single_precision_are_written_with_their_own_digits() {
+    fn numbers_of_single_precision_are_written_with_the_fewest_digits() {
         let epoch = SearchEpoch {
             p_mean: Some(f64::from(0.1f32)),
             q_least: Some(f64::NAN),

@@ -56,9 +56,10 @@ impl Paired {
     }
 }
 
-/// p-values corrected for their number by Holm's method, in the order given: the i-th smallest
-/// of m, counted from 0, times m − i, none less than one before it, at most 1. Holm, "A simple
-/// sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 1979.
+/// p-values corrected by Holm's method for the number of tests, in the order given. The i-th
+/// smallest of m, counted from 0, is multiplied by m − i; then each is raised to the largest of
+/// those before it, and limited to 1. Holm, "A simple sequentially rejective multiple test
+/// procedure", Scandinavian Journal of Statistics 1979.
 pub(super) fn holm(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
@@ -139,7 +140,7 @@ mod tests {
 
     /// R's `p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")`.
     #[test]
-    fn probabilities_are_corrected_for_their_number() {
+    fn p_values_are_corrected_for_the_number_of_tests() {
         let corrected = holm(&[0.01, 0.04, 0.03, 0.005]);
         for (ours, expected) in corrected.iter().zip([0.03, 0.06, 0.06, 0.02]) {
             assert!((ours - expected).abs() < 1e-12, "{corrected:?}");

@@ -54,7 +54,7 @@ fn sentence(accuracy: f64, interval: Option<[f64; 2]>, evaluation: Option<&Evalu
     };
     match interval {
         Some([from, to]) => format!(
-            "{found}. From this number of images, its true accuracy is between {from:.1} and {to:.1} %, with 95 % confidence (Wilson’s interval)."
+            "{found}. With this number of images, its true accuracy is between {from:.1} and {to:.1} %, with 95 % confidence (Wilson’s interval)."
         ),
         None => format!("{found}."),
     }

@@ -103,7 +103,7 @@ impl Genotype {
             None if self.cells.normal.stages.is_empty() => SpaceName::NasBench201,
             None => {
                 let mut operations = self.cells.normal.edges.iter().flat_map(|edge| &edge.operations);
-                // A chain is of one space as a whole.
+                // All operations of a chain are of the same space, so one is enough to tell which.
                 match operations.next() {
                     Some(&operation) if SpaceName::Plain.has(operation) => SpaceName::Plain,
                     _ => SpaceName::Mobile,

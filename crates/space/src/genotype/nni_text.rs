@@ -119,7 +119,7 @@ pub(super) fn named(value: &Value<'_>) -> Option<Operation> {
 }
 
 /// The operation that `value` selects: by name, alone or in a list, or by a mask of truth values
-/// over the seven of DARTS. In NNI 1 the mask has another value at the end for no operation.
+/// over the seven of DARTS. In NNI 1 the mask has one more value at the end, for no operation.
 fn chosen(value: &Value<'_>) -> Option<Operation> {
     if let Some([one]) = value.list() {
         return named(one);

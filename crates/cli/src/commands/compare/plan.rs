@@ -124,7 +124,7 @@ impl Plan {
         let of_search = |key: &str| key.starts_with("search.") || key.starts_with("discretize.");
         if let Some(other) = plan.vary.iter().find(|varied| given && !of_search(&varied.key)) {
             return Err(format!(
-                "--vary {}: networks of --genotypes and --random have only the shared settings; compare each value separately",
+                "--vary {}: the networks of --genotypes and --random have only the shared settings, so this setting would not vary for them; make a separate comparison for each value",
                 other.key
             ));
         }

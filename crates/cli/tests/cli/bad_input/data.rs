@@ -400,7 +400,7 @@ pub fn cases() -> Vec<Case> {
             idx(&[10], &[0; 10]),
         ),
         digits(
-            "a label too few",
+            "one label is missing",
             &["train-labels-idx1-ubyte", "10 labels"],
             idx(&[10, 28, 28], &[0; 7840]),
             idx(&[9], &[0; 9]),

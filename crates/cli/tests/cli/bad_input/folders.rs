@@ -39,12 +39,12 @@ fn tables() -> Vec<Case> {
         ),
         table("an empty part", &["line 2", "a part"], b"path,label,part\na,x,\n"),
         table(
-            "a path that leaves",
+            "a path outside of the folder",
             &["line 2", "within the table's folder"],
             b"path,label\n../a,x\n",
         ),
         table(
-            "a path from the root",
+            "an absolute path",
             &["line 2", "/etc/passwd"],
             b"path,label\n/etc/passwd,x\n",
         ),

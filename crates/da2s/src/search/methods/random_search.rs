@@ -24,8 +24,8 @@ impl SearchMethod for RandomSearch {
         (drive != Drive::None).then_some("it learns no mixture that could be driven")
     }
 
-    /// Uniform over the candidates of an edge while weights train. When it is read, the noise in α
-    /// is added, which is too small to change an accuracy, but enough for a ranking.
+    /// Uniform over the candidates of an edge while weights train. When the mixture is read, the
+    /// noise in α is added, which is too small to change an accuracy, but enough for a ranking.
     fn operations(&self, alpha: Tensor<2>, choices: Choices<'_>, when: When) -> Tensor<2> {
         // Without a drive, nothing else is removed.
         let has = Removed::never(choices.space).remaining_operations(&alpha.device());
