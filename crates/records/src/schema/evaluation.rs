@@ -59,7 +59,7 @@ impl Evaluation {
         Some([only(own, wrong), only(wrong, own)])
     }
 
-    /// How well the network fits the images that it was trained on, beside the test images.
+    /// How well the network fits the images that it was trained on, compared with the test images.
     pub fn fit(&self) -> Option<Fit> {
         Some(Fit {
             train: self.train_accuracy?,

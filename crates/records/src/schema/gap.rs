@@ -35,7 +35,7 @@ pub struct RemovedGap {
     pub operations: u64,
     /// Number of edges.
     pub edges: u64,
-    /// The points that this cost, each removal measured at its moment.
+    /// The points that this cost, each removal measured when it happened.
     pub points: Option<f64>,
 }
 
