@@ -218,7 +218,7 @@ class NewLength:
 
 @dataclass(frozen=True)
 class Widened:
-    """The final network has become wider than it was searched, since the limits of the target allow that."""
+    """The final network was widened after the search, since the limits of the target allow that."""
 
     #: Channels before and after.
     from_: int

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// The plan of the run in `path`.
 pub fn plan_json(plan: &Plan, path: &Path) -> String {
-    // Values are written as in TOML, where numbers and words are those of JSON.
+    // Values are written in TOML syntax, which is also JSON for numbers and quoted words.
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     let chosen = plan.chosen.iter().map(|(key, text)| ((*key).to_owned(), value(text)));
     let counts = &plan.found.counts;

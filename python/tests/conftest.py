@@ -35,7 +35,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def result(tmp_path_factory):
-    """A run on the digits, and what happened."""
+    """A run on the digits, and its progress events."""
     heard = []
     made = da2s.run("digits", out=tmp_path_factory.mktemp("runs") / "digits", settings=TINY, on_progress=heard.append)
     return made, heard

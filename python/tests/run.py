@@ -92,7 +92,7 @@ def build(tools: Path) -> Path:
 
 
 def readme_lines() -> str:
-    """The first Python in the section of the README."""
+    """The first block of Python code in the section `## Python` of the README."""
     section = re.search(r"^## Python\n.*?^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
     if section is None:
         raise SystemExit("README.md has no Python lines in a section `## Python`")

@@ -20,8 +20,9 @@ pub(super) struct Size {
     pub batch: usize,
 }
 
-/// Arithmetic of a step, in units of a forward pass. Both half-steps compute the gradients of the
-/// images of every cell; the half-step for the weights also computes the gradients of the weights.
+/// Arithmetic of a step, in units of a forward pass. Each half-step computes a forward pass
+/// and the gradients of the inputs of every cell; the half-step for the weights also computes the
+/// gradients of the weights.
 const PASSES: u64 = 2 + 3;
 
 /// Measures a search step of `size`.

@@ -83,7 +83,7 @@ pub enum Event<'a> {
     },
     /// The gap has been measured.
     Gap(&'a Gap),
-    /// The final network has become wider than it was searched.
+    /// The final network was widened after the search.
     Widened(&'a Widened),
     /// Something that the user should know.
     Warning(Warning),

@@ -24,8 +24,9 @@ const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1
     ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
     reduce_concat=range(2, 6))";
 
-/// An architecture of NAS-Bench-201.
+/// A network of the space `mobile`.
 const CHAIN: &str = "Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])";
+/// An architecture of NAS-Bench-201.
 const BENCH: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|";
 
 /// The recipe `name` with a data set in `dir` and further settings `sets`.

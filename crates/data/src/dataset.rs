@@ -224,8 +224,9 @@ impl Split {
         (!is_replaced).then_some(path)
     }
 
-    /// The sizes of the images in their files, or of some of them, evenly spaced, if they are read
-    /// only when requested; `None` if they have none, or none of these can be read.
+    /// The sizes of the images in their files; if images are read only when requested, those of
+    /// some images, evenly spaced. `None` if the images have no files, or none of the files can be
+    /// read.
     pub fn sides_in_files(&self) -> Option<Sides> {
         self.sides_of(SIZED_IMAGES)
     }
@@ -286,8 +287,7 @@ words! {
     pub enum Part {
         /// Those that weights and architecture learn from.
         Train,
-        /// Those that only choose the epoch of the final network, if the data set has images of
-        /// its own.
+        /// Those that only choose the epoch of the final network, if the data set has such a part.
         Validation,
         /// Those that only the final accuracy is measured on.
         Test,
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_its_own_slice() {
+    fn an_image_is_its_part_of_the_pixels() {
         let split = two_pictures((0..8).collect());
         assert_eq!(split.image(1).unwrap().pixels(), [4, 5, 6, 7]);
         assert_eq!(split.image_to_crop(1).unwrap(), split.image(1).unwrap());

@@ -36,8 +36,8 @@ impl FileList {
         }
     }
 
-    /// Adds the file `name`, a path within the folder of the class `label`, which must not be less
-    /// than that of the file before.
+    /// Adds the file `name`, a path within the folder of the class `label`. Files are added in
+    /// ascending order of their labels.
     pub fn push(&mut self, label: u32, name: &str) {
         self.labels.push(label);
         self.names.push_str(name);

@@ -9,7 +9,8 @@ use super::walk::{FolderLevel, PassedOver, entries, images_below, level};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Maximum number of nested folders around the images that contain nothing else, as in archives.
+/// Maximum number of nested folders around the images that contain only the next folder, as in
+/// archives.
 const MOST_WRAPPERS: usize = 8;
 /// Names of the table of labels in a folder, in any case.
 const TABLE_NAMES: [&str; 2] = ["labels.csv", "labels.tsv"];
@@ -97,7 +98,7 @@ impl FolderLayout {
         Err(expected(
             path,
             format!(
-                "at most {MOST_WRAPPERS} folders around the images that contain nothing else; there are more: name an inner one"
+                "at most {MOST_WRAPPERS} nested folders that contain only the next folder; there are more: name an inner one"
             ),
         ))
     }

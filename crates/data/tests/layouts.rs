@@ -501,7 +501,7 @@ fn the_error_explains_why_a_folder_has_no_usable_images() {
     fs::remove_dir_all(deep.path().join("1/2/3/4/5/6/7/8/b")).unwrap();
     assert_eq!(
         problem(&deep).unwrap(),
-        "DIR: expected at most 8 folders around the images that contain nothing else; there are more: name an inner one"
+        "DIR: expected at most 8 nested folders that contain only the next folder; there are more: name an inner one"
     );
     assert_eq!(problem(&parts(&[("train", 4)])), None);
     let only = problem(&parts(&[("test", 2)])).unwrap();

@@ -206,8 +206,9 @@ impl Network {
             // The stem is not a cell: the gradient of its output is needed if weights are trained.
             let needed = cell > 0 || weights;
             let needed_first = first > 0 || weights;
-            // For an image that is read twice, the second gradient is written first; then the
-            // earlier one is added.
+            // If two cells read an image, its gradient has two parts. The backward pass of this
+            // cell overwrites the part of the later cell, so that part is saved here and added
+            // after it.
             let later = &mut self.later[..before[cell].len()];
             later.copy_from_slice(&before[cell]);
             let gradients = Gradients {

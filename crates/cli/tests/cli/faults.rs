@@ -388,7 +388,7 @@ const PLAIN_IS_TOO_LARGE: [&str; 6] = [
 /// message and can be resumed.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_allocation_that_fails_ends_with_a_sentence() {
+fn an_allocation_that_fails_ends_with_one_message() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let search = with("search", &PLAIN_IS_TOO_LARGE);

@@ -317,7 +317,7 @@ fn a_rare_class_is_warned_of_and_can_count_more() {
 }
 
 #[test]
-fn a_class_that_a_half_of_the_search_lacks_is_named() {
+fn a_class_without_images_in_one_half_of_the_search_is_named() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     images(&dir.join("own/train"), &[("a", 20), ("b", 20), ("c", 1)]);
@@ -486,7 +486,7 @@ fn grey_images_keep_one_channel() {
             let pixel = |x: u32, y: u32| image::Luma([(level + (x * 7 + y * 3 + number * 5) % 60) as u8]);
             let image = image::GrayImage::from_fn(8, 8, pixel);
             let path = dir.join("grey").join(class).join(format!("{number}.png"));
-            // In a file with three channels it is grey, too.
+            // Every second file stores the grey image with three channels.
             if number % 2 == 0 {
                 image.save(path).unwrap();
             } else {

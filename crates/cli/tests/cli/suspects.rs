@@ -1,5 +1,5 @@
-//! `da2s data suspects`: planted wrong labels are found, names of files stay text, and what is
-//! missing is reported.
+//! `da2s data suspects`: planted wrong labels are found, file names are not interpreted as CSV or
+//! HTML, and missing images, folders and networks are reported.
 
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,8 @@ fn image(path: &Path, class: u32, number: u32) {
         .unwrap();
 }
 
-/// The lines of the table for images that the network was trained on, or was not.
+/// The lines of the table whose first column is `trained_on`, `yes` or `no`: whether the network
+/// was trained on the image.
 fn ranked(table: &str, trained_on: &str) -> Vec<String> {
     let of_kind = |line: &&str| line.starts_with(trained_on);
     table.lines().skip(1).filter(of_kind).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-"""Reads what `da2s metrics` wrote with the programs that it is for, and prints it as one JSON object.
+"""Reads the files of `da2s metrics` with TensorBoard and pyarrow, for which they are written, and prints them as one JSON object.
 
 usage: read_metrics.py EVENTS TABLES
 

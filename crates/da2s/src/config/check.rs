@@ -403,11 +403,12 @@ fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
             let multiple = multiple.map_or_else(|| format!("2^{halvings}"), |multiple| multiple.to_string());
             let stems = match size.stem {
                 Stem::Cifar => String::new(),
-                Stem::Imagenet => format!(" and {table}.skeleton in its stems"),
+                Stem::Imagenet => format!(", {table}.skeleton = imagenet"),
             };
             let cells = size.cells;
-            let expected =
-                format!("a multiple of {multiple}, which {table}.cells = {cells} halves in its reduction cells{stems}");
+            let expected = format!(
+                "a multiple of {multiple}, the factor by which the network reduces images ({table}.cells = {cells}{stems})"
+            );
             return Err(Problem::refused("data.image_size", side, expected));
         }
         if let Err(error) = auxiliary_slot(&skeleton, &size) {

@@ -1,8 +1,9 @@
 //! The auxiliary head: a second classifier at two thirds of the depth, which helps training.
 //!
 //! Reference: Liu, Simonyan, Yang 2019 and its code: ReLU → 5×5 mean pooling → 1×1 convolution to
-//! 128 → batch norm → ReLU → 2×2 convolution to 768 → batch norm → ReLU → classifier. A global mean
-//! follows, which has no effect if the result is one pixel, as in the published settings.
+//! 128 → batch norm → ReLU → 2×2 convolution to 768 → batch norm → ReLU → classifier. Here a global
+//! mean precedes the classifier; it has no effect on an image of one pixel, as in the published
+//! settings.
 
 use da2s_engine::{Block, Cell, CellPlanBuilder, Engine, PoolKind};
 

@@ -67,7 +67,7 @@ impl Regulariser {
         let (lambda, lambda_beta) = (self.lambda, self.lambda_beta);
         if ((lambda * lambda_beta) as f32).is_infinite() {
             let expected = format!(
-                "a product with {table}.lambda = {lambda:?} of at most {:e}, the largest 32-bit number",
+                "a value whose product with {table}.lambda = {lambda:?} is at most {:e}, the largest 32-bit number",
                 f32::MAX
             );
             return Err(Problem::refused("lambda_beta", format!("{lambda_beta:?}"), expected).within(table));

@@ -1,8 +1,8 @@
 //! Messages over MPI: `mpirun -n 2 da2s run …`.
 //!
-//! Reference: MPI 3.1, chapter 5 (collectives); the crate `mpi` (rsmpi). Contract: one per program,
-//! alive until its end, since dropping it finalises MPI. MPI's own error handling stays: if a
-//! process is lost, MPI and its launcher end the others.
+//! Reference: MPI 3.1, chapter 5 (collectives); the crate `mpi` (rsmpi). Contract: a program has
+//! one [`Mpi`] and keeps it until the program ends, since dropping it finalises MPI. MPI's own
+//! error handling stays: if a process is lost, MPI and its launcher end the others.
 
 use mpi::Threading;
 use mpi::environment::Universe;
@@ -28,7 +28,7 @@ pub enum MpiError {
     /// It is already running.
     #[error("MPI was started before in this program")]
     Started,
-    /// It allows calls from one thread only.
+    /// It does not support programs with several threads.
     #[error("this MPI allows no calls from a program with threads (it offers {offered})")]
     Threads {
         /// The thread support that it offers.

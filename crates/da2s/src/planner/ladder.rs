@@ -12,7 +12,7 @@ pub(super) struct Ladder {
     sizes: Vec<[usize; 2]>,
     /// Multiply-adds of each for one image.
     pub multiply_adds: Vec<f64>,
-    /// Memory of a step, of those that were measured.
+    /// Memory of a step, for the sizes that were measured.
     needs: BTreeMap<usize, Needs>,
 }
 

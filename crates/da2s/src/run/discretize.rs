@@ -32,7 +32,7 @@ pub struct Discretized {
     pub decision: Decision,
     /// Size of the final network.
     pub cost: Cost,
-    /// How the final network became wider than it was searched; `None` if it did not.
+    /// How the final network was widened after the search; `None` if it was not.
     pub widened: Option<Widened>,
 }
 

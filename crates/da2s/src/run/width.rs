@@ -14,8 +14,8 @@ use crate::observer::{Event, Observer};
 use crate::search::SearchError;
 use crate::space::{Genotype, Precision, TargetSpec};
 
-/// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
-/// within `limits`, of numbers of `precision`.
+/// The largest number of channels for which the network of `genotype` is within `limits` with
+/// numbers of `precision`. All other sizes are those of `size`.
 ///
 /// # Errors
 /// [`SearchError::LimitTooLow`] if even the narrowest network is not.
@@ -39,9 +39,9 @@ pub(super) fn widest_within(
     }
 }
 
-/// The largest number of channels for the network of `genotype`, otherwise of `size`, such that
-/// `table` has all of its blocks, it takes at most `limit_ms`, and with numbers of `precision` it
-/// is within `limits`.
+/// The largest number of channels for which the network of `genotype` is within `limits` with
+/// numbers of `precision`, `table` has all of its blocks, and it takes at most `limit_ms`. All
+/// other sizes are those of `size`.
 ///
 /// # Errors
 /// [`LatencyError::NoWidth`] if there is none.

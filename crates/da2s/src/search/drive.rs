@@ -151,8 +151,8 @@ impl DrivenMethod {
         (self.drive == Drive::Path).then(|| self.method.halves())
     }
 
-    /// α and β of one kind of cell, projected onto the constraint of the path at `position`; the
-    /// operations of edges in `excluded` may not be kept.
+    /// Projects α and β of one kind of cell onto the constraint of the path at `position`.
+    /// `excluded` lists edges, each with an operation that it may not keep.
     pub(super) fn project(
         &self,
         arch: &mut KindParams,

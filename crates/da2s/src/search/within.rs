@@ -25,7 +25,7 @@ struct Excluded {
     candidate: usize,
 }
 
-/// Excludes from `strengths` what a network within `limit` does not keep, and returns it.
+/// Excludes from `strengths` what a network within `limit` does not keep; returns what is excluded.
 pub(super) fn exclude_expensive(
     limit: &CostLimit,
     strengths: &mut PerKind<KindStrengths>,
@@ -91,9 +91,9 @@ fn too_large(needs: &Needs, strengths: &PerKind<KindStrengths>, (space, target):
 }
 
 /// What is excluded next, so that `genotype` needs less. On each edge, the most expensive kept
-/// operation could give way; the edge is chosen that loses the least rank per unit of cost. There
-/// everything that is at least as expensive is excluded, or that operation alone if too few would
-/// be left.
+/// operation could give way; the edge is chosen that loses the least rank per unit of cost. On this
+/// edge, that operation and all that cost at least as much are excluded, or only that operation if
+/// too few would be left.
 fn next(
     needs: &Needs,
     genotype: &Genotype,

@@ -216,5 +216,6 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// A range of coefficient numbers in coding order, inclusive.
+/// A range of coefficient numbers in coding order. Unlike in an ordinary `Range`, `end`
+/// belongs to the range.
 type Coded = std::ops::Range<usize>;

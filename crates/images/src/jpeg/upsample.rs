@@ -62,8 +62,8 @@ impl Plane<'_> {
     }
 }
 
-/// Doubles the number of samples in a row. The results are divided by 2^`BITS`, after adding
-/// `rounding` for the left and the right one.
+/// Doubles the number of samples in a row. Each sample becomes a left and a right one; `left` or
+/// `right` is added for rounding, and the sum is divided by 2^`BITS`.
 fn across<const BITS: u32>(samples: &[u16], [left, right]: [u16; 2], out: &mut [u8]) {
     let pair = |before: u16, sample: u16, after: u16| {
         [

@@ -1,5 +1,5 @@
-//! How well a network fits the images that it was trained on, beside the test images: the remark on
-//! over- and underfitting.
+//! How well a network fits the images that it was trained on, compared with the test images: the
+//! remark on over- and underfitting.
 //!
 //! Contract: it is not overfitting if the accuracy on the training images is inside the interval of
 //! the test images. The limits are rules of thumb, so the remark names what to try, not what is

@@ -38,8 +38,7 @@ pub struct GenotypeFile {
     /// Edges that were not decided, in words.
     #[serde(default)]
     pub undecided: Vec<String>,
-    /// How the final network became wider than it was searched; `None` if it has
-    /// `network.channels`.
+    /// How the final network was widened after the search; `None` if it has `network.channels`.
     pub widened: Option<Widened>,
     /// Parameters of the final network.
     pub parameters: Option<u64>,

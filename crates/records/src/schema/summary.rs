@@ -41,7 +41,7 @@ pub struct Summary {
     pub removed_operations: Option<u64>,
     /// Edges that it removed.
     pub removed_edges: Option<u64>,
-    /// Points that these removals cost, each measured at its moment.
+    /// Points that these removals cost, each measured when it happened.
     pub removal_gap: Option<f64>,
     /// The genotype in the text of DARTS, or an architecture of NAS-Bench-201.
     pub genotype: Option<String>,
@@ -77,7 +77,7 @@ pub struct Summary {
     /// Scores of the final network in float32 per class.
     #[serde(default)]
     pub class_scores: Vec<ClassScores>,
-    /// How the final network became wider than it was searched; `None` if it did not.
+    /// How the final network was widened after the search; `None` if it was not.
     pub widened: Option<Widened>,
     /// Weights of the final network.
     pub parameters: Option<u64>,
@@ -103,7 +103,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// How well the final network fits the images that it was trained on, beside the test images.
+    /// How well the final network fits the images that it was trained on, compared with the test
+    /// images.
     pub fn fit(&self) -> Option<Fit> {
         Some(Fit {
             train: self.network_train_accuracy?,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct TuningEpoch {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Epochs planned, with those that excluded skip connections have added so far.
+    /// Epochs planned, including those added so far because skip connections were excluded.
     pub epochs: usize,
     /// The last decision, from 1.
     pub decision: usize,

@@ -419,7 +419,8 @@ fn read_plan(folder: &Folder) -> Result<Plan, Failure> {
 }
 
 impl CompareArguments {
-    /// The settings that all runs share, with the first method, for which they must be valid.
+    /// The settings that all runs share, with the first method as `search.method`: together they
+    /// must be valid.
     fn shared(&self) -> Result<Config, ConfigError> {
         let mut request = self.settings.request()?;
         if let Some(method) = self.methods.first() {

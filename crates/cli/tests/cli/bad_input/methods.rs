@@ -1,4 +1,4 @@
-//! Settings of methods, of their stages, and of what a search removes.
+//! Invalid settings of methods, of their stages, and of the removal of choices during a search.
 
 use super::{Case, run};
 

@@ -88,7 +88,7 @@ fn baselines_are_as_wide_as_the_network_of_the_same_seed_allows() {
             (&baseline["network"], &baseline["seed"]),
             (&"resnet8".into(), &searched["seed"])
         );
-        // Here they are runs of their own.
+        // In a comparison, baselines are separate runs, not parts of the searched run.
         assert!(!out.join(format!("darts-{seed}/baselines")).exists());
     }
 

@@ -101,7 +101,7 @@ fn later_layers_win_and_leave_the_rest() {
 }
 
 #[test]
-fn a_target_for_both_kinds_overrides_one_for_a_kind_below_it() {
+fn a_target_for_both_kinds_overrides_one_kind_in_a_lower_layer() {
     let below = layer("target.normal = { edges = [1, 2, 3, 2], operations = 2 }").unwrap();
     let above = Layer::assignment("--set", "target.edges=[1,2,1,3]").unwrap();
     let config = resolve(&[below.clone(), above.clone()]).unwrap();
@@ -203,7 +203,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ("[data]\ndataset = \"images\"\ndir = \"x\"", "data.image_size"),
         (
             "[data]\nimage_size = 9",
-            "my.toml, line 2: data.image_size = 9: expected a multiple of 4, which search.cells = 3 halves",
+            "my.toml, line 2: data.image_size = 9: expected a multiple of 4, the factor by which the network reduces images (search.cells = 3)",
         ),
         (
             "[data]\nchannels = 3",
@@ -227,8 +227,8 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "network.skeleton = \"imagenet\"",
-            "data.image_size = 8: expected a multiple of 32, which network.cells = 5 halves in its reduction cells and \
-             network.skeleton in its stems",
+            "data.image_size = 8: expected a multiple of 32, the factor by which the network reduces images \
+             (network.cells = 5, network.skeleton = imagenet)",
         ),
         (
             "search = { skeleton = \"imagenet\", channels = 1 }\ndata.image_size = 32",
@@ -330,7 +330,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ("search.regulariser.cardinality_weight = 1e39", "expected at most 3.4"),
         (
             "search.regulariser = { lambda = 1e20, lambda_beta = 1e20 }",
-            "search.regulariser.lambda_beta = 1e20: expected a product with search.regulariser.lambda = 1e20 of at most 3.4",
+            "search.regulariser.lambda_beta = 1e20: expected a value whose product with search.regulariser.lambda = 1e20 is at most 3.4",
         ),
         ("network.auxiliary_weight = 1e39", "expected at most 3.4"),
         ("network.learning_rate = 1e39", "expected at most 3.4"),
@@ -354,10 +354,10 @@ fn errors_name_file_line_key_and_what_is_allowed() {
 #[test]
 fn images_cannot_be_halved_more_often_than_they_have_pixels() {
     for (cells, expected) in [
-        (4, "expected a multiple of 16, which search.cells = 4 halves"),
-        (32, "expected a multiple of 4294967296, which search.cells = 32 halves"),
-        (64, "expected a multiple of 2^64, which search.cells = 64 halves"),
-        (70, "expected a multiple of 2^70, which search.cells = 70 halves"),
+        (4, "expected a multiple of 16, the factor by which"),
+        (32, "expected a multiple of 4294967296, the factor by which"),
+        (64, "expected a multiple of 2^64, the factor by which"),
+        (70, "expected a multiple of 2^70, the factor by which"),
     ] {
         let places: Vec<usize> = (0..cells).collect();
         let found = complaint(&format!("[search]\ncells = {cells}\nreduction_cells = {places:?}"));
@@ -454,7 +454,8 @@ proptest! {
     }
 }
 
-/// A space named in a file has the settings that it has as a flag; those of the file win.
+/// A space named in a file changes the same settings as the flag `--space`, except settings that
+/// the file contains.
 #[test]
 fn the_settings_of_a_space_are_below_the_requested_ones() {
     let request = |text: &str| Request {

@@ -2,8 +2,9 @@
 //!
 //! Reference: Wang et al. 2021, algorithm 1. Contract: the operations of every edge come first,
 //! then the edges of every node, each in order and one kind of cell after the other. A choice that
-//! keeps all of its candidates needs no decision and is settled as soon as its turn comes. Decided
-//! choices have their weights in the genotype; the others have the weights of the search.
+//! keeps all of its candidates needs no decision and is settled as soon as its turn comes. In a
+//! settled choice the kept candidates share the weight evenly; choices that are not settled have
+//! the weights of the search.
 
 use super::measured::{Choice, Quality, genotype_of};
 use crate::discretize::strengths::KindStrengths;
@@ -37,7 +38,7 @@ impl Question {
         self.count < self.candidates.len()
     }
 
-    /// Whether `kept` answers it: as many different candidates as are kept.
+    /// Whether `kept` answers it: exactly `count` different candidates.
     pub fn takes(&self, kept: &[usize]) -> bool {
         let is_new = |(at, one): (usize, &usize)| self.candidates.contains(one) && !kept[..at].contains(one);
         kept.len() == self.count && kept.iter().enumerate().all(is_new)
@@ -139,8 +140,8 @@ impl<'a> Decisions<'a> {
         }
     }
 
-    /// The last question that needed a decision and what was kept, in words: the kind of cell, what
-    /// was chosen between, and what is kept.
+    /// The last question that needed a decision, in words: the kind of cell, the edge or edges of
+    /// the choice, and what is kept.
     pub fn last_in_words(&self) -> Option<(String, String, Vec<String>)> {
         let mut settled = self.questions.iter().zip(&self.kept);
         let (question, kept) = settled.rfind(|(question, _)| question.is_open())?;

@@ -74,8 +74,8 @@ impl Choice {
     }
 }
 
-/// The quality of the super-network under `strengths`, on the images of a rule, with the statistics
-/// as trained.
+/// The quality of the super-network under `strengths`, on the held-out part of `images`, with the
+/// statistics as trained.
 pub(crate) fn quality(
     strengths: &PerKind<KindStrengths>,
     searched: &Searched<'_>,

@@ -106,8 +106,8 @@ mod tests {
     use crate::export::onnx::messages::ModelProto;
     use da2s_engine::{ActivationFunction, Block, BlockShape, CLASSIFIER};
 
-    /// Every copy has inputs, weights and outputs of its own, or a runtime would compute what they
-    /// share once.
+    /// Every copy has inputs, weights and outputs of its own: a runtime may compute shared parts
+    /// only once.
     #[test]
     fn copies_share_nothing() {
         let block = Block::InvertedBottleneck {

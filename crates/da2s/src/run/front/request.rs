@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::network::{Limit, Resource, WidthError, channels_at};
 use crate::space::{EdgeCount, Operation};
 
-/// The widths of a request that names none, and no limit.
+/// The widths of a request that names neither widths nor limits.
 const WIDTHS: [f64; 4] = [0.5, 0.75, 1.0, 1.5];
 
 /// The networks of a front: every width, and the widest network within every limit, at every depth.
