@@ -1,9 +1,9 @@
 //! Baselines: plain networks that are trained after the network of a run, by the same recipe and on
 //! the same images, to tell whether the search was worth it.
 //!
-//! Contract: each is a run of its own in a folder below the run's ([`super::below`]). By default its
-//! width is the largest with which it costs no more than the run's network: no more multiply-adds,
-//! parameters, bytes or time.
+//! Contract: each is a run of its own in a folder below the run's ([`super::below`]). By default,
+//! its width is the largest with which it costs no more than the run's network: no more
+//! multiply-adds, parameters, bytes or time.
 
 use da2s_engine::Engine;
 use da2s_records::files::{EVALUATION, PREPROCESSING, SUMMARY, baseline as baseline_folder};
