@@ -123,7 +123,7 @@ def supernet(case):
 
 
 def trained_and_evaluated(case, leaves, forward):
-    """The results of a final network `forward(tensors, training)`: both modes, running statistics after one step, loss, gradients."""
+    """The results of a final network `forward(tensors)`: both modes, running statistics after one step, loss, gradients."""
     tensors = Tensors(case.weights(leaves))
     logits, side = forward(tensors)
     values = {"train.logits": logits}

@@ -447,7 +447,7 @@ fn spinner(text: &str) -> ProgressBar {
 }
 
 fn bar_style() -> ProgressStyle {
-    // The template is constant and a test draws it; if it were wrong, the default style would do.
+    // The template is constant and a test checks it; if it were wrong, the default style would do.
     ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Contract: one file, one lock. A lock on a file that was removed or replaced no longer guards
 //! anything, and reports so. The lock is held until it is dropped or its process ends: the system
-//! releases it then, so nobody has to unlock a run that was killed. The file is never removed.
+//! releases it then, so nobody has to unlock a run that was killed. Releasing the lock does not
+//! remove the file.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};

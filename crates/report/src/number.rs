@@ -40,7 +40,7 @@ pub(crate) fn magnitude(value: u64) -> String {
     format!("{}{unit}", significant(scaled, 3))
 }
 
-/// A duration in its two largest nonzero units.
+/// A duration in seconds, in minutes and seconds, or in hours and minutes.
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {

@@ -1,8 +1,8 @@
 //! Amounts with the units that people write: `500KB`, `256 KiB`, `5ms`.
 //!
 //! Contract: KB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024 (IEC 80000-13). A number
-//! without a unit is in bytes or milliseconds. A letter alone is refused, since readers disagree on
-//! what 256K is.
+//! without a unit is in bytes or milliseconds. K, M and G without a B are refused, since readers
+//! disagree on what 256K is.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -53,7 +53,7 @@ impl Quantity {
         let at = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
         let (number, unit) = text.split_at(at);
         let number = number.trim_end();
-        // Other forms of numbers, such as `1e3`, have a letter.
+        // Other forms of numbers, such as `1e3`, contain a letter and are refused.
         let amount: f64 = number.parse().ok()?;
         let scale = match unit {
             "" => 1.0,

@@ -18,7 +18,7 @@ pub struct Curves {
     pub percent: bool,
     /// Epochs planned.
     pub epochs: usize,
-    /// Name and (epoch, value) points of each curve that has values.
+    /// Name and (epoch, value) points of each curve. One without values is not drawn.
     pub series: Vec<Series>,
 }
 
@@ -153,7 +153,7 @@ impl Curves {
         frame.render_widget(chart, plot);
     }
 
-    /// The range of the vertical axis: 0 to 100 %, or 0 to slightly above the largest value.
+    /// The range of the vertical axis: 0 to 100 %, or that of the values, extended to include 0.
     fn range(&self) -> (f64, f64) {
         if self.percent {
             return (0.0, 100.0);

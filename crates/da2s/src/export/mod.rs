@@ -202,7 +202,7 @@ pub fn export(trained: &Trained, format: ExportFormat, options: ExportOptions, p
 /// The path of the file `name` with `preprocessing` next to the network `path`.
 ///
 /// # Errors
-/// If another file exists there, or has the same path.
+/// If a file with other contents exists there, or `path` is that path itself.
 fn beside(path: &Path, name: &str, preprocessing: &Preprocessing) -> Result<PathBuf, ExportError> {
     let file = path.with_file_name(name);
     if file == path {

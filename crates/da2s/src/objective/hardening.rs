@@ -24,8 +24,8 @@
 //! τ rises from 0 at the end of the warm-up to 1 at a given fraction of the search; the rest is for
 //! the weights to settle. While the super-network's accuracy on held-out images is below its best,
 //! τ advances at half its pace in the first half of the path, and catches up later. Contract: after
-//! τ = 1 every edge has p ≥ 0.998/k and every kept edge q ≥ 0.998/n; [`HardeningState`] is part of
-//! checkpoints.
+//! τ = 1, p ≥ 0.998/k for the k kept operations of every edge, and q ≥ 0.998/n for the n kept edges
+//! of every node; [`HardeningState`] is part of checkpoints.
 
 use burn::tensor::{Tensor, TensorData};
 use da2s_settings::{POSITIVE, positive_up_to, settings};
@@ -239,8 +239,8 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, link:
     }
 }
 
-/// Projects gates: the `kept` strongest are open except for `bound`, the others closed except for
-/// `bound`.
+/// Projects gates: the weights of the `kept` strongest are raised to at least 1 − `bound`, those of
+/// the others lowered to at most `bound`.
 fn project_gates(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64) {
     let open = ((1.0 - bound) / bound).ln() as f32;
     let stay = strongest(values, may_stay, kept);

@@ -139,7 +139,8 @@ impl TrainSettings {
         self.earlier_epochs.get_or_insert_default().push(vec![done, before]);
     }
 
-    /// Whether each epoch is the same, however many there are: no schedule depends on their number.
+    /// Whether no schedule depends on the number of epochs, so that a training can be made longer
+    /// without changing its first epochs.
     pub fn has_steps_of_any_length(&self) -> bool {
         let drop_path = self.drop_path == 0.0 || self.drop_path_ramp == DropPathRamp::Depth;
         self.decay == Decay::Exponential && drop_path

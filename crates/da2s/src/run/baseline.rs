@@ -1,9 +1,9 @@
 //! Baselines: plain networks that are trained after the network of a run, by the same recipe and on
 //! the same images, to tell whether the search was worth it.
 //!
-//! Contract: each is a run below the run ([`super::below`]). By default its width is the largest
-//! with which it costs no more than the run's network: no more multiply-adds, parameters, bytes or
-//! time.
+//! Contract: each is a run of its own in a folder below the run's ([`super::below`]). By default,
+//! its width is the largest with which it costs no more than the run's network: no more
+//! multiply-adds, parameters, bytes or time.
 
 use da2s_engine::Engine;
 use da2s_records::files::{EVALUATION, PREPROCESSING, SUMMARY, baseline as baseline_folder};
@@ -21,9 +21,9 @@ use crate::space::PlainNetwork;
 use crate::stage::Stage;
 
 impl Job {
-    /// Trains the run's baselines that are not trained yet, and adds each to its summary, which
-    /// `updated` receives. Contract: after [`Job::evaluate`], in all processes of a group. `None`
-    /// in those that do not lead, and without baselines.
+    /// Trains the run's baselines that are not trained yet, and adds each to the run's summary,
+    /// which `updated` receives. Contract: after [`Job::evaluate`], in all processes of a group.
+    /// `None` in those that do not lead, and without baselines.
     ///
     /// # Errors
     /// Those of [`Job::train`] and [`Job::evaluate`].
@@ -87,7 +87,7 @@ impl Job {
 /// # Errors
 /// [`SearchError::LimitTooLow`](crate::search::SearchError::LimitTooLow) or
 /// [`LatencyError::NoWidth`](crate::network::LatencyError::NoWidth) if at every width the network
-/// costs more than that of the run; if the run's network is not trained.
+/// costs more than that of the run. Also if the run's network is not trained.
 pub fn baseline_config(directory: &RunDirectory, config: &Config, network: PlainNetwork) -> Result<Config, Error> {
     let table_path = &config.target.latency_table;
     let table = table_path.as_deref().map(LatencyTable::read).transpose()?;

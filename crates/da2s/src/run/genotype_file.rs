@@ -1,7 +1,7 @@
 //! `genotype.json`: written by the stage `discretize`, read by the stages after it.
 //!
-//! Contract: only the text is read, since weights record it to identify their genotype; the cells
-//! are for other tools.
+//! Contract: the genotype is read from its text, which also identifies it in files of weights; the
+//! cells are for other tools.
 
 use da2s_records::files::GENOTYPE;
 use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget, Widened};
@@ -127,7 +127,7 @@ pub(super) fn stored_need(directory: &RunDirectory, resource: Resource, precisio
     required(directory, need, key)
 }
 
-/// The given genotype that replaces the search of the run, if there is one.
+/// The genotype of the run, given or searched, if there is one.
 ///
 /// # Errors
 /// If the file cannot be read.

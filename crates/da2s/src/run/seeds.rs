@@ -1,9 +1,10 @@
 //! The final network trained from several seeds: how much of its accuracy is chance.
 //!
 //! Contract: the trainings differ in initial weights, order of the images, augmentation and
-//! drop-path, and share the split of the images, so that only the training varies. Each is a run
-//! below the run ([`super::below`]). The network of the run is the first, from the run's own seed:
-//! it is the one that is reported, exported and deployed, whatever the others reach.
+//! drop-path, and share the split of the images, so that only the training varies. Each is a run of
+//! its own in a folder below the run's ([`super::below`]). The network of the run is the first,
+//! from the run's own seed: it is the one that is reported, exported and deployed, whatever the
+//! others reach.
 
 use da2s_records::files::{BEST, SUMMARY, seed as seed_folder};
 use da2s_records::schema::{SeedTraining, Seeds, Summary};

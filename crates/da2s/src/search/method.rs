@@ -141,7 +141,8 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// The mean cosine of its two gradients below which an operation is frozen, if any.
+    /// An operation is frozen if the mean cosine between its gradients on both halves of the images
+    /// is below this; `None` freezes nothing.
     fn freezes_below(&self) -> Option<f64> {
         None
     }

@@ -415,10 +415,10 @@ impl SearchSettings {
         let warmup = self.warmup_epochs;
         let all = match epochs == self.epochs {
             true => format!("search.epochs = {epochs}"),
-            false => format!("the {epochs} epochs of the last stage"),
+            false => format!("{epochs} epochs in the last stage"),
         };
         let expected = format!(
-            "more than {before}/{epochs}: with search.warmup_epochs = {warmup} of {all}, the path of search.drive = \"path\" begins there; set it higher, or search.warmup_epochs to at most {}",
+            "more than {before}/{epochs}, where the path of search.drive = \"path\" begins with search.warmup_epochs = {warmup} and {all}; or set search.warmup_epochs to at most {}",
             until.ceil().max(1.0)
         );
         let key = "search.hardening.decided_at";

@@ -47,8 +47,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Finds one of `versions`: in `dir` itself, in a folder or an archive in it, or in `dir` as an
-    /// archive. An unpacked version has precedence over an archive, the first over the second.
+    /// Finds one of `versions`: in the folder `dir`, in a folder or an archive in it, or in `dir`
+    /// if it is an archive itself. Unpacked versions come before archives; otherwise the order is
+    /// that of `versions`.
     ///
     /// # Errors
     /// If there is none, or the archive cannot be read.

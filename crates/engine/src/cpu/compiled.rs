@@ -101,14 +101,14 @@ pub(super) struct Chain {
     pub z: Storage,
     /// Index of this stage among all stages of the cell.
     pub index: usize,
-    /// First channel in the executor's per-image sums of the gradient, and of the moments (for
-    /// shared pools, one for all).
+    /// First channel in the executor's per-image sums of the gradient.
     pub slot: usize,
+    /// First channel in the executor's moments; the units of a [`SharedPool`] use the same.
     pub moments: usize,
     /// First float in the executor's tables of coefficients.
     pub table: usize,
     pub norm: Option<StageNorm>,
-    /// Whether another stage follows: then the gradient of what it reads needs memory between two
+    /// Whether another stage follows: the gradient of what that one reads needs memory between two
     /// sweeps.
     pub inner: bool,
     /// The activation function after the norm that a following stage reads.
@@ -198,7 +198,7 @@ impl ChainOperation {
         }
     }
 
-    /// The border in which an inner stage reads the stage before.
+    /// The border that a stage after the first needs around the output of the stage before it.
     pub fn inner_pad(&self) -> usize {
         match self {
             Self::Dense { walk, .. } | Self::Depthwise { walk, .. } | Self::Separable { walk, .. } => walk.source.pad,

@@ -5,7 +5,7 @@
 //! scale · (q − zero point), products are summed in 32 bits, and the sum is scaled to the output's
 //! quantisation. Here, as in ONNX, it is scaled in float32 and rounded half to even.
 //!
-//! Contract: images in NHWC order, a pixel has [`padded`] channels, of which those after the last
+//! Contract: images in NHWC order, a pixel has [`padded`] channels, of which those that were added
 //! may have any value; borders hold the zero point, so that no kernel treats border pixels as a
 //! special case. Sums of 32 bits wrap. All levels compute the same bits, since integer arithmetic
 //! is exact, and each float32 operation is rounded once. There are no threads; only packed weights

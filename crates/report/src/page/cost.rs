@@ -22,8 +22,7 @@ type Measure = fn(&PartCost) -> u64;
 const MULTIPLY_ADDS: Measure = |part| part.multiply_adds;
 const PARAMETERS: Measure = |part| part.parameters;
 
-/// The pictures and tables; if the run knows the network's size but not its parts, a sentence
-/// instead.
+/// The pictures and tables; if the run has a genotype but no costs of parts, a sentence instead.
 pub(super) fn section(run: &Run) -> Option<Markup> {
     let Some(costs) = run.costs.as_ref().filter(|costs| !costs.parts.is_empty()) else {
         return run.genotype.as_ref().map(|_| {
@@ -152,7 +151,7 @@ fn figure(costs: &Costs, title: &str, unit: &str, of: Measure) -> Markup {
     }
 }
 
-/// `cell 3, normal`, or the name of the part if it is not a cell.
+/// `cell 3 normal`, or the name of the part if it is not a cell.
 fn part_name(part: &PartCost) -> String {
     let number = part.part.strip_prefix("cells.");
     match (number, part.kind.as_str()) {

@@ -220,7 +220,7 @@ fn names_other(name: &str) -> bool {
         || words(name).any(|word| OTHER_WORDS.contains(&word))
 }
 
-/// Whether a name, in lower case, counts runs.
+/// Whether a name, in lower case, indicates a seed, a run or an epoch.
 fn names_run(name: &str) -> bool {
     words(name).any(|word| RUN_WORDS.contains(&word))
 }

@@ -53,7 +53,7 @@ fn table(name: &str, code: i32, says: &[&str], bytes: impl AsRef<[u8]>) -> Case 
         .make(move |dir| fs::write(dir.join("own.csv"), &bytes).unwrap())
 }
 
-/// Compressed with gzip, followed by `zeros` zeros, which compress to a thousandth of their size.
+/// `bytes` and `zeros` zeros, compressed with gzip, which shrinks the zeros to a thousandth.
 fn packed(bytes: &[u8], zeros: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();

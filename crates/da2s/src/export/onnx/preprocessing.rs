@@ -100,8 +100,9 @@ impl Step<'_> {
     /// The weights of the `side` pixels of a line in each of `size` output pixels: `[size, side]`,
     /// rows whose sum is 1.
     ///
-    /// The centre of pixel o is `(o + ½)·side/size − ½`, and the weight of pixel i is a triangle of
-    /// the distance, `max(side/size, 1)` wide; both are multiplied by `2·size`.
+    /// The centre of output pixel o is `(o + ½)·side/size − ½`. The weight of pixel i falls
+    /// linearly with its distance from there, to 0 at `max(side/size, 1)`. Positions and weights
+    /// are multiplied by `2·size`.
     fn resampling(&mut self, side: &str, size: usize) -> String {
         let length = size as i64;
         let [zero, one, two] = [0, 1, 2].map(|value| self.graph.integer(value));

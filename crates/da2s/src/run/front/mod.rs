@@ -1,11 +1,11 @@
 //! Several networks from one search: at several widths and depths or within several limits, all
 //! trained by the recipe of the run, and which of them are on the front of accuracy against cost.
 //!
-//! Contract: each network is a run below the run ([`super::below`]), named after its channels, its
-//! cells or layers, and its epochs: a network that several requests lead to is trained once, and
-//! one that an earlier request has trained is not trained again. The run's own network counts among
-//! them if it is trained by the same recipe. Nothing is trained before the whole request has been
-//! checked.
+//! Contract: each network is a run of its own in a folder below the run's ([`super::below`]), named
+//! after its channels, its cells or layers, and its epochs: a network that several requests lead to
+//! is trained once, and one that an earlier request has trained is not trained again. The run's own
+//! network counts among them if it is trained by the same recipe. Nothing is trained before the
+//! whole request has been checked.
 
 mod depth;
 mod request;
