@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_end_together_and_words_begin_together() {
+    fn numbers_are_right_aligned_and_words_left_aligned() {
         let rows = [["method", "gap"], ["da2s", "0.00 ± 0.00"], ["entropy, x=1", "–"]];
         let rows: Vec<Vec<String>> = rows.iter().map(|row| row.map(str::to_owned).to_vec()).collect();
         insta::assert_snapshot!(columns(&rows, 1), @r"

@@ -2,9 +2,9 @@
 //!
 //! Contract: bytes, 0 to 255, in planes, all images of one shape; labels are indices into the class
 //! names. If there are no test images, a fifth of the others is set aside for testing, each class
-//! in proportion, the same for every seed. Images that are not squares of `image_size` become their
-//! centred square, resampled, like those of a folder. The checksum covers everything, so a run
-//! cannot be resumed on other images.
+//! in proportion, the same for every seed. If images are not squares of side `image_size`, their
+//! centred squares are resampled to this size, as for a folder. The checksum covers everything, so
+//! a run cannot be resumed on other images.
 
 use std::collections::BTreeSet;
 

@@ -351,7 +351,7 @@ fn a_broken_link_is_one_more_damaged_file() {
         };
         let dataset = open(Format::Images, Some(dir.path()), &skip).unwrap();
         let image = dataset.train.image(8).unwrap();
-        assert_eq!(image.pixels()[0], 0, "the next of the class, which is the first");
+        assert_eq!(image.pixels()[0], 0, "the first of its class replaces it");
         let refuse = DataOptions {
             bad_images: BadImages::Refuse,
             ..skip
@@ -361,7 +361,7 @@ fn a_broken_link_is_one_more_damaged_file() {
     }
 }
 
-/// The checksums in `environment.json` of runs of earlier versions.
+/// The checksum must never change: `environment.json` has it in runs of earlier versions.
 #[test]
 fn the_checksum_of_a_folder_in_memory_is_of_names_and_whole_files() {
     let dir = parts(&[("train", 2), ("val", 1), ("test", 1)]);
@@ -424,7 +424,7 @@ fn classes_that_are_exchanged_have_another_checksum_when_read_lazily() {
 }
 
 #[test]
-fn names_of_parts_in_use_elsewhere_are_read() {
+fn other_common_names_of_parts_are_read() {
     let eval = parts(&[("train", 4), ("eval", 2)]);
     assert_eq!(counts(&opened(eval.path())), [8, 0, 4]);
     let sets = parts(&[("training_set", 4), ("Test-Set", 2), ("evaluation", 1)]);

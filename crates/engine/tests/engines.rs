@@ -39,8 +39,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Only one per edge: if many of them, each with three convolutions, are summed on few pixels,
-    /// rounding decides on which side of a ReLU a value is.
+    /// Each edge has only one block. If many bottlenecks, each with three convolutions, were summed
+    /// on few pixels, rounding would decide on which side of a ReLU a value is.
     #[test]
     fn the_engines_agree_on_inverted_bottlenecks(
         channels in prop_oneof![Just(2usize), Just(3), Just(8), Just(17)],

@@ -2,7 +2,7 @@
 //! like `engines.rs` for the CPU.
 //!
 //! `DA2S_TEST_DEVICE` (`cuda`, `rocm`, `metal`, `vulkan`) selects the device; without it the tests
-//! report that they were skipped. A software renderer works too: `--features vulkan` with Mesa's.
+//! report that they were skipped. The software renderer of Mesa works too (`--features vulkan`).
 
 #![cfg(feature = "gpu")]
 #![allow(clippy::unwrap_used)]
@@ -28,7 +28,7 @@ fn device(test: &str) -> Option<Device> {
         #[cfg(feature = "vulkan")]
         "vulkan" => DeviceType::Vulkan,
         _ => {
-            // Written past the test runner, which hides what passing tests print.
+            // Bypasses the test runner, which hides what passing tests print.
             let note = format!("skipped: {test} needs a GPU (set DA2S_TEST_DEVICE)\n");
             std::io::stderr().write_all(note.as_bytes()).unwrap();
             return None;

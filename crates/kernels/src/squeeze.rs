@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_formula_and_its_gradients_are_central_differences() {
+    fn outputs_are_those_of_the_formula_and_gradients_are_central_differences() {
         let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
         let pixels = 7;
         // Gates below 0, above 1 and between.

@@ -2,9 +2,9 @@
 //!
 //! Contract: only the head is parsed (with `httparse`), up to [`MOST_HEAD_BYTES`]; only GET and
 //! HEAD are accepted, and only for the hosts and origins of `address.rs`. A server may also accept
-//! bodies that are posted to one path ([`Uploads`]), which then accepts nothing else: their length
-//! must be announced and within its limit, and a browser must not have sent them from another site.
-//! Any other body is ignored.
+//! bodies that are posted to one path ([`Uploads`]), which then accepts nothing else. The length of
+//! such a body must be announced and within the limit, and a browser must not have sent the body
+//! from another site. Any other body is ignored.
 
 use std::net::SocketAddr;
 

@@ -50,7 +50,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn it_is_the_published_one() {
+    fn the_checksum_of_abc_is_the_published_one() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Sha256::over("abc").hex(), abc);
         let mut sum = Sha256::default();

@@ -104,7 +104,7 @@ fn a_cell_is_a_separate_picture() {
 }
 
 #[test]
-fn a_layer_that_keeps_skip_alone_is_dashed() {
+fn a_layer_with_only_skip_is_dashed() {
     let folder = TempDir::new().expect("temporary folder");
     fs::write(folder.path().join("config.toml"), "").expect("file");
     fs::write(folder.path().join("genotype.json"), support::CHAIN_WITH_SKIP).expect("file");

@@ -83,8 +83,7 @@ impl GivenGenotype {
     }
 }
 
-/// Adds the file `path`, which contains the given genotype, to `failure` if that is about a
-/// genotype.
+/// If `failure` is about a genotype, adds `path` to it: the file that contains this genotype.
 pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
     match failure {
         Failure::Run(Error::Genotype { path: None, error }) => Failure::Run(Error::Genotype {

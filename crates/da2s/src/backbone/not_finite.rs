@@ -1,5 +1,5 @@
-//! Finds the tensor of a backbone that is not finite: errors name the cause, not the loss in which
-//! it shows.
+//! Finds the tensor of a backbone that is not finite. Errors then name this tensor, which is the
+//! cause, instead of the loss.
 
 use burn::tensor::Tensor;
 use da2s_records::Named;

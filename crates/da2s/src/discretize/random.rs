@@ -107,7 +107,7 @@ mod tests {
         // 7 edges, each with 2 of 7 operations: the odds of no skip connection against one are 1 to
         // 7 · 2/5. The standard deviation is 10.8.
         assert!((ones as f64 - 600.0 * 2.8 / 3.8).abs() < 38.0, "{ones}");
-        // This holds even if a draw without skip connections is improbable.
+        // A limit of 0 is kept even if nearly all genotypes have skip connections.
         let large = Space::own(32, vec![Operation::SkipConnect, Operation::SepConv3x3]);
         let none = toml::from_str::<TargetSpec>("most_skips = 0")
             .unwrap()

@@ -29,7 +29,7 @@ impl KindStrengths {
     }
 
     /// Excludes the operation `candidate` of `edge`. If edges are ranked by their strongest
-    /// operation, the edge has the rank of its next one.
+    /// operation, the edge then has the rank of the strongest one that remains.
     pub(crate) fn exclude(&mut self, edge: usize, candidate: usize, space: &Space) {
         let real = |at: usize| space.operations[at] != Operation::None;
         let strongest = |row: &[f32]| {

@@ -1,11 +1,11 @@
-//! The planner: how long each stage of a run will take on this machine and, for a given time, the
-//! sizes, batches and epochs with which the whole run ends in it.
+//! The planner: how long each stage of a run will take on this machine; and, if a time is given,
+//! the sizes, batches and epochs with which the whole run ends within this time.
 //!
 //! A few steps of the search and of the training are measured with the real code and the real
 //! images (`measure.rs`). A model of the stages turns them into times (`cost.rs`), and for a given
 //! time a solver chooses from a ladder of sizes (`ladder.rs`) and finds the numbers of epochs
-//! (`solve.rs`). Contract: a setting that was requested is never changed (`freedom.rs`); what is
-//! chosen are ordinary settings, so a run of them needs no plan; nothing is written, and the
+//! (`solve.rs`). Contract: a setting that was requested is never changed (`freedom.rs`); the plan
+//! chooses ordinary settings, so a run with them needs no plan; nothing is written, and the
 //! measured steps leave no trace. The times are those of this machine, so another machine, or the
 //! same one under another load, may choose differently. A plan is for a single process.
 

@@ -18,8 +18,7 @@ use crate::network::{
 use crate::search::SearchError;
 use crate::space::{Genotype, PlainNetwork, Target};
 
-/// The minimum of epochs and of steps in a training; then a good number of epochs, the fewest steps
-/// for it, and the number of steps that is always enough (see `Epochs::of_steps`).
+/// The arguments `least` and `good` of [`Epochs::of_steps`] for a training.
 const EPOCHS: ([usize; 2], [usize; 3]) = ([5, 60], [60, 1000, 20_000]);
 /// The most epochs of a training in a given time: those of DARTS.
 pub const MOST_EPOCHS: usize = 600;
@@ -200,7 +199,8 @@ fn typical(config: &Config, inputs: &Inputs<'_>, target: &Target) -> Result<Geno
 }
 
 /// The settings of the baseline `baseline` of a network of `genotype`, with the width that it will
-/// have; `None` if even the narrowest one costs more.
+/// have. `None` if even the narrowest one costs more than this network, or more than the target
+/// allows.
 fn baseline(
     config: &Config,
     inputs: &Inputs<'_>,

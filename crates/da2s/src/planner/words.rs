@@ -1,7 +1,7 @@
 //! A plan in words: what was found, what will be done, how long that takes, and where the results
 //! go.
 //!
-//! Contract: one line each; the caller cleans them for a terminal. Front ends add rows about their
+//! Contract: one line each; the caller escapes them for a terminal. Front ends add rows about their
 //! own commands or functions.
 
 use std::path::Path;

@@ -30,8 +30,8 @@ pub fn deployed_engine() -> String {
 }
 
 /// The time of the trained network on this machine; measured once, and then read from the run. A
-/// file without a time is replaced. `None` if the run is not to measure it, or other processes of
-/// the run keep the machine busy.
+/// stored file without a time is replaced. `None` if the settings turn the measurement off, or if
+/// other processes of the run keep the machine busy.
 ///
 /// # Errors
 /// If there is no trained network, `da2s-infer` refuses it, no thread can be started, or the file

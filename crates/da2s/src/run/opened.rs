@@ -47,7 +47,8 @@ impl Opened {
         {
             return Ok(kept.dataset.clone());
         }
-        // Before others are opened, so that both are never in memory at once.
+        // The old images are dropped before new ones are opened, so that the two are never in
+        // memory together.
         *kept = None;
         let dataset = open()?;
         *kept = dataset.is_in_memory().then(|| Kept {

@@ -41,12 +41,13 @@ struct TrainFiles<'a> {
 }
 
 /// Trains the network of the run's genotype, from the start or from the checkpoint. If the number
-/// of epochs differs from the run's, the training starts again unless no schedule depends on this
-/// number, and the run's configuration is changed.
+/// of epochs differs from the run's, the run's configuration is changed; the training continues if
+/// the number is larger and no schedule depends on it, and starts again otherwise.
 ///
 /// # Errors
-/// If there is no genotype; [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the
-/// observer requests a stop; any problem with settings, images, device or files.
+/// If there is no genotype; if resuming was requested but the number of epochs does not allow it;
+/// [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer requests a stop;
+/// any problem with settings, images, device or files.
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;
@@ -98,7 +99,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     };
     let exported = group.leads() && context.directory.file(EXPORT).exists();
     let last = drive(context, &files, observer);
-    // Also if the training was stopped.
+    // The user is told even if the training was stopped or failed.
     if exported && !context.directory.file(EXPORT).exists() {
         let text = "the exports, summary, report and suspects of the earlier trained network are removed";
         observer.on(Event::Warning(text.to_owned().into()));

@@ -37,7 +37,8 @@ pub(super) fn disturbed(p: Tensor<2>, delta: Tensor<2>, arch: &KindParams) -> Te
 }
 
 impl Bilevel<'_> {
-    /// δ of every kind of cell for the weights' half of the step of `draw`, on `batch`.
+    /// δ of every kind of cell, computed on `batch`, for the update of the weights in the step that
+    /// `draw` names.
     ///
     /// # Errors
     /// If the loss is not finite.

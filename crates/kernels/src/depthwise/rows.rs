@@ -242,8 +242,8 @@ pub(super) unsafe fn flat<S: Simd, const K: usize>(
     let period = table::length(region.channels);
     let count = region.extent.columns * region.channels;
     let full = count / LANES * LANES;
-    // Number of vectors of a row for each vector of the table, and how many of these get one more.
-    // Divisions are expensive where rows are short.
+    // A row has `each` whole vectors for each vector of the table, and one more for each of the
+    // table's first `more` vectors. Divisions are expensive where rows are short.
     let (each, more) = (full / period, full % period / LANES);
     for row in 0..region.extent.rows {
         // SAFETY: every vector lies within the row's `count` floats, which the check covered.

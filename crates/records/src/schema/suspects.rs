@@ -130,9 +130,9 @@ mod tests {
         let images = vec![
             image(0, 0, 0, [0.9, 0.9]),
             image(1, 1, 1, [0.7, 0.7]),
-            // Class 1 is more probable than on average in images labelled 1.
+            // Class 1 is more probable here than in the average image labelled 1.
             image(2, 0, 1, [0.25, 0.75]),
-            // Class 0 is less probable than on average in images labelled 0.
+            // Class 0 is less probable here than in the average image labelled 0.
             image(3, 1, 0, [0.2, 0.46]),
             image(4, 1, 1, [0.7, 0.7]),
         ];

@@ -64,7 +64,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     })
 }
 
-/// The cost of following the path for the super-network; `None` if there was no path.
+/// How the path changed the accuracy of the super-network; `None` if there was no path.
 fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
     let start = epochs.first()?.path_p?;
     let first = epochs

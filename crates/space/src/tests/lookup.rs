@@ -246,7 +246,7 @@ fn columns_with_other_contents_are_skipped() {
 }
 
 #[test]
-fn shares_beside_percent_are_refused() {
+fn fractions_and_percentages_in_one_column_are_refused() {
     let shares =
         FOUR.map(|(operation, accuracy)| (operation, if accuracy < 95.0 { accuracy / 100.0 } else { accuracy }));
     let error = read(table(&shares).as_bytes()).unwrap_err().to_string();

@@ -54,12 +54,12 @@ fn contents() -> Vec<Case> {
             format!("arch,params,train_time\n{NONE},1,2\n"),
         ),
         table(
-            "errors for accuracies",
+            "error rates instead of accuracies",
             &["line 1", "top-1 error"],
             format!("arch,top-1 error\n{NONE},5.6\n"),
         ),
         table(
-            "shares and percent",
+            "fractions and percentages in one column",
             &["line 1", "most accuracies in a are at most 1"],
             format!(
                 "arch,a\n{NONE},0.1\n{SKIP},0.9\n{},95\n",

@@ -1,8 +1,8 @@
 //! The trait of discretization rules, and the table of all rules.
 //!
 //! A rule derives a genotype from a searched super-network, either from its mixture and ranks
-//! alone, or from measurements on images. How decided the genotype is and what pruning to it costs
-//! is computed from the genotype, whatever the rule.
+//! alone, or from measurements on images. How decided the mixture is about the genotype, and what
+//! pruning costs, are computed afterwards, in the same way for every rule.
 //!
 //! To add a rule, add a file with an implementation, its `mod` line and its row of the table; see
 //! CONTRIBUTING.md.

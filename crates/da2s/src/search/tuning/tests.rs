@@ -201,7 +201,7 @@ fn a_limit_on_skip_connections_is_kept() {
 }
 
 #[test]
-fn a_progress_that_is_impossible_is_not_continued() {
+fn impossible_progress_is_not_continued() {
     let (search, finished) = tiny();
     let tuning = Tuning::new(&search, &finished, 2);
     let possible = TuningProgress {
