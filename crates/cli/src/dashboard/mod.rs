@@ -85,9 +85,9 @@ pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) ->
     Ok(())
 }
 
-/// Handles the keys of the view; the others go to the driver: Ctrl-C, which raw mode delivers as an
-/// ordinary key, Esc and letters. A letter with Ctrl or Alt is a different key: Ctrl-S and Ctrl-Q
-/// pause a terminal.
+/// Handles the keys of the view, and passes letters, Esc and Ctrl-C to the driver. (Raw mode
+/// delivers Ctrl-C as an ordinary key.) Other letters with Ctrl or Alt are ignored, since they have
+/// other meanings: Ctrl-S, for example, pauses a terminal.
 fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => driver.press(INTERRUPT),

@@ -62,7 +62,8 @@ fn a_network_is_quantised_measured_and_written() {
     let report = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(report.contains("test accuracy in int8"));
 
-    // A new training gives another network: its int8 form is removed, and it is not evaluated yet.
+    // A new training gives another network. The int8 form of the previous network is removed, and
+    // the new network is not evaluated yet.
     da2s().args(["train", "--quiet"]).arg(&out).assert().success();
     assert!(!out.join("network/int8.json").exists());
     let told = predicate::str::contains("evaluation.json is missing");

@@ -187,7 +187,7 @@ impl RunDirectory {
     /// kind, only the beginning is read.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if its header describes a file of another length, or like
+    /// [`Error::Damaged`] if its header describes a file of another length; and the errors of
     /// [`Self::bytes`].
     pub(super) fn weights(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         Ok(self.folder()?.read_weights(name)?)
@@ -290,9 +290,9 @@ impl RunDirectory {
         Ok(self.folder()?.append(name, &line)?)
     }
 
-    /// Refuses to restart a `stage` that was to be resumed if its `checkpoint` is lost. It is lost
-    /// if the file of lines `name` records more than one epoch; after a single epoch, the first
-    /// checkpoint may not have been written yet.
+    /// For a `stage` that was to be resumed but has no `checkpoint`: refuses to start it from the
+    /// beginning if the file of lines `name` records more than one epoch, because the checkpoint
+    /// was lost then. After a single epoch, the first checkpoint may not have been written yet.
     ///
     /// # Errors
     /// [`Error::LostCheckpoint`], or an I/O error.

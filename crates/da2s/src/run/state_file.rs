@@ -135,7 +135,8 @@ impl TrainMeta {
         }
     }
 
-    /// Whether the state was imported: a training has at least one epoch.
+    /// Whether these best weights were imported: a training saves its best weights after at least
+    /// one epoch.
     pub(super) fn is_imported(&self) -> bool {
         self.progress.epochs_done == 0
     }

@@ -12,7 +12,7 @@ use crate::observer::{Event, Observer};
 /// Longest side of the pictures.
 const MOST_PIXELS: usize = 96;
 
-/// The columns of their table.
+/// The columns of the table of suspects.
 const COLUMNS: [&str; 9] = [
     "trained_on",
     "part",

@@ -2,11 +2,11 @@
 //! out as a whole.
 //!
 //! Reference: Chen et al., P-DARTS, ICCV 2019, section 3.2: dropout after each skip connection, so
-//! that the network cannot rely on them alone. Paper and code drop single numbers of its output;
-//! that the whole connection is dropped for an image is this project's choice. Contract: only skip
+//! that the network cannot rely on them alone. The paper and its code drop single numbers of a
+//! connection's output; this project drops the whole connection for an image. Contract: only skip
 //! connections that keep the image's size are dropped; the others have weights of their own, as in
-//! the paper's code. What stays is divided by 1 − p. A pure function of seed, epoch, step and
-//! half; the factors that a process draws for its part of a batch are those of a single process
+//! the paper's code. What stays is divided by 1 − p. The factors are a pure function of seed,
+//! epoch, step and half; each process of a group has the factors that a single process would draw
 //! for the same images.
 
 use burn::tensor::{Tensor, TensorData};

@@ -70,7 +70,8 @@ fn a_chain_with_skip_decides_its_own_depth() {
         assert!(!skips(0) && !skips(3), "{genotype}");
     };
     firsts_stay(&genotype_of(&twice(&config)));
-    // Choices removed while searching and a limit, a rule that measures, and other parameters.
+    // The same if the search removes choices and has a limit, if the rule measures, and with other
+    // methods.
     config.search.schedule = ScheduleName::Adaptive;
     config.search.drop_below = 0.2;
     config.target.max_multiply_adds = Some(10_000_000);

@@ -119,7 +119,8 @@ fn a_tuning_that_is_stopped_or_killed_ends_with_the_same_bytes() {
     let gap = discretized.gap.unwrap();
     let text = fs::read_to_string(path("once/tuning/metrics.jsonl")).unwrap();
     let epochs: Vec<TuningEpoch> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // Two edges of two kinds of cells and the node of each, for two epochs of four steps.
+    // Two kinds of cells, each with two edges and one node, have six decisions. After each, there
+    // are two epochs of four steps.
     assert_eq!((epochs.len(), observer.steps), (12, 48));
     assert!(gap.tuned.is_some() && gap.as_trained.both.is_some(), "{gap:?}");
 
@@ -249,10 +250,10 @@ fn another_search_or_another_number_of_epochs_is_tuned_from_the_start() {
     // The tuning of the earlier search is removed with it.
     assert!(!checkpoint.exists());
     assert!(tuned_after(&config, "").1 != first);
-    // The number of images that compare candidates is part of a tuning's settings.
+    // The number of images on which candidates are compared is part of a tuning's settings.
     config.discretize.rule_images = 30;
     assert_eq!(tuned(&config).0, 6);
-    // A damaged or lost checkpoint costs its epochs.
+    // If the checkpoint is damaged or lost, its epochs are tuned again.
     let previous = directory.file("tuning/checkpoint.safetensors.previous");
     fs::write(&checkpoint, b"nothing").unwrap();
     fs::remove_file(&previous).unwrap();

@@ -3,8 +3,9 @@
 //!
 //! Contract: the tables a, b, d of [`da2s_kernels::norm`] carry the gradient through the stage's
 //! norm. Gradients of weights are added to the block's sums. The gradient of the unit's input is
-//! added to its tensor, or written if the stage is the first to do so. That of an inner stage is
-//! written, together with the sums S₁ and S₂ of its norm.
+//! added to a tensor that several units share, or written there if this tensor has no gradient yet.
+//! The gradient of an inner stage's output is written, together with the sums S₁ and S₂ that the
+//! norm of that stage needs.
 
 use da2s_kernels::{Extent, Taps, View, activation, dense, depthwise, elementwise, norm};
 
@@ -212,7 +213,7 @@ impl<'b> StageOnImage<'_, 'b> {
         }
     }
 
-    /// Writes the gradient of what the norm reads into `scratch.gradient`, in its border.
+    /// Writes the gradient of what the norm reads into `scratch.gradient`, inside its zero border.
     fn bordered_gradient(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], walk: &Walk, scratch: &mut Scratch) {
         let row = self.stage.output.packed().row;
         scratch.border_gradient(walk.gradient);

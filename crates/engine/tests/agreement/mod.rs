@@ -87,7 +87,8 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
     blocks
 }
 
-/// Numbers of the inverted bottlenecks and basic blocks, which are only tested alone on an edge.
+/// The values of [`Case::only`] that select an inverted bottleneck or a basic block. These blocks
+/// are never tested together with others on an edge.
 pub const BOTTLENECKS: Range<usize> = 100..113;
 
 fn bottlenecks(stride: usize) -> Vec<Block> {

@@ -1,10 +1,10 @@
 //! Runs an int8 network with the integer kernels.
 //!
-//! Contract: each tensor has a buffer of its own. In the buffer, a border of the tensor's zero
-//! point is around the tensor, as wide as its readers need; the border is not written. Buffers are
-//! kept from call to call, one set for each image that is being processed. A call with one image
-//! divides the rows of large convolutions among the threads, one with more divides the images; the
-//! bits are the same.
+//! Contract: each tensor has a buffer of its own, in which a border surrounds it. The border is
+//! filled with the tensor's zero point, is as wide as the steps that read the tensor need, and
+//! never changes. Buffers are kept from call to call, one set for each image that is being
+//! processed. A call with one image divides the rows of large convolutions among the threads, one
+//! with more divides the images; the bits are the same.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,12 +1,12 @@
 //! Arithmetic of networks whose weights are fixed: a batch norm is folded into the convolution
 //! before it, and the sum of two tensors and an activation function into the step before them.
 //!
-//! Contract: `f32`, images in NHWC order; a pixel has [`padded`] channels in memory, and those
-//! after the last are finite. Borders are zero, so that no kernel treats border pixels as a special
-//! case. Each output is one sum: its bias, then the products over taps and inputs, and at the end
-//! what is added. So the bits do not depend on how a step is divided among threads. Weights are
-//! packed once. The kernels take pointers, because threads may write different channels of one
-//! pixel.
+//! Contract: `f32`, images in NHWC order; in memory, the channels of a pixel are rounded up to
+//! whole vectors ([`padded`]), and the additional ones contain finite numbers. Borders are zero, so
+//! that no kernel treats border pixels as a special case. Each output is one sum: its bias, then
+//! the products over taps and inputs, and at the end what is added. So the bits do not depend on
+//! how a step is divided among threads. Weights are packed once. The kernels take pointers, because
+//! threads may write different channels of one pixel.
 
 mod dense;
 mod depthwise;
@@ -85,9 +85,9 @@ impl Region<'_> {
         self.extent.rows * self.extent.columns * self.blocks.len() == 0
     }
 
-    /// The pointers to `memory`. Panics unless the region has as many `taps` and at most these
-    /// `blocks`, and `read` floats at each tap of each pixel and `written` floats of each output
-    /// pixel lie within the memory.
+    /// The pointers to `memory`. Panics unless the region has exactly `taps` taps and its blocks
+    /// are among the first `blocks`. Also panics unless the memory contains `read` floats at each
+    /// tap of each pixel, and `written` floats at each output pixel and each pixel that is added.
     fn checked(&self, (taps, blocks): (usize, usize), (read, written): (usize, usize), memory: Memory) -> Pointers {
         assert_eq!(self.taps.len(), taps, "taps of a convolution");
         assert!(self.blocks.end <= blocks, "too few weights");

@@ -1,4 +1,5 @@
-//! Depthwise convolution with any kernel, stride and dilation; with one tap, a scale per channel.
+//! Depthwise convolution with any kernel, stride and dilation. With one tap, it multiplies each
+//! channel by a weight.
 
 use super::level::{Level, per_level};
 use super::output::Scaling;
@@ -94,7 +95,7 @@ unsafe fn tile<S: Integers, const R: usize>(
     from: [usize; R],
     to: [usize; R],
 ) {
-    // SAFETY: guaranteed by the caller; weights have been counted in the same way when packed.
+    // SAFETY: guaranteed by the caller; the packed weights have all taps of all blocks.
     unsafe {
         let weights = depthwise.weights.as_ptr().add(block * taps.len() * LANES);
         let mut sums = [S::no_lanes(); R];

@@ -12,7 +12,7 @@ use super::output::BlockScaling;
 /// `channel_weights` and the image of `multiply_add` 16; `store` reads 16 biases and factors and
 /// writes 16 bytes.
 pub(super) trait Integers: Copy {
-    /// Sixteen sums of products of a dense convolution, possibly in parts.
+    /// Sixteen sums of a dense convolution, each possibly kept as several partial sums.
     type Sums: Copy;
     /// Weights of 16 outputs × 4 inputs.
     type Weights: Copy;
@@ -24,7 +24,7 @@ pub(super) trait Integers: Copy {
     type ChannelWeights: Copy;
     /// Blocks of 16 output channels that a tile may have.
     const BLOCKS: usize;
-    /// Pixels of a tile of one block, where a tile may have no more.
+    /// Pixels of a tile with one block; only used if [`Self::BLOCKS`] is 1.
     const PIXELS: usize;
     unsafe fn zero() -> Self::Sums;
     unsafe fn weights(from: *const i8) -> Self::Weights;

@@ -33,7 +33,7 @@ pub(crate) fn front_page(front: &Front) -> String {
                 h2 id="front-title" { "The front" }
                 p.lead {
                     b { (on) " of " (counted(front.points.len(), "network")) }
-                    " are on the front: no other one here is at least as accurate and as cheap in every cost, and better in something."
+                    " are on the front: no other network here is at least as good in accuracy and in every cost, and better in at least one of them."
                 }
                 (table(front))
                 @for note in notes(front) { p.note { (note) } }
@@ -143,7 +143,7 @@ fn pictures(front: &Front) -> Option<Markup> {
     (!figures.is_empty()).then(|| {
         html! {
             p.lead {
-                "Filled dots are on the front of their picture, and its steps show the best accuracy for at most that cost. Bars are 95 % intervals. Axes begin where the values do, not at zero. If costs differ by a factor of 10 or more, their axis is logarithmic. A name without room is in the tooltip of its dot."
+                "Filled dots are on the front of their picture. The stepped line shows the best accuracy that each cost allows. Bars are 95 % intervals. Axes begin where the values do, not at zero. If costs differ by a factor of 10 or more, their axis is logarithmic. A name without room is in the tooltip of its dot."
             }
             div.grid { @for figure in &figures { (figure) } }
         }

@@ -51,7 +51,7 @@ impl<R: DeserializeOwned> Tail<R> {
         &self.records
     }
 
-    /// The records, by increasing epoch, to keep.
+    /// The records, by increasing epoch, without a copy.
     pub(crate) fn into_records(self) -> Vec<R> {
         self.records
     }

@@ -1,7 +1,7 @@
-//! The text of genotypes of the spaces `mobile` and `plain`, a Python literal: for each stage its
-//! layers, for each layer its operation, or None if the layer is removed,
-//! `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])`. A search in which
-//! `skip` is a candidate writes 'skip' for a layer that is removed.
+//! The text of genotypes of the spaces `mobile` and `plain`, a Python literal such as
+//! `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])`. It has a list for
+//! each stage, with an entry for each layer: the operation, or None if the layer is removed. A
+//! search in which `skip` is a candidate writes 'skip' for a layer that is removed.
 //!
 //! Contract: several operations of a layer are a tuple, the strongest first. The first layer of a
 //! stage is never removed, and no operation is `skip` there. All operations are of one space; in

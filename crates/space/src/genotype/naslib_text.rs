@@ -2,11 +2,11 @@
 //! `search_spaces/*/conversions.py`).
 //!
 //! In the DARTS space, "compact": for normal and reduction cells, eight pairs (node that is read,
-//! number of the operation), two per node. Operations count from 0 in the order of the candidates,
-//! as NASLib writes them from a genotype (its own inverse counts from 1 and does not match).
-//! "Config", also used by NAS-Bench-301 (Zela et al., ICLR 2022): an object with an operation for
-//! each kept edge. In the space of NAS-Bench-201: the numbers of the operations on the edges,
-//! ordered by their start.
+//! number of the operation), two per node. Operations are numbered from 0 in the order of the
+//! candidates, as in NASLib's conversion from a genotype. (NASLib's conversion back to a genotype
+//! numbers them from 1, so the two do not match.) "Config", also used by NAS-Bench-301 (Zela et
+//! al., ICLR 2022): an object with an operation for each kept edge. In the space of NAS-Bench-201:
+//! the numbers of the operations on the edges, ordered by their start.
 
 use super::literal::Value;
 use super::mistake::Mistake;

@@ -290,7 +290,7 @@ pub fn cases() -> Vec<Case> {
             file.set_len(300 << 20).unwrap();
             file.write_at(&[1], 0).unwrap();
         }),
-        images("a class that is no UTF-8", 3, &["train/", "a name in UTF-8"], |dir| {
+        images("a class name not in UTF-8", 3, &["train/", "a name in UTF-8"], |dir| {
             fs::create_dir(dir.join("train").join(OsStr::from_bytes(b"\xff"))).unwrap();
         }),
         images(
@@ -363,7 +363,7 @@ pub fn cases() -> Vec<Case> {
             damaged("batches.meta.txt", b"a\nb\nc\nd\ne\nf\ng\nh\ni\n".to_vec()),
         ),
         records(
-            "names that are no text",
+            "names that are not text",
             &["batches.meta.txt", "UTF-8"],
             damaged("batches.meta.txt", vec![0xff; 20]),
         ),
@@ -382,13 +382,13 @@ pub fn cases() -> Vec<Case> {
             idx(&[10], &[0; 10]),
         ),
         digits(
-            "more than is there",
+            "a header that declares more than there is",
             &["train-images-idx3-ubyte", "found 0"],
             idx(&[1 << 20, 28, 28], &[]),
             idx(&[10], &[0; 10]),
         ),
         digits(
-            "less than is there",
+            "a header that declares less than there is",
             &["train-images-idx3-ubyte", "found more"],
             idx(&[10, 28, 28], &[0; 7841]),
             idx(&[10], &[0; 10]),

@@ -104,8 +104,8 @@ pub fn cases() -> Vec<Case> {
             "search.reduction_cells=[0, 0]",
             &["search.reduction_cells = [0, 0]", "each cell once"],
         ),
-        file("no TOML", "[search", &["line 1"]),
-        file("no UTF-8", b"[search]\n\xff = 1\n", &["UTF-8"]),
+        file("not TOML", "[search", &["line 1"]),
+        file("not UTF-8", b"[search]\n\xff = 1\n", &["UTF-8"]),
         file(
             "unknown key",
             "[search]\nepoch = 3\n",

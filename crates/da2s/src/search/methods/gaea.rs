@@ -3,9 +3,9 @@
 //!
 //! Reference: Li, Khodak, Balcan, Talwalkar, "Geometry-Aware Gradient Algorithms for Neural
 //! Architecture Search", ICLR 2021, algorithm 1: p ← p ⊙ exp(−η ∇p) / Σ, mirror descent with the
-//! geometry of the simplex (Beck, Teboulle 2003). No weight falls below 1e-5, as in its code, so
-//! that every operation can recover; its η on CIFAR-10 is 0.1 (`search.alpha_rate`). Contract: the
-//! optimiser of α, its momentum and its weight decay are not used.
+//! geometry of the simplex (Beck, Teboulle 2003). No weight falls below 1e-5, as in the authors'
+//! code, so that every operation can recover; their η on CIFAR-10 is 0.1 (`search.alpha_rate`).
+//! Contract: the optimiser of α, its momentum and its weight decay are not used.
 
 use burn::tensor::Tensor;
 
