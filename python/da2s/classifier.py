@@ -1,6 +1,6 @@
 """A run in scikit-learn's shape: ``Da2sClassifier().fit(X, y).predict(X)``, in pipelines and searches over parameters.
 
-Contract: ``X`` is N×H×W, N×H×W×C with 1 or 3 channels, or N×features, a row for each image. Images are trained as bytes: ``uint8`` is
+Contract: ``X`` is N×H×W, N×H×W×C with 1 or 3 channels, or N×features, a row for each image. Images are converted to bytes: ``uint8`` is
 used as it is; other numbers are scaled from ``pixel_range_`` to 0 to 255 and clipped, in ``predict`` as in ``fit``. If images are
 not square, only their centred square is used, and ``fit`` gives a warning. A fifth of the images is set aside as test images, unless
 ``fit`` is given some: ``result_`` has the accuracy on them. Two fits with the same ``random_state``

@@ -97,8 +97,8 @@ def sweep(
     values of ``target.edges``, and ``vary`` gives values of any setting. With ``sampler="optuna"`` Optuna chooses ``trials`` setups
     from these values, or from ranges ``(low, high)`` and ``(low, high, "log")``, for the best mean of ``metric`` over the seeds: by
     default the highest ``network_accuracy``, or with ``search_only`` the highest ``discretized_accuracy``. Its choices depend on how
-    many setups run in parallel, so a resumed sweep chooses the same setups only on a cluster that executes as many runs at a time;
-    elsewhere it chooses different ones from then on. Each run uses ``cpus_per_run`` threads. ``on_progress`` is called with the name
+    many setups run in parallel, so a resumed sweep chooses the same setups only on a cluster that executes the same number of runs
+    at a time. Each run uses ``cpus_per_run`` threads. ``on_progress`` is called with the name
     of the run and its events, in the process of the run. The other arguments are those of :func:`da2s.run`, except ``genotype``
     (a sweep needs searches) and ``resume`` (a sweep always resumes).
     """

@@ -60,8 +60,8 @@ impl Job {
         let run = run::Job::create(&request, out.as_deref(), resume, command).map_err(|error| raised(py, &error))?;
         let warned = run.warnings().iter().try_for_each(|warning| warn(py, warning));
         let begun = warned.and_then(|()| Self::new(py, run.clone(), arrays));
-        // Without threads, or if the caller's filters turn a warning into an error, the new run is
-        // removed again.
+        // If the threads cannot be started, or the caller's filters turn a warning into an error,
+        // the new run is removed again.
         begun.inspect_err(|_| run.abandon())
     }
 

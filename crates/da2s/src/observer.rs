@@ -35,7 +35,7 @@ pub enum Event<'a> {
     },
     /// An epoch of the search is complete.
     SearchEpoch(&'a SearchEpoch),
-    /// An epoch of the tuning after a decision of a rule of discretization is complete.
+    /// An epoch of tuning is complete. The rule `perturbation` tunes the weights after a decision.
     TuningEpoch(&'a TuningEpoch),
     /// An epoch of the retraining is complete.
     TrainEpoch(&'a TrainEpoch),
@@ -71,14 +71,13 @@ pub enum Event<'a> {
         /// Number of requested networks.
         networks: usize,
     },
-    /// The training has another number of epochs from now on, so that its run ends in the time that
-    /// it was given.
+    /// The number of training epochs has been changed, so that the run ends within its time limit.
     NewLength {
         /// Completed epochs.
         done: usize,
-        /// The number of epochs.
+        /// The new number of epochs.
         epochs: usize,
-        /// The number before.
+        /// The previous number.
         before: usize,
     },
     /// The gap has been measured.

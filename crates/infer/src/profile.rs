@@ -1,13 +1,13 @@
 //! Times blocks and networks as they run here: the times in a table of latencies.
 //!
 //! Method: in every round the blocks are put in a new order and taken in groups. A group runs
-//! twice, and each block of the second run is timed by itself, so that a block finds the caches
-//! about as its predecessors in a network leave them. (A block that is timed many times in a row is
-//! a fifth faster than in a network.) Networks run twice, too, and the second run counts. All take
-//! turns, so that a machine that is busy for a while slows all of them alike. Time that the thread
-//! waited for a processor is subtracted, and the median over the rounds counts. Contract: batch 1,
-//! on the threads of the caller's pool, except [`latency`]; the calling thread computes too if it
-//! belongs to the pool.
+//! twice, and each block of the second run is timed by itself, so that the caches contain about the
+//! same data as in a network, where other blocks run before this one. (A block that is timed many
+//! times in a row is a fifth faster than in a network.) Networks run twice, too, and the second run
+//! counts. All take turns, so that a machine that is busy for a while slows all of them alike. Time
+//! that the thread waited for a processor is subtracted, and the median over the rounds counts.
+//! Contract: batch 1, on the threads of the caller's pool, except [`latency`]; the calling thread
+//! computes too if it belongs to the pool.
 
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ const RUNS: [usize; 2] = [3, 300];
 const WARM_UP: usize = 3;
 
 /// The time of `network` for one image on one thread, whatever the pool of the caller has: runs are
-/// timed one after another until there are 300, or `within` is over.
+/// timed one after another until there are 300, or until `within` is over and there are at least 3.
 ///
 /// # Errors
 /// If the thread cannot be started.

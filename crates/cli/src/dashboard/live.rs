@@ -270,7 +270,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 dashboard.wait_after_checkpoint("written again");
-                // The request did not end a wait: only the second press did.
+                // The request for a checkpoint did not end the wait. The second press of `p` did.
                 assert!(!keys.0.state().paused);
             });
             let ended = || {

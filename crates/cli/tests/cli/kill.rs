@@ -37,8 +37,8 @@ const FILES: [&str; 14] = [
     "seeds/s2/network/best.safetensors",
 ];
 
-/// More epochs than the smallest run, for more checkpoints during which it can be killed, and a
-/// training from another seed.
+/// Settings of a longer run: it has more epochs, and so more checkpoints during which it can be
+/// killed, and a second training of the network from another seed.
 const LONGER: [&str; 3] = ["search.epochs=4", "network.epochs=4", "network.seeds=2"];
 
 /// Moments between 0 and 1, the same in every run of the test.

@@ -1,8 +1,8 @@
 //! Estimates the memory of the stages before there is a run, for `da2s config --memory`.
 //!
 //! Contract: no image is read, so the estimate does not include images in memory. The final network
-//! is unknown before the search, so its estimate is for the largest operations on as many edges as
-//! the target keeps, and as wide as limits may make it: an upper bound.
+//! is unknown before the search, so its estimate is an upper bound: for the largest operations on
+//! as many edges as the target keeps, and for the maximum width if the network may be widened.
 
 use da2s_engine::Engine;
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_limits_may_widen_counts_as_wide_as_possible() {
+    fn if_the_network_may_be_widened_the_estimate_is_for_the_maximum_width() {
         let train = |more: &[&str]| planned(&[&["space.name=mobile"], more].concat()).train;
         let own = train(&[]);
         let limited = ["target.max_multiply_adds=20000000"];

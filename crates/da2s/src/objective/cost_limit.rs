@@ -127,8 +127,9 @@ impl LimitTable {
         };
         let expected = choices.map(|kind, costs| {
             let target = target.kind(kind);
-            // An edge has the weight d q; the expected number of kept edges is n q, with k
-            // operations, one of which is computed at a time.
+            // The mixture gives an edge the weight d q; the expected number of kept edges is n q.
+            // A sum counts the k operations of an edge; a peak counts one, because they are
+            // computed one at a time.
             let operations = if beside.is_some() { 1 } else { target.operations };
             let shares = graph.groups_of_edges().flat_map(|group| {
                 let kept = target.kept(group);

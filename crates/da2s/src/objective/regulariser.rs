@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn extreme_values_stay_numbers(
+        fn extreme_values_give_finite_losses_and_gradients(
             alpha in prop::collection::vec(-1e4f32..1e4, EDGES * 3),
             beta in prop::collection::vec(-1e6f32..1e6, EDGES),
             (edges, operations) in ((1usize..=2, 1usize..=3, 1usize..=4, 1usize..=5), 1usize..=3),
@@ -236,8 +236,7 @@ mod tests {
             let loss = loss * (of_operations.max(of_edges).min(1e12));
             prop_assert!(loss.clone().into_scalar::<f32>().is_finite());
             let gradients = loss.backward();
-            // A target that keeps every edge leaves no node with a β, and the edge term without a
-            // gradient.
+            // If the target keeps every edge, no node has a β, and the edge term has no gradient.
             let graph = CellGraph::new(2, 4);
             let has_beta = graph.groups().any(|group| target.has_beta(graph, group));
             for (leaf, is_read) in [(alpha_leaf, true), (beta_leaf, has_beta)] {

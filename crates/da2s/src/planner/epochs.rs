@@ -21,9 +21,10 @@ impl Epochs {
         }
     }
 
-    /// The numbers for epochs of `steps` steps each. `least` is the fewest epochs and the fewest
-    /// steps; both must be reached. `good` is a good number of epochs, then the fewest steps for
-    /// it, and the number of steps that is enough in any case. No number is above `most` epochs.
+    /// The numbers for epochs of `steps` steps each. `least` is the minimum number of epochs and
+    /// that of steps; both must be reached. `good` has three numbers: the usual number of epochs;
+    /// the minimum number of steps, for which there may be more epochs; and a number of steps that
+    /// is always enough, so that there may be fewer epochs. No number is above `most` epochs.
     pub fn of_steps(steps: usize, least: [usize; 2], good: [usize; 3], most: usize) -> Self {
         let steps = steps.max(1);
         let [good_epochs, fewest_steps, enough_steps] = good;

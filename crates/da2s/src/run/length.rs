@@ -1,9 +1,9 @@
 //! A requested number of training epochs that differs from the run's.
 //!
-//! Contract: a training of another length starts again, because its schedules span all epochs. It
-//! continues if no schedule depends on the number of epochs and the number increases. Either way it
-//! ends with the weights of a run that had this length from the start, and `config.toml` contains
-//! the new length before the first step.
+//! Contract: the training continues if the number increases and no schedule depends on it.
+//! Otherwise it starts again, because its schedules span all epochs. Either way it ends with the
+//! weights of a run that had this length from the start, and `config.toml` contains the new length
+//! before the first step.
 
 use da2s_records::files::{
     BEST, CONFIG, EVALUATION, EXPORT, INT8, MISTAKES, MISTAKES_TABLE, NETWORK_CHECKPOINT, REPORT, SUMMARY, SUSPECTS,

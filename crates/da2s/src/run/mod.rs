@@ -97,7 +97,7 @@ pub struct Context<'a> {
     pub opened: Opened,
     /// The processes that search and train together.
     pub group: Group,
-    /// Whether it is a run below another one, on the same images.
+    /// Whether this run belongs to another run, and uses the same images.
     pub is_below: bool,
 }
 

@@ -101,7 +101,7 @@ pub struct Rates {
 pub(super) struct Under<'a> {
     /// Of every kind of cell.
     pub mixtures: &'a Mixtures,
-    /// Added to them at each stage.
+    /// For each stage of the network, a tensor that is added to the weights of its mixture.
     pub shifts: Option<&'a [Option<Tensor<1>>]>,
 }
 
@@ -162,7 +162,7 @@ impl<'a> Bilevel<'a> {
         Self { probe, ..self }
     }
 
-    /// The mixtures of `arch`, differentiable in it. The kind of cell of `when` is filled in here.
+    /// The mixtures of `arch`, differentiable in it. The kind of cell in `when` is set here.
     pub fn mixtures(&self, arch: &ArchParams, when: When) -> Mixtures {
         arch.kinds().map(|kind, arch| {
             self.strengths(kind, arch, when)

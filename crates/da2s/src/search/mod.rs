@@ -296,11 +296,11 @@ impl Search {
         Self { probe, ..self }
     }
 
-    /// The same by `method` instead of that of the settings.
+    /// The same search, with `method` instead of the method of the settings.
     ///
     /// # Errors
-    /// [`SearchError::Stages`] if `method` has other stages than that of the settings, from which
-    /// the super-networks are built.
+    /// [`SearchError::Stages`] if the stages of `method` differ from those of the settings' method,
+    /// for which the super-networks are already built.
     pub fn with_method(self, method: DrivenMethod) -> Result<Self, SearchError> {
         if plans(method.method(), self.space.operations.len()) != self.stages.plans {
             return Err(SearchError::Stages(self.settings.method.name()));
@@ -373,7 +373,7 @@ impl Search {
         let settings = &self.settings;
         let (alpha, beta) = self.arch_rates();
         let shares = self.method.trains(moment);
-        // If every edge is kept there is no β, and no step of the architecture is taken for it.
+        // If every edge is kept, there is no β, so no architecture step is needed for it.
         let has_beta = self.space.kinds().iter().any(|&kind| {
             let (graph, target) = (self.space.graph, self.target.kind(kind));
             graph.groups().any(|group| target.has_beta(graph, group))

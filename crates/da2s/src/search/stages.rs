@@ -78,7 +78,7 @@ pub struct StagePlan {
     pub cells: Option<usize>,
     /// K of partial channels; `None` means that of the method.
     pub partial_channels: Option<usize>,
-    /// Whether α and β of what remains are kept at its end.
+    /// Whether the remaining candidates keep their α and β at the end of the stage.
     pub keeps_arch: bool,
 }
 

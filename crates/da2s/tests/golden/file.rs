@@ -135,13 +135,13 @@ impl Golden {
     }
 }
 
-/// The weights `init` of `backbone`, each of which has its place there.
+/// The weights of `backbone` with the values `init`, all of which must be weights of `backbone`.
 pub fn load(backbone: &Backbone, init: &[Named]) -> Weights {
     let weights = Weights::from_named(backbone, init, &device()).unwrap();
     assert_eq!(
         weights.named(backbone).len(),
         init.len(),
-        "every golden weight has its place"
+        "every golden weight is a weight of the network"
     );
     weights
 }

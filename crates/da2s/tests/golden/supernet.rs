@@ -112,7 +112,7 @@ impl Case {
         assert_eq!(
             state.weights.named(&self.backbone).len() + 8,
             init.len(),
-            "every golden weight has its place"
+            "every golden weight is a weight of the network"
         );
         state.arch = self.arch("init");
         state

@@ -1,7 +1,7 @@
 //! Steps become drafts of operations: which tensor each reads, adds and writes, and in which phase.
 //!
-//! Contract: an operation is in a later phase than all that write what it reads; so those of a
-//! phase are independent.
+//! Contract: an operation is in a later phase than every operation whose result it reads. So the
+//! operations of a phase are independent of each other.
 
 use std::collections::HashMap;
 

@@ -137,7 +137,8 @@ fn shapes(steps: &Steps, parts: &[Part]) -> Vec<Shape> {
 }
 
 /// Whether only dense convolutions read the image, as in most networks. They read single channels,
-/// so that its pixels need no whole block: 16 channels of a large image would take much memory.
+/// so the pixels of the image need not be padded to a block of 16 channels, which would take much
+/// memory for a large image.
 fn is_read_by_dense(steps: &Steps) -> bool {
     let dense = |operation: &Operation| matches!(operation, Operation::Convolution(one) if !one.depthwise);
     let mut readers = steps.steps.iter().filter(|step| step.inputs.contains(&0));

@@ -1,9 +1,9 @@
 //! The backward pass of a cell in Burn's graph.
 //!
 //! Contract: the parents are the inputs, the weights and the mixture, and only what the graph
-//! requests is computed. A gradient that another cell has already computed for an input is added
-//! to, not replaced. The kernel that kept the activations returns to the idle kernels when the
-//! graph drops it.
+//! requests is computed. If another cell has already computed a gradient for an input, the new
+//! gradient is added to it. The kernel that kept the activations returns to the idle kernels when
+//! the graph drops it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -16,7 +16,8 @@ pub struct DatasetImages {
     pub validation: Vec<u64>,
     /// Test images of each class.
     pub test: Vec<u64>,
-    /// Sizes of the training images in their files; `None` if they have none.
+    /// Sizes of the training images in their files; `None` if there are no files, or none of them
+    /// can be read.
     pub files: Option<Sides>,
     /// Rows and columns of the network's input.
     pub input: Option<[u64; 2]>,

@@ -47,7 +47,7 @@ pub struct SearchEpoch {
     pub lambda_alpha: Option<f64>,
     /// The sum of all terms added to the loss at the end of the epoch.
     pub regulariser: Option<f64>,
-    /// The method's own terms. Those of the drive, which λ, λ_c and λ_α weight, are not among them.
+    /// The method's own terms, without the drive's, which are multiplied by λ, λ_c and λ_α.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub terms: Vec<Term>,
     /// Position of the search on the path, 0 to 1.

@@ -163,7 +163,7 @@ mod tests {
     /// Student's own data, ten patients with two drugs: additional hours of sleep. In R: t =
     /// 4.0621, p = 0.002833.
     #[test]
-    fn student_and_the_sleep() {
+    fn student_matches_r_on_the_sleep_data() {
         let first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
         let second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
         let differences: Vec<f64> = second.iter().zip(first).map(|(second, first)| second - first).collect();

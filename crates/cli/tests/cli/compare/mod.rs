@@ -242,7 +242,7 @@ fn rules_that_do_not_tune_have_no_epochs_of_tuning() {
     }
 }
 
-/// What slows a measurement down is other runs at the same time, not their number in the plan.
+/// Other runs at the same time slow a measurement down. The value of `--jobs` alone does not.
 #[test]
 fn the_latency_is_measured_if_nothing_else_runs() {
     let temporary = tempfile::tempdir().unwrap();

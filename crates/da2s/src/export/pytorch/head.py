@@ -7,8 +7,8 @@
     logits = network(preprocess(Image.open("picture.png"))[None])
     print(CLASS_NAMES[logits.argmax().item()])
 
-Needs torch and safetensors, and Pillow for pictures. Modules are called as in the DARTS family of PyTorch code, so
-that the weights fit there too. Neither the auxiliary head nor drop-path is here: they only help training.
+Needs torch and safetensors, and Pillow for pictures. Modules have the same names as in the DARTS family of PyTorch
+code, so that the weights fit there too. Neither the auxiliary head nor drop-path is here: they only help training.
 """
 
 import hashlib

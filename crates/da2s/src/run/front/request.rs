@@ -57,7 +57,7 @@ pub enum FrontError {
     },
     /// Depths where the search decided about each layer.
     #[error(
-        "the depth cannot vary: skip is a candidate of this run's search, which decides about each layer by itself and \
+        "the depth cannot vary: skip is a candidate of this run's search, which decides about each layer separately and \
          does not rank the layers; vary the width"
     )]
     Skip,
