@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     network: Optional[str] = None
     #: The time in which the run must end, with its unit.
     time: Optional[str] = None
-    #: Whether a run whose recipe has a limit of time keeps to it.
+    #: Whether a run without ``time`` keeps to the time limit of its recipe, if there is one.
     planned: bool = False
 
     def native(self) -> Dict[str, Any]:

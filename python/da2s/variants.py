@@ -45,7 +45,7 @@ class FrontPoint:
     #: On the test images, with Wilson's 95 % interval.
     accuracy: Optional[float]
     accuracy_interval: Optional[List[float]]
-    #: Whether that is not significantly better than always choosing the most frequent class; such a network is on no front.
+    #: Whether the accuracy is not significantly better than that of always choosing the most frequent class; such a network is on no front.
     at_chance: bool
     parameters: Optional[int]
     multiply_adds: Optional[int]
@@ -76,7 +76,7 @@ class Front:
     seed: int
     #: Epochs of the training of each.
     epochs: int
-    #: The numbers for which size and memory are compared: ``float32`` or ``int8``.
+    #: The number format for which size and memory are compared: ``float32`` or ``int8``.
     precision: str
     #: Where the latencies are from: ``measured``, ``threads``, ``engine``, ``machine``.
     latency: Dict[str, Any]

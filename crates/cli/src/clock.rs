@@ -28,7 +28,7 @@ pub struct Clock {
     pub steps: usize,
     /// The planned time of the whole stage, and of what was left of it when the clock started.
     planned_s: Option<[f64; 2]>,
-    /// The planned stages after it.
+    /// The planned stages after the current one.
     ahead: VecDeque<StageTime>,
 }
 

@@ -142,7 +142,7 @@ mod tests {
 
         let ended = |code: i32| Code::of_process(ExitStatus::from_raw(code << 8));
         assert_eq!((ended(6), ended(130)), (Code::Device, Code::Stopped));
-        // No exit status, one that is not ours, or ended by a signal.
+        // Exit status 0, a status that is not in the table, and an end by a signal.
         let killed = Code::of_process(ExitStatus::from_raw(9));
         assert_eq!((ended(0), ended(1), killed), (Code::Files, Code::Files, Code::Files));
     }

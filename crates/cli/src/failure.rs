@@ -149,7 +149,7 @@ impl From<BenchmarkError> for Failure {
 
 impl From<Arch201Error> for Failure {
     fn from(error: Arch201Error) -> Self {
-        let form = "an architecture reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|";
+        let form = "an architecture has the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|";
         Self::new(Code::Genotype, format!("{}; {form}", sentence(&error)))
     }
 }

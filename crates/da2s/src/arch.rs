@@ -120,8 +120,7 @@ impl ArchParams {
         Self { kinds }
     }
 
-    /// Removes candidates from the edges of `space` that never have them, and sets their α to
-    /// `parameter`.
+    /// Removes each candidate that an edge of `space` never has, and sets its α to `parameter`.
     #[must_use]
     pub(crate) fn without_never(self, space: &Space, parameter: impl Fn(CellKind) -> f32) -> Self {
         let kinds = self

@@ -176,7 +176,7 @@ fn imports_of_modules(files: &BTreeMap<String, String>) -> (BTreeSet<String>, Im
 
 /// The names at the root of the crate that the file `path` with this `text` uses, by line.
 fn named(path: &str, text: &str) -> Vec<(usize, String)> {
-    // As many times `super` as lead from the module of the file to the root.
+    // `super::`, repeated as often as needed to get from the module of the file to the root.
     let folders = path.matches('/').count();
     let depth = if path.ends_with("/mod.rs") {
         folders

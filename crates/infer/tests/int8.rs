@@ -294,7 +294,7 @@ fn every_level_and_any_threads_compute_the_same_bits() {
 }
 
 #[test]
-fn a_file_is_the_network() {
+fn a_network_read_from_its_file_is_the_same() {
     let (network, images) = quantised(9, RangeSetting::Mse);
     let bytes = to_bytes(&network).unwrap();
     assert_eq!(bytes, to_bytes(&network).unwrap());
@@ -342,7 +342,7 @@ fn parts() -> (String, Vec<StoredTensor>) {
 }
 
 #[test]
-fn no_number_of_a_plan_makes_it_panic() {
+fn no_number_in_a_plan_causes_a_panic() {
     let (description, tensors) = parts();
     let is_number = |&(at, c): &(usize, char)| {
         let before = description[..at].chars().next_back();

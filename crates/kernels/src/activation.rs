@@ -101,7 +101,7 @@ impl Function for HardSwish {
 struct Of<F>(PhantomData<F>);
 /// The function of `scale · x + shift`.
 struct OfAffine<F>(PhantomData<F>);
-/// Adds `scale · x` times the slope at the second run.
+/// Adds `scale` times the third run, times the slope at the second run, to the first run.
 struct AddSlope<F>(PhantomData<F>);
 
 impl<F: Function> Map<1, 0> for Of<F> {

@@ -56,8 +56,8 @@ impl View {
     }
 
     /// The pixels under the first tap of a square window, one for each position of the window, and
-    /// the offset of each tap. `padding`: rows and columns before the image at which the first
-    /// window begins, inside the image's border; negative inside the image.
+    /// the offset of each tap. The first window begins `padding` rows and columns before the image,
+    /// within the image's border; if `padding` is negative, it begins inside the image.
     pub fn window(self, kernel: usize, (stride, dilation): (usize, usize), padding: isize) -> (Self, Vec<usize>) {
         let begin = self.at as isize - padding * (self.row + self.pixel) as isize;
         let first = Self {

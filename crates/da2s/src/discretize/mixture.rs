@@ -26,8 +26,8 @@ pub(crate) fn discrete_mixture(
     partly_discrete(strengths, choices, genotype, |_| operations, |_| edges, device)
 }
 
-/// The same for only some edges, by index: those whose operations are discretized, and those that
-/// are kept or pruned themselves.
+/// The same for some edges only. For the index of an edge, `operations` says whether its operations
+/// are discretized, and `edges` whether the edge itself is kept or pruned.
 pub(super) fn partly_discrete(
     strengths: &KindStrengths,
     (space, target): (&Space, &KindTarget),

@@ -1,8 +1,8 @@
 //! The cost of a network: parameters, multiply-adds, size and memory on a device.
 //!
 //! Contract: multiply-adds are those of convolutions and the classifier for one image, as is
-//! customary (batch norm, pooling and additions are free); everything is that of the deployed
-//! network, without an auxiliary head. Size and memory are those of [`DeviceCost`].
+//! customary (batch norm, pooling and additions are free). All costs are for the deployed network,
+//! which has no auxiliary head. Size and memory are those of [`DeviceCost`].
 
 use da2s_engine::{Activation, Arena, Choice, RunningStage, SCALE_AND_BIAS, activations};
 use da2s_records::schema::DeviceCost;

@@ -1,5 +1,5 @@
-//! The settings of the final network itself, and of the plain ones to compare it with. How they
-//! train is [`TrainSettings`](crate::retrain::TrainSettings).
+//! The settings of the final network itself, and of the plain networks that it is compared with.
+//! The settings of their training are [`TrainSettings`](crate::retrain::TrainSettings).
 
 use da2s_settings::{Allowed, POSITIVE, Setting, at_least, settings, whole, words};
 

@@ -8,8 +8,8 @@
 
 use crate::stage::Stage;
 
-/// Time at the end of each epoch for the checkpoint and the files of lines: measured on a disk, a
-/// tenth of a second at most.
+/// Time at the end of each epoch for the checkpoint and the files with one line per epoch.
+/// Measurements on a disk gave a tenth of a second at most.
 pub(super) const EPOCH_S: f64 = 0.05;
 
 /// The minimum and the maximum number of runs with which the latency of a network is measured,
@@ -86,12 +86,12 @@ pub(super) struct SearchWork {
     pub monitored: usize,
     /// Images on which the gap is measured, and on which statistics are recalibrated.
     pub gap: [usize; 2],
-    /// Evaluations by the gaps of single edges.
+    /// Evaluations for the gaps of single edges.
     pub by_edge: EdgeWork,
-    /// Evaluations of single images by the rule.
+    /// Evaluations of single images for the rule.
     pub by_rule: usize,
-    /// Number of epochs of tuning after all decisions of the rule, and number of images that are
-    /// evaluated after each epoch.
+    /// Total number of epochs in which weights are tuned after decisions of the rule, and number of
+    /// images that are evaluated after each of these epochs.
     pub tuned: [usize; 2],
 }
 
@@ -102,7 +102,7 @@ pub(super) struct EdgeWork {
     pub networks: usize,
     /// Images on which each network is evaluated.
     pub images: usize,
-    /// Evaluations of single images by choices that the search has not decided.
+    /// Evaluations of single images for choices that the search has not decided.
     pub undecided: usize,
 }
 

@@ -372,7 +372,8 @@ mod tests {
         near(learning_rate(&settings(Decay::Exponential, 0), 3), 0.5 * 0.97 * 0.97);
     }
 
-    /// A schedule whose length changes neither jumps nor ends early.
+    /// If the length of a schedule changes, the learning rate does not jump, and the schedule does
+    /// not end early.
     #[test]
     fn a_schedule_continues_when_its_length_changes() {
         let mut settings = TrainSettings {

@@ -404,9 +404,9 @@ fn quantisable(genotype: &Genotype, target: &TargetSpec) -> Result<(), Error> {
     }
 }
 
-/// Removes the results of a genotype or width other than that in `file`, so that they are not taken
-/// for results of this one: summary and report, and the trained network with its exports and
-/// drawings. Reports the loss of a network.
+/// Removes the stored results if they belong to another genotype or width than those in `file`, so
+/// that they are not taken for results of the new network: summary and report, and the trained
+/// network with its exports and drawings. Warns if a trained network is removed.
 fn remove_results_of_others(
     directory: &RunDirectory,
     file: &GenotypeFile,

@@ -60,8 +60,8 @@ pub(super) trait StageFiles {
     /// Prepares the directory for a stage that starts from `state` instead of a checkpoint.
     fn start_from_scratch(&self, state: &State<Self>) -> Result<(), Error>;
 
-    /// Truncates the stage's other files of lines to `epochs` epochs, and writes the files that
-    /// must exist while the stage runs.
+    /// Truncates the stage's other files with one line per epoch to `epochs` epochs, and writes the
+    /// files that must exist while the stage runs.
     fn prepare(&self, epochs: usize) -> Result<(), Error>;
 
     /// Writes the record of an epoch; `state` is the state after it.

@@ -13,9 +13,10 @@
 //! | `fairdarts` | each gate: open for kept operations, shut for the others |
 //!
 //! With a drive, edges have the weights of DA²S, q = softmax(S_β(β)), and are ranked by β, which
-//! trains from the first epoch unless the method defines otherwise. `da2s-operations` and `entropy`
-//! leave edges alone, `da2s-edges` operations. In a search with several stages the drive acts in
-//! the last one alone. Without a drive a method is as in its paper.
+//! trains from the first epoch unless the method defines otherwise. With `da2s-operations` and
+//! `entropy` the drive does not act on edges; with `da2s-edges` it does not act on operations. In a
+//! search with several stages the drive acts only in the last one. Without a drive a method is as
+//! in its paper.
 
 use burn::tensor::Tensor;
 use da2s_settings::words;

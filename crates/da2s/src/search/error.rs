@@ -43,7 +43,7 @@ pub enum SearchError {
     Latency(#[from] LatencyError),
     /// An architecture that never moves.
     #[error(
-        "search.arch_every = {arch_every}: expected less, so that one of the {steps} steps after the warm-up is a multiple of it: α would \
+        "search.arch_every = {arch_every}: expected less: none of the {steps} steps after the warm-up is a multiple of it, so α would \
          never move"
     )]
     NeverMoves {

@@ -163,7 +163,8 @@ impl<'a> Tuning<'a> {
             && progress.correct <= progress.steps_done * self.batch_size()
     }
 
-    /// Completed epochs since the weights were those of the search; contract: between two steps.
+    /// Completed epochs since the tuning last began with the weights of the search. Contract:
+    /// `progress` is from a state between two steps.
     fn done(&self, progress: &TuningProgress) -> usize {
         let tuned = match progress.tuned > 0 || progress.steps_done > 0 {
             // The last decision is being tuned.
@@ -365,7 +366,8 @@ impl Resumable for Tuning<'_> {
         self.epochs * all
     }
 
-    /// What was decided before skip connections were excluded is decided again.
+    /// Includes the epochs before skip connections were excluded, since everything is decided again
+    /// after that.
     fn planned(&self, state: &TuningState) -> usize {
         let progress = &state.progress;
         let [all, _] = self.decisions(progress).counts();

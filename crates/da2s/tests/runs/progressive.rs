@@ -63,7 +63,7 @@ fn drnas_sends_more_channels_through_fewer_candidates_and_keeps_its_concentratio
         assert!(drive == Drive::None || summary.decided, "{summary:?}");
         let arch = searched(&folder.path().join(drive.name()), &config);
         let [first, ended, begun] = [0, 3, 4].map(|epoch| remaining(&arch[epoch], &arch[4]));
-        // α rests in the first epoch of a stage.
+        // α does not change in the first epoch of a stage.
         assert!(ended == begun && first != ended);
     }
 }

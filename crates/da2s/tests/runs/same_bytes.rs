@@ -160,7 +160,7 @@ fn a_requested_checkpoint_changes_nothing_and_can_be_resumed() {
 }
 
 #[test]
-#[allow(clippy::print_stdout, reason = "whether levels agree is said, not asserted")]
+#[allow(clippy::print_stdout, reason = "whether levels agree is printed, not asserted")]
 fn any_number_of_threads_gives_the_same_bytes_at_every_level_of_the_cpu() {
     let folder = tempfile::tempdir().unwrap();
     let mut weights = Vec::new();

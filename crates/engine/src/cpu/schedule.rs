@@ -349,7 +349,8 @@ pub(super) fn backward(
         base += longest;
     }
     for sweep in &mut sweeps {
-        // The gradient of a node that this sweep completes does not exist before.
+        // If this sweep completes the gradient of a node, the gradient does not exist before that,
+        // so its sums are not moved.
         let complete: Vec<usize> = sweep
             .iter()
             .filter_map(|step| {

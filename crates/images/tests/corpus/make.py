@@ -132,7 +132,7 @@ def jpegs():
     save("orientation-long.jpg", RGB, quality=90, exif=long_exif(6))
     save("orientation-xmp.jpg", RGB, quality=90, xmp=xmp(8))
     save("orientation-exif-and-xmp.jpg", RGB, quality=90, exif=exif(6), xmp=xmp(8))
-    # CMYK as Adobe writes it, inverted; YCCK, the same with another marker; and without the marker.
+    # CMYK as Adobe writes it, which is inverted; the same data marked as YCCK; and the same data without the marker.
     cmyk = save("cmyk.jpg", RGB.convert("CMYK"), quality=90)
     at = cmyk.index(b"Adobe")
     put("ycck.jpg", cmyk[: at + 11] + b"\2" + cmyk[at + 12 :])

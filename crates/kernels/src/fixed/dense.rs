@@ -2,8 +2,9 @@
 //!
 //! A tile of output pixels × output channels stays in registers across all taps and input channels,
 //! and a tap is an offset in the image, which is read in place (see [`crate::dense`]). Unlike
-//! there, the weights of 16 output channels follow each other in memory in the order in which they
-//! are read: with many channels and few pixels, most of the time goes into reading weights.
+//! in that module, the weights of 16 output channels follow each other in memory in the order in
+//! which they are read: with many channels and few pixels, most of the time goes into reading
+//! weights.
 
 use super::{Bounds, Memory, Pointers, Region};
 use crate::level::Level;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::Run;
 
-/// What stands for the directory of a run in memory.
+/// The placeholder for the directory of a run that is only in memory.
 const RUN: &str = "RUN";
 
 /// The commands; `None` if the network was not evaluated.
@@ -14,7 +14,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     run.evaluation.as_ref()?;
     let steps = next_steps(run.directory.as_deref().unwrap_or(Path::new(RUN)));
     Some(html! {
-        p.lead { "Commands for the folder in which this report was written." }
+        p.lead { "These commands work in the folder from which da2s was started when it wrote this report." }
         dl.steps {
             @for (what, command) in &steps {
                 dt { (what) }
@@ -24,8 +24,8 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     })
 }
 
-/// What to do with the trained network of the run in `path`, the most common first, and the
-/// command.
+/// What can be done with the trained network of the run in `path`, each with its command, the most
+/// common first.
 pub fn next_steps(path: &Path) -> [(&'static str, String); 6] {
     let name = argument(path);
     [

@@ -94,7 +94,7 @@ pub fn cases() -> Vec<Case> {
             &["search", "digits", "--set", "search.arch_every=1000"],
             2,
             &[
-                "search.arch_every = 1000: expected less, so that one of the ",
+                "search.arch_every = 1000: expected less: none of the ",
                 "α would never move",
             ],
         )

@@ -195,7 +195,7 @@ pub fn cases() -> Vec<Case> {
             fs::write(dir.join("run/network/best.safetensors"), file(None, "{}", 0)).unwrap();
         }),
         case(
-            "export: a bit of a weight",
+            "export: a changed bit of a weight",
             &["export", "run", "--format", "safetensors"],
             5,
             &["best.safetensors", "checksum"],

@@ -10,7 +10,7 @@ use da2s_records::Named;
 
 use crate::export::ExportError;
 
-/// A batch norm as trained: one value per channel each.
+/// A batch norm as trained. Every field except the name has one value per channel.
 pub(super) struct Norm<'a> {
     pub(super) name: String,
     pub(super) gamma: Vec<f32>,

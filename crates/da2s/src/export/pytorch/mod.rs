@@ -3,9 +3,9 @@
 //! Contract: `model.py` needs torch and safetensors but not da2s. It begins with constants that
 //! define the network; one of four hand-written modules follows, for the skeleton of DARTS
 //! (`darts.py`, with the operations of every space), of NAS-Bench-201, or of the space `mobile` or
-//! `plain`. `weights.safetensors` has exactly its tensors. `SHA256SUMS` has the checksums of all
-//! files in the format of `sha256sum --check`; `model.py` verifies the other files before it uses
-//! them.
+//! `plain`. `weights.safetensors` has exactly the tensors of that module. `SHA256SUMS` has the
+//! checksums of all files in the format of `sha256sum --check`; `model.py` verifies the other files
+//! before it uses them.
 
 mod operations;
 
