@@ -36,7 +36,7 @@ pub(crate) fn suspects_page(name: &str, suspects: &Suspects) -> String {
             p {
                 "The images whose label has the lowest probability, contradicted labels first. A label is "
                 b { "contradicted" }
-                " if the network predicts another class, with at least the mean probability that it gives this class on the images labelled with it "
+                " if the network predicts another class, and the probability of that class is at least its mean over the images labelled with that class "
                 "(confident learning, Northcutt et al., 2021). The network may be wrong too: only a person can tell."
             }
             @for (id, title, note, doubted) in parts {

@@ -70,7 +70,7 @@ fn part(name: &str, doubted: &Doubted, classes: &[String]) -> String {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(doubted.suspects.iter().map(row));
     format!(
-        "{} {name}\n{} contradicted: the network predicts another class, with at least the mean probability that it gives this class on the images labelled with it\n{}",
+        "{} {name}\n{} contradicted: the network predicts another class, and the probability of that class is at least its mean over the images labelled with that class\n{}",
         match doubted.images {
             1 => "1 image".to_owned(),
             images => format!("{} images", grouped(images)),
