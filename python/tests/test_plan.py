@@ -7,7 +7,7 @@ from conftest import TINY, write_png
 
 import da2s
 
-#: A folder of images in a second or two; the recipe's auxiliary head needs larger images.
+#: Settings with which a run on a folder of images takes a second or two; the recipe's auxiliary head needs larger images.
 FOLDER = {**TINY, "data.image_size": 8, "network.auxiliary": False, "network.augmentation.cutout": 0}
 
 

@@ -123,7 +123,7 @@ impl Split {
             Store::Memory { shape, pixels } => pixels.len() / shape.values(),
             Store::Files(files) => files.list.len(),
         };
-        assert_eq!(pictures, labels.len(), "one label a picture");
+        assert_eq!(pictures, labels.len(), "one label per image");
         Self {
             labels,
             store,

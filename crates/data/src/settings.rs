@@ -62,7 +62,7 @@ impl DataSettings {
     pub fn check(&self) -> Result<(), Problem> {
         let (arch, validation) = (self.arch_fraction, self.validation_fraction);
         if arch + validation >= 1.0 {
-            let expected = format!("with data.arch_fraction = {arch} less than 1");
+            let expected = format!("a value whose sum with data.arch_fraction = {arch} is less than 1");
             return Err(Problem::refused("data.validation_fraction", validation, expected));
         }
         Ok(())

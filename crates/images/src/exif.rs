@@ -19,7 +19,7 @@ const ORIENTATION: u64 = 0x0112;
 /// The metadata of a file that may state an orientation.
 #[derive(Debug, Default)]
 pub(crate) struct Metadata<'a> {
-    /// A TIFF file of its own; [`HEADER`] may precede it.
+    /// EXIF: a complete TIFF file, which [`HEADER`] may precede.
     pub exif: Option<Cow<'a, [u8]>>,
     /// An XML text.
     pub xmp: Option<Cow<'a, [u8]>>,

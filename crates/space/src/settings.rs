@@ -164,7 +164,7 @@ impl SpaceSettings {
             ),
             Some(operation) => refused(
                 operation.name(),
-                "operations of the DARTS space: those of NAS-Bench-201 and skip cannot reduce",
+                "operations of the DARTS space: nor_conv_1x1, nor_conv_3x3 and skip cannot halve an image",
             ),
             None => Ok(()),
         }

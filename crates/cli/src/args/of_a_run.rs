@@ -48,7 +48,7 @@ pub struct RunArguments {
 }
 
 impl RunArguments {
-    /// The settings that have a flag of this command alone.
+    /// The settings whose flags only this command has.
     ///
     /// # Errors
     /// If a flag has an invalid value.

@@ -266,7 +266,7 @@ fn stages(config: &Config) -> Result<(), Problem> {
     };
     if numbers[0] != all || numbers.windows(2).any(|pair| pair[0] < pair[1]) {
         return listed(format!(
-            "{all}, the candidates of the space, and then numbers that do not rise"
+            "{all} first, the number of candidates of the space, and then numbers that do not rise"
         ));
     }
     let needed = |target: &KindTarget| target.operations + usize::from(target.most_skips.is_some());

@@ -18,7 +18,7 @@ use crate::stage::Stage;
 /// another number of epochs.
 const TOLERANCE: f64 = 0.03;
 /// The time of an epoch is the mean of the last epochs that together took this share of the given
-/// time. A shorter load on the machine changes nothing.
+/// time. A much shorter load on the machine therefore changes the mean only little.
 const WINDOW: f64 = 0.06;
 
 /// What is planned from the training on.

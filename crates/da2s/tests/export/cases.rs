@@ -54,7 +54,7 @@ const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3',
     reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_5x5', 2)], reduce_concat=[2, 3], \
     reduce_nodes=[1, 3])";
 
-/// Two stages, removed layers, two operations in a layer, channels that a residual keeps.
+/// Two stages, removed layers, two operations in a layer, and layers with a residual.
 const CHAIN: &str =
     "Genotype(stages=[['mbconv_k3_e3', None, ('mbconv_k5_e6', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
 const WITH_SKIP: &str =
@@ -182,7 +182,7 @@ fn scale_of(activation: ActivationFunction) -> f32 {
 /// Random weights, with shifts as after training and scales about `scale`, and statistics close to
 /// those of `images`.
 fn random(backbone: &Backbone, scale: f32, images: Tensor<4>, device: &Device) -> Vec<Named> {
-    // Different from 1 and 0.
+    // Batch norms get scales other than 1 and shifts other than 0.
     let mut random = generator(1, Purpose::Weights, 0, 0);
     let mut tensors = Weights::new(backbone, 1, Purpose::Weights, device).named(backbone);
     for tensor in tensors.iter_mut().filter(|tensor| tensor.shape.len() == 1) {

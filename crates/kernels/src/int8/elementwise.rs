@@ -123,7 +123,7 @@ unsafe fn bytes_body<S: Integers>(values: &[f32], scale: f32, bounds: Bounds, ta
 /// Requires the instructions of `S`.
 #[inline(always)]
 unsafe fn place_body<S: Integers>(term: Term<'_>, part: Part, bounds: Bounds, target: &mut [u8]) {
-    // The same quantisation: the same bytes, but for ReLU.
+    // If the quantisation is the same, the bytes stay the same, except that ReLU is applied.
     let same = term.factor == 1.0 && i32::from(term.zero_point) == bounds.zero_point;
     let pixels = term.values.chunks_exact(part.pixel);
     for (to, values) in target.chunks_mut(part.target_pixel).zip(pixels) {

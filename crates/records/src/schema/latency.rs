@@ -1,7 +1,7 @@
 //! `network/latency.json`: the time of the final network on the machine that trained it.
 //!
-//! Contract: a time, so it differs between two runs of one seed; like `times.jsonl` it is a file of
-//! its own, written once for a trained network.
+//! Contract: written once for a trained network. Times differ between two runs of the same seed, so
+//! this is a separate file, like `times.jsonl`.
 
 use serde::{Deserialize, Serialize};
 

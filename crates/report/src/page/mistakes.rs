@@ -23,7 +23,7 @@ pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
                 @if let Some(wrong) = all(evaluation) {
                     "Each of the " (count(wrong)) " is in " code { (MISTAKES_TABLE) } " of the run directory. "
                 }
-                "A network that is sure and wrong may have met a wrong label."
+                "If the network is sure of another class, the label itself may be wrong."
             }
             ol { @for mistake in &evaluation.mistakes { (picture(mistake, "is", &mistake.name(), "", classes)) } }
             figcaption { (table(&evaluation.mistakes, classes).link("mistakes", "Worst mistakes")) }

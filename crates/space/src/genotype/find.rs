@@ -72,7 +72,7 @@ struct Search<'a> {
     text: &'a str,
     /// The text in which offsets and lines are counted.
     original: &'a str,
-    /// The plain form if `text` is that of `original`.
+    /// The plain form of `original`, if `text` is its text.
     plain: Option<&'a Plain>,
     pick: Option<&'a str>,
     /// The genotypes outside of comments, and those inside.

@@ -78,7 +78,7 @@ def searches(program, out, count):
 
 def print_table(path):
     rows = list(csv.DictReader(open(path, newline="")))
-    print("| seed | limits: cost of the limit | gap | test |\n|---|---|---|---|")
+    print("| seed | cost of the network, as a share of each limit | gap | test |\n|---|---|---|---|")
     broken, shares, gaps = 0, [], [float(row["gap"]) for row in rows if row["gap"]]
     for row in rows:
         texts = []

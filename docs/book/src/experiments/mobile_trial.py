@@ -31,7 +31,7 @@ FIELDS = ["seed", "network", "accuracy", "train_accuracy", "gap", "multiply_adds
           "search_s", "train_s", "genotype"]
 # Widths of the space that are measured: the network of a search is widened if the limit allows it.
 SPACE_WIDTHS = "1,1.0625,1.125,1.1875,1.25"
-# Channels of the stem whose MobileNetV2 is measured.
+# A MobileNetV2 is measured for each of these numbers of stem channels.
 STEMS = [6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24]
 # Student's 97.5 % points for 1 to 4 degrees of freedom.
 STUDENT = [12.706, 4.303, 3.182, 2.776]

@@ -166,7 +166,7 @@ fn images() -> Vec<Case> {
             },
         ),
         check(
-            "photographs of a telephone",
+            "photographs from a telephone",
             &["train/dog", "it contains only 3 .heic files"],
             |dir| {
                 folder(&dir.join("own"));

@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
         ),
         run(
             "--space mobile --set space.operations=[\"mbconv_k3_e1\"] --set space.squeeze_excitation=true",
-            &["space.squeeze_excitation", "put \"mbconv_k3_e1_se\" in the list"],
+            &["space.squeeze_excitation", "put \"mbconv_k3_e1_se\" in that list"],
         ),
         run(
             "--set space.activation=relu6",

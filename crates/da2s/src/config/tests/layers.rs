@@ -211,7 +211,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[data]\nvalidation_fraction = 0.5",
-            "expected with data.arch_fraction = 0.5 less than 1",
+            "expected a value whose sum with data.arch_fraction = 0.5 is less than 1",
         ),
         (
             "[search.augmentation]\ncutout = 9",

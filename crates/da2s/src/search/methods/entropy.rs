@@ -2,8 +2,8 @@
 //! without strengthening functions and edge weights.
 //!
 //! Reference: the ablation of Tian et al. 2021, section 4.1; entropy of the mixture as in ASAP (Noy
-//! et al. 2019) and Discretization-aware search's equation 3. p_ij = softmax(α_ij), L = CE + λ
-//! λ_c(t) λ_α(t) Σ_edges H(p_ij): the operations' half of the drive `regulariser`.
+//! et al. 2019) and in equation 3 of Tian et al. p_ij = softmax(α_ij), L = CE + λ λ_c(t) λ_α(t)
+//! Σ_edges H(p_ij): the operations' half of the drive `regulariser`.
 
 use crate::objective::Halves;
 use crate::search::Drive;

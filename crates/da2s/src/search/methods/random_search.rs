@@ -27,7 +27,7 @@ impl SearchMethod for RandomSearch {
     /// Uniform over the candidates of an edge while weights train. When the mixture is read, the
     /// noise in α is added, which is too small to change an accuracy, but enough for a ranking.
     fn operations(&self, alpha: Tensor<2>, choices: Choices<'_>, when: When) -> Tensor<2> {
-        // Without a drive, nothing else is removed.
+        // Every candidate that the edge can have: without a drive, the search removes none.
         let has = Removed::never(choices.space).remaining_operations(&alpha.device());
         let count = has.clone().sum_dim(1);
         let even = has.clone() / count.clone();

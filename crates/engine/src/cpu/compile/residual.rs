@@ -1,4 +1,4 @@
-//! Compiles the blocks that a residual stands beside: ResNet's basic block and the inverted
+//! Compiles the blocks that can have a residual in parallel: ResNet's basic block and the inverted
 //! bottleneck.
 
 use da2s_kernels::activation::ActivationFunction;
@@ -8,7 +8,7 @@ use da2s_plan::{Choice, Layout};
 use super::{Compiler, stage_norm};
 use crate::cpu::compiled::{Chain, ChainOperation, PackedWeights, Shape};
 
-/// What [`da2s_plan::Block::InvertedBottleneck`] says of its convolutions.
+/// The fields of [`da2s_plan::Block::InvertedBottleneck`] that its convolutions depend on.
 pub(super) struct Bottleneck {
     pub relu: bool,
     pub kernel: usize,
