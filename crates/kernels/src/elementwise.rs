@@ -27,22 +27,22 @@ unsafe fn sweep<S: Simd, M: Map<N, T>, const N: usize, const T: usize>(
     // SAFETY: positions in runs stay below `count`, positions in tables below `period`.
     unsafe {
         let full = count / LANES * LANES;
-        let mut pattern = 0;
-        while pattern < period.min(full) {
-            let mut constants = [S::zero(); T];
-            for (slot, table) in constants.iter_mut().zip(tables) {
-                *slot = S::load(table.add(pattern));
-            }
-            let mut at = pattern;
-            while at < full {
-                let mut x = [S::zero(); N];
-                for (slot, run) in x.iter_mut().zip(from) {
-                    *slot = S::load(run.add(at));
+        // In the order of memory, although constants are then loaded again for every vector, unless
+        // they are few: the CPU loads ahead only what is read in order.
+        match period / LANES {
+            1 => short::<S, M, N, T, 1>(tables, from, to, full),
+            2 => short::<S, M, N, T, 2>(tables, from, to, full),
+            _ => {
+                let mut pattern = 0;
+                for at in (0..full).step_by(LANES) {
+                    let constants = vectors::<S, T>(tables, pattern);
+                    S::store(to.add(at), M::apply::<S>(constants, vectors::<S, N>(from, at)));
+                    pattern += LANES;
+                    if pattern == period {
+                        pattern = 0;
+                    }
                 }
-                S::store(to.add(at), M::apply::<S>(constants, x));
-                at += period;
             }
-            pattern += LANES;
         }
         if full < count {
             let mut constants = [S::zero(); T];
@@ -55,6 +55,50 @@ unsafe fn sweep<S: Simd, M: Map<N, T>, const N: usize, const T: usize>(
             }
             S::store_first(to.add(full), M::apply::<S>(constants, x), count - full);
         }
+    }
+}
+
+/// The whole vectors of [`sweep`] for tables of `P` vectors, which are loaded once.
+///
+/// # Safety
+/// As for [`sweep`]; every run has `full` floats, which are whole vectors.
+#[inline(always)]
+unsafe fn short<S: Simd, M: Map<N, T>, const N: usize, const T: usize, const P: usize>(
+    tables: [*const f32; T],
+    from: [*const f32; N],
+    to: *mut f32,
+    full: usize,
+) {
+    // SAFETY: positions in runs stay below `full`.
+    unsafe {
+        let mut constants = [[S::zero(); T]; P];
+        for (pattern, constants) in constants.iter_mut().enumerate() {
+            *constants = vectors::<S, T>(tables, pattern * LANES);
+        }
+        for first in (0..full).step_by(P * LANES) {
+            for (pattern, &constants) in constants.iter().enumerate() {
+                let at = first + pattern * LANES;
+                if P == 1 || at < full {
+                    S::store(to.add(at), M::apply::<S>(constants, vectors::<S, N>(from, at)));
+                }
+            }
+        }
+    }
+}
+
+/// The vector at `at` of each run.
+///
+/// # Safety
+/// As for [`Simd::load`].
+#[inline(always)]
+unsafe fn vectors<S: Simd, const N: usize>(runs: [*const f32; N], at: usize) -> [S::V; N] {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let mut vectors = [S::zero(); N];
+        for (vector, run) in vectors.iter_mut().zip(runs) {
+            *vector = S::load(run.add(at));
+        }
+        vectors
     }
 }
 

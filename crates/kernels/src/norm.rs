@@ -150,8 +150,62 @@ unsafe fn dots_body<S: Simd>(
     period: usize,
 ) {
     // SAFETY: guaranteed by the caller.
-    unsafe { accumulate::<S, false>(runs, center, sums, count, period) }
+    unsafe {
+        if (3 * LANES..=IN_ORDER).contains(&period) {
+            dots_in_order::<S>(runs, center, sums, count / LANES * LANES, period);
+            add_rest::<S, false>(runs, center, sums, count, period);
+        } else {
+            accumulate::<S, false>(runs, center, sums, count, period);
+        }
+    }
 }
+
+/// Longest table, in floats, of [`dots_in_order`]. The shortest has three vectors: two are
+/// neighbouring cache lines, which the CPU loads together.
+const IN_ORDER: usize = 256;
+
+/// [`accumulate`] of g and g·x up to `full`, with the same bits, but in the order of memory: unlike
+/// the moments, these sums read images that left the cache, and the CPU loads ahead only what is
+/// read in order.
+///
+/// # Safety
+/// As for [`accumulate`]; `period` is at most [`IN_ORDER`].
+#[inline(always)]
+unsafe fn dots_in_order<S: Simd>(
+    [gradient, image]: [*const f32; 2],
+    center: *const f32,
+    sums: [*mut f32; 2],
+    full: usize,
+    period: usize,
+) {
+    let mut totals = [[[0.0f32; IN_ORDER]; 2]; CHAINS];
+    // SAFETY: positions in runs stay below `full`, in tables and totals below `period`.
+    unsafe {
+        let (mut pattern, mut chain) = (0, 0);
+        for at in (0..full).step_by(LANES) {
+            let x = S::sub(S::load(image.add(at)), S::load(center.add(pattern)));
+            let g = S::load(gradient.add(at));
+            let [first, second] = &mut totals[chain];
+            let (first, second) = (first.as_mut_ptr().add(pattern), second.as_mut_ptr().add(pattern));
+            S::store(first, S::add(S::load(first), g));
+            S::store(second, S::fma(g, x, S::load(second)));
+            pattern += LANES;
+            if pattern == period {
+                (pattern, chain) = (0, (chain + 1) % CHAINS);
+            }
+        }
+        for pattern in (0..period).step_by(LANES) {
+            for (i, sum) in sums.into_iter().enumerate() {
+                let [a, b, c, d] = totals.each_ref().map(|chain| chain[i].as_ptr().add(pattern));
+                let total = S::add(S::add(S::load(a), S::load(b)), S::add(S::load(c), S::load(d)));
+                S::store(sum.add(pattern), total);
+            }
+        }
+    }
+}
+
+/// Sums that are computed beside each other, so that additions do not wait for each other.
+const CHAINS: usize = 4;
 
 /// Two sums per lane: of x and x² with x = run 1 − center (`SQUARE`), or of g and g·x with g = run
 /// 0.
@@ -172,10 +226,9 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
         let mut pattern = 0;
         while pattern < period.min(full) {
             let mu = S::load(center.add(pattern));
-            let mut totals = [[S::zero(); 2]; 4];
+            let mut totals = [[S::zero(); 2]; CHAINS];
             let mut at = pattern;
             while at < full {
-                // Four independent chains, so that additions do not wait for each other.
                 for [first, second] in &mut totals {
                     if at < full {
                         let x = S::sub(S::load(runs[1].add(at)), mu);
@@ -193,21 +246,41 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
             pattern += LANES;
         }
         none_from::<S>(sums, pattern, period);
-        if full < count {
-            let (pattern, left) = (full % period, count - full);
-            let x = S::sub(
-                S::load_first(runs[1].add(full), left),
-                S::load_first(center.add(pattern), left),
-            );
-            let g = if SQUARE {
-                x
-            } else {
-                S::load_first(runs[0].add(full), left)
-            };
-            let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
-            S::store(first, S::add(S::load(first), g));
-            S::store(second, S::fma(g, x, S::load(second)));
-        }
+        add_rest::<S, SQUARE>(runs, center, sums, count, period);
+    }
+}
+
+/// Adds the lanes after the last whole vector to the sums of [`accumulate`].
+///
+/// # Safety
+/// As for [`accumulate`].
+#[inline(always)]
+unsafe fn add_rest<S: Simd, const SQUARE: bool>(
+    runs: [*const f32; 2],
+    center: *const f32,
+    sums: [*mut f32; 2],
+    count: usize,
+    period: usize,
+) {
+    let full = count / LANES * LANES;
+    if full == count {
+        return;
+    }
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let (pattern, left) = (full % period, count - full);
+        let x = S::sub(
+            S::load_first(runs[1].add(full), left),
+            S::load_first(center.add(pattern), left),
+        );
+        let g = if SQUARE {
+            x
+        } else {
+            S::load_first(runs[0].add(full), left)
+        };
+        let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
+        S::store(first, S::add(S::load(first), g));
+        S::store(second, S::fma(g, x, S::load(second)));
     }
 }
 
@@ -244,7 +317,7 @@ unsafe fn gate_body<S: Simd, F: Function>(
         while pattern < period.min(full) {
             let (scale, shift) = (S::load(tables[0].add(pattern)), S::load(tables[1].add(pattern)));
             let mu = S::load(tables[2].add(pattern));
-            let mut totals = [[S::zero(); 2]; 4];
+            let mut totals = [[S::zero(); 2]; CHAINS];
             let mut at = pattern;
             while at < full {
                 for [first, second] in &mut totals {
