@@ -17,9 +17,9 @@ use crate::stage::Stage;
 /// If a run would end early or late by more than this share of the given time, its training gets
 /// another number of epochs.
 const TOLERANCE: f64 = 0.03;
-/// The time of an epoch is the mean of the last epochs that together took this share of the given
-/// time. A much shorter load on the machine therefore changes the mean only little.
-const WINDOW: f64 = 0.06;
+/// The time of an epoch is the median over at least this many of the last epochs, which together
+/// took at least this share of the given time; or over fewer, if they took the second share.
+const WINDOW: (usize, [f64; 2]) = (3, [0.06, 0.15]);
 
 /// What is planned from the training on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +53,9 @@ impl Ahead {
 
     /// The number of epochs with which the run ends in `left_s`; `None` if the number need not
     /// change. The training has completed `done` of `epochs` epochs, and each further one takes
-    /// `epoch_s`. The other stages are assumed to be slower, or faster, by the same factor.
+    /// `epoch_s`. The other stages are assumed to be slower, or faster, by the same factor. At least
+    /// half of the remaining epochs stay, because a load on the machine may be over soon, and
+    /// nothing extends a training that has ended.
     fn fitting(&self, [done, epochs, most]: [usize; 3], epoch_s: f64, left_s: f64, tolerance_s: f64) -> Option<usize> {
         let factor = epoch_s / self.epoch_s;
         let (beside_epoch_s, rest_s) = (factor * self.beside_epoch_s, factor * self.rest_s);
@@ -63,7 +65,8 @@ impl Ahead {
             return None;
         }
         let fitting = (left_s - rest_s + done as f64 * epoch_s) / (epoch_s + beside_epoch_s);
-        let chosen = (fitting.max(0.0) as usize).clamp(done + 1, most.max(done + 1));
+        let least = done + (epochs - done).div_ceil(2);
+        let chosen = (fitting.max(0.0) as usize).clamp(least, most.max(least));
         (chosen != epochs).then_some(chosen)
     }
 }
@@ -101,15 +104,21 @@ impl Pacing<'_> {
     fn judge(&mut self, done: usize) {
         self.recent_s.push_back(self.began.elapsed().as_secs_f64());
         self.began = Instant::now();
+        let (fewest, shares) = WINDOW;
+        let [window_s, long_s] = shares.map(|share| share * self.goal_s);
         let mut sum_s: f64 = self.recent_s.iter().sum();
-        let window_s = WINDOW * self.goal_s;
-        while let Some(oldest_s) = self.recent_s.pop_front_if(|&mut oldest_s| sum_s - oldest_s >= window_s) {
+        while self.recent_s.len() > fewest
+            && let Some(oldest_s) = self.recent_s.pop_front_if(|&mut oldest_s| sum_s - oldest_s >= window_s)
+        {
             sum_s -= oldest_s;
         }
-        if sum_s < window_s || done < self.warmup || done >= self.epochs {
+        let is_known = self.recent_s.len() >= fewest && sum_s >= window_s || sum_s >= long_s;
+        if !is_known || done < self.warmup || done >= self.epochs {
             return;
         }
-        let epoch_s = sum_s / self.recent_s.len() as f64;
+        let mut sorted: Vec<f64> = self.recent_s.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let epoch_s = sorted[sorted.len() / 2];
         let now = Instant::now();
         let left_s = self.end.saturating_duration_since(now).as_secs_f64()
             - now.saturating_duration_since(self.end).as_secs_f64();
@@ -269,7 +278,8 @@ mod tests {
         // The later stages are slower by the same factor: they take 10 s, and an epoch 2 s.
         assert_eq!(fitting(2.0, 45.0), Some(27));
         assert_eq!(fitting(0.5, 45.0), Some(60), "at most");
-        assert_eq!(fitting(1.0, -3.0), Some(11), "at least one more");
+        assert_eq!(fitting(1.0, -3.0), Some(30), "at least half of the rest");
+        assert_eq!(AHEAD.fitting([49, 50, 60], 1.0, -3.0, 2.0), None, "at least one more");
         assert_eq!(fitting(f64::NAN, 45.0), None);
         // All epochs of further networks count, since their trainings have not begun.
         let beside = Ahead {
@@ -327,7 +337,10 @@ mod tests {
                 .map(|text| Layer::assignment("--set", text).unwrap())
                 .collect()
         };
-        for (name, later_s, at_most, expected) in [("late", 0, false, [1, 2, 6]), ("early", 1000, true, [1, 8, 6])] {
+        for (name, later_s, at_most, expected) in [
+            ("late", 0, false, &[[1, 4, 6], [2, 3, 4]][..]),
+            ("early", 1000, true, &[[1, 8, 6]]),
+        ] {
             let mut paced = job(name, small());
             let goal = Goal {
                 time_s: 1e-3,
@@ -337,11 +350,12 @@ mod tests {
             let mut lengths = Lengths::default();
             let began = Instant::now() + Duration::from_secs(later_s);
             paced.train_in_time((goal, began, 8), AHEAD, &mut lengths).unwrap();
-            assert_eq!(lengths.0, [expected], "{name}");
-            let [done, epochs, before] = expected;
+            assert_eq!(lengths.0, expected, "{name}");
+            let [_, epochs, _] = expected[expected.len() - 1];
+            let earlier = expected.iter().map(|&[done, _, before]| vec![done, before]).collect();
             let config = paced.directory().config().unwrap();
             assert_eq!(config.network.training.epochs, epochs);
-            assert_eq!(config.network.training.earlier_epochs, Some(vec![vec![done, before]]));
+            assert_eq!(config.network.training.earlier_epochs, Some(earlier));
             assert_eq!(&config, paced.config());
             let stored = vec![Layer::of(&config).unwrap()];
             let mut again = job(&format!("{name} again"), stored);
