@@ -86,7 +86,7 @@ impl<K, T> Pending<K, T> {
                 Ok(result) => return Some(result),
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => match rayon::yield_now() {
-                    // A thread of the pool computes a part of it.
+                    // This thread has run a job of the pool, perhaps a part of the computation.
                     Some(Yield::Executed) => {}
                     Some(Yield::Idle) => thread::yield_now(),
                     None => return self.result.recv().ok(),

@@ -294,6 +294,7 @@ fn a_table_predicts_latencies_if_it_has_every_block() {
         .stderr(told)
         .stdout(contains("latency measured here"));
     let none = ["--max-latency", "0.001us", "--epochs", "1", "--latency-table", table];
-    let told = contains("at any width within 0.000001 ms").and(contains("no network is within any of the limits"));
+    let told =
+        contains("their times sum to at most 0.000001 ms").and(contains("no network is within any of the limits"));
     front(&run, &none).assert().code(2).stderr(told);
 }

@@ -203,8 +203,8 @@ fn a_client_that_has_closed_its_side_is_answered() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 }
 
-/// 100 connections claim a body that never comes. The server has 24 descriptors, so it must not
-/// keep them open.
+/// About 100 connections claim a body that never comes. The server has 24 descriptors, so it must
+/// not keep them open.
 #[cfg(unix)]
 #[test]
 fn bodies_that_never_arrive_take_no_memory() {

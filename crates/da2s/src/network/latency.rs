@@ -5,8 +5,8 @@
 //! `outputs` (channels), `height`, `width` (of the input), `stride`, `ms`; `threads`, `engine` and
 //! `machine` are optional and equal in all lines; other columns are ignored, and so are lines that
 //! begin with `#`. Contract: the time of a block that keeps size and channels includes its shortcut
-//! ([`Block::shortcut`]); sums of other edges and concatenations cost nothing; a block that is not
-//! in the table is an error that names it.
+//! ([`Block::shortcut`]); all other sums, and concatenations, cost nothing; a block that is not in
+//! the table is an error that names it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,9 +66,9 @@ pub enum LatencyError {
         /// The block.
         shape: BlockShape,
     },
-    /// A limit that no network is within.
+    /// A limit for which no width is found.
     #[error(
-        "{} does not have all blocks of the network at any width within {limit_ms} ms: measure the blocks at more widths, or raise the limit",
+        "there is no width at which {} has all blocks of the network and their times sum to at most {limit_ms} ms: measure the blocks at more widths, or raise the limit",
         path.display()
     )]
     NoWidth {
@@ -239,7 +239,8 @@ impl LatencyTable {
         self.times_ms.keys().map(|shape| shape.outputs).max().unwrap_or(0)
     }
 
-    /// The error for a network whose latency by this table is above `limit_ms` at every width.
+    /// The error for a network whose latency by this table is above `limit_ms`, or unknown, at
+    /// every width.
     pub fn no_width(&self, limit_ms: f64) -> LatencyError {
         LatencyError::NoWidth {
             path: self.path.clone(),

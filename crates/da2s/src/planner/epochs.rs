@@ -23,8 +23,9 @@ impl Epochs {
 
     /// The numbers for epochs of `steps` steps each. `least` is the minimum number of epochs and
     /// that of steps; both must be reached. `good` has three numbers: the usual number of epochs;
-    /// the minimum number of steps, for which there may be more epochs; and a number of steps that
-    /// is always enough, so that there may be fewer epochs. No number is above `most` epochs.
+    /// the minimum number of steps (if epochs have few steps, there are more epochs than usual);
+    /// and a number of steps that is always enough (if epochs have many steps, there are fewer
+    /// epochs than usual). No number is above `most` epochs.
     pub fn of_steps(steps: usize, least: [usize; 2], good: [usize; 3], most: usize) -> Self {
         let steps = steps.max(1);
         let [good_epochs, fewest_steps, enough_steps] = good;

@@ -418,7 +418,7 @@ impl SearchSettings {
             false => format!("{epochs} epochs in the last stage"),
         };
         let expected = format!(
-            "more than {before}/{epochs}, where the path of search.drive = \"path\" begins with search.warmup_epochs = {warmup} and {all}; or set search.warmup_epochs to at most {}",
+            "more than {before}/{epochs}, where the path of search.drive = \"path\" begins if search.warmup_epochs = {warmup} and {all}; or set search.warmup_epochs to at most {}",
             until.ceil().max(1.0)
         );
         let key = "search.hardening.decided_at";

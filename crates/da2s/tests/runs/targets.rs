@@ -69,8 +69,8 @@ fn a_limit_is_kept_or_refused() {
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
     assert_eq!(run("smallest", &config).unwrap(), least);
-    // The tensors in memory beside any choice already exceed this limit. So cheaper choices would
-    // not help, and none is replaced.
+    // The tensors that are in memory whatever is chosen already exceed this limit. So cheaper
+    // choices would not help, and none is replaced.
     config.target = toml::from_str("max_ram_bytes = 4000").unwrap();
     let above = run("b", &config).unwrap_err().to_string();
     assert!(

@@ -124,7 +124,8 @@ pub struct ConvolutionStep {
     pub stride: usize,
     /// Dilation.
     pub dilation: usize,
-    /// Rows and columns before the image at which the first window begins; negative inside it.
+    /// How many rows and columns before the image the first window begins; negative if it begins
+    /// inside the image.
     pub padding: isize,
     /// The name of its weights; `None`: they are all 1.
     pub weights: Option<String>,
@@ -483,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reduction_reads_every_second_pixel_twice() {
+    fn a_reduction_is_two_convolutions_that_begin_one_pixel_apart() {
         let cell = CellPlanBuilder::new(true)
             .input(2)
             .node(5)

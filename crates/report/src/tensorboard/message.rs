@@ -28,7 +28,8 @@ pub(super) enum What {
     SessionLog(SessionLog),
 }
 
-/// Status 1: earlier events from this step on are superseded.
+/// Status 1: events that come earlier in the file, and have this step or a later one, are
+/// superseded.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct SessionLog {
     #[prost(int32, tag = "1")]

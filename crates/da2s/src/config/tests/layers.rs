@@ -249,7 +249,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         (
             "[search]\nschedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5",
             "my.toml, line 5: search.hardening.decided_at = 0.5: expected more than 3/6, where the path of \
-             search.drive = \"path\" begins with search.warmup_epochs = 4 and search.epochs = 6; or set \
+             search.drive = \"path\" begins if search.warmup_epochs = 4 and search.epochs = 6; or set \
              search.warmup_epochs to at most 3",
         ),
         (

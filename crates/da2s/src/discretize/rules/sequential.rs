@@ -3,11 +3,11 @@
 //!
 //! Reference: the order is that of Li, Qian, Delgadillo, Müller, Thabet, Ghanem, "SGAS: Sequential
 //! Greedy Architecture Search", CVPR 2020: the certainty of a choice is 1 − H/ln m of its m
-//! weights. Edge by edge, the operation that alone makes the super-network best is kept; then node
-//! by node, edges are left out one at a time, always the one whose absence costs least. Differences
-//! from SGAS: SGAS decides during the search, by the largest weight; a rule changes no weights, so
-//! the decisions are measured. Contract: measured on held-out images with the statistics as
-//! trained; the loss breaks ties of accuracy, then the earlier choice wins.
+//! weights. Edge by edge, each operation is tried as the only one of its edge, and the best is
+//! kept; then node by node, edges are left out one at a time, always the one whose absence costs
+//! least. Differences from SGAS: SGAS decides during the search, by the largest weight; a rule
+//! changes no weights, so the decisions are measured. Contract: measured on held-out images with
+//! the statistics as trained; the loss breaks ties of accuracy, then the earlier choice wins.
 
 use super::measured::{Choice, Quality, genotype_of, quality};
 use super::{DiscretizationRule, Images, Searched};
