@@ -51,7 +51,7 @@ pub(crate) struct Needs {
     width: usize,
     /// The cost of each choice that is kept, `[edges · operations]`.
     choices: PerKind<Vec<f64>>,
-    /// What is in memory beside each choice, if the resource is a maximum.
+    /// What is in memory whatever is chosen, if the resource is a maximum.
     pub beside: Option<f64>,
 }
 

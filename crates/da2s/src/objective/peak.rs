@@ -21,7 +21,7 @@ const SHARPNESS: f64 = 50.0;
 pub struct PeakTable {
     /// The peak of what is not searched.
     pub fixed: f64,
-    /// What is in memory beside each choice: 0 in a chain.
+    /// What is in memory whatever is chosen: 0 in a chain.
     pub beside: f64,
     /// What a choice needs in addition, the most over all cells of its kind, `[edges ·
     /// operations]`.
