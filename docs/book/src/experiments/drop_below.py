@@ -99,4 +99,5 @@ def main():
                 writer.writerows(rows)
 
 
-main()
+if __name__ == "__main__":
+    main()
