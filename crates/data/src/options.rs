@@ -136,14 +136,19 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    /// The images at `kept`, resampled to squares of `size`.
-    fn select(&self, kept: &[usize], from: ImageShape, size: usize, centre_crop: f32) -> Split {
+    /// The images at `kept`, resampled to squares of `size`. If that changes nothing, the pixels are
+    /// not copied.
+    fn select(self, kept: &[usize], from: ImageShape, size: usize, centre_crop: f32) -> Split {
         let picture = |index: usize| &self.pixels[index * from.values()..][..from.values()];
         let shape = ImageShape {
             height: size,
             width: size,
             ..from
         };
+        if shape == from && centre_crop == 1.0 && kept.iter().copied().eq(0..self.labels.len()) {
+            let Self { labels, pixels } = self;
+            return Split::new(labels, Store::Memory { shape, pixels });
+        }
         let mut pixels = vec![0; kept.len() * shape.values()];
         pixels
             .par_chunks_exact_mut(shape.values())
