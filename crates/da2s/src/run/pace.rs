@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(fitting(1.0, 43.5), None, "within the tolerance");
         assert_eq!(fitting(1.0, 40.0), Some(45));
         // The later stages are slower by the same factor: they take 10 s, and an epoch 2 s.
-        assert_eq!(fitting(2.0, 45.0), Some(27));
+        assert_eq!(fitting(2.0, 65.0), Some(37));
         assert_eq!(fitting(0.5, 45.0), Some(60), "at most");
         assert_eq!(fitting(1.0, -3.0), Some(30), "at least half of the rest");
         assert_eq!(AHEAD.fitting([49, 50, 60], 1.0, -3.0, 2.0), None, "at least one more");
