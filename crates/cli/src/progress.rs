@@ -228,13 +228,12 @@ impl Progress {
         self.pulse(stage.name().to_owned());
     }
 
-    /// After epoch `done`, the number of epochs of the training was changed from `before` to
-    /// `epochs`.
-    fn new_length(&mut self, done: usize, epochs: usize, before: usize) {
+    /// The number of epochs of the training was changed from `before` to `epochs`.
+    fn new_length(&mut self, epochs: usize, before: usize) {
         self.line(&format!(
             "train: {epochs} epochs instead of {before}, to end in the given time"
         ));
-        self.clock.start(Stage::Train, epochs, done);
+        self.clock.epochs = epochs;
     }
 
     fn stepped(&mut self, stage: Stage, epoch: usize, step: usize, steps: usize, loss: f64, accuracy: f64) {
@@ -354,7 +353,7 @@ impl Observer for Progress {
             Event::FrontNetwork { name, place, networks } => {
                 self.line(&format!("network {place} of {networks}: {name}"));
             }
-            Event::NewLength { done, epochs, before } => self.new_length(done, epochs, before),
+            Event::NewLength { epochs, before, .. } => self.new_length(epochs, before),
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Widened(widened) => self.line(&format!("the final network is {}", widened.text())),
             Event::Warning(Warning { text, hints }) => self.warn(&with_hints(&text, &hints)),

@@ -136,8 +136,8 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    /// The images at `kept`, resampled to squares of `size`. If that changes nothing, the pixels are
-    /// not copied.
+    /// The images at `kept`, resampled to squares of `size`. If that changes nothing, the pixels
+    /// are not copied.
     fn select(self, kept: &[usize], from: ImageShape, size: usize, centre_crop: f32) -> Split {
         let picture = |index: usize| &self.pixels[index * from.values()..][..from.values()];
         let shape = ImageShape {

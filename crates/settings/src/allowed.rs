@@ -294,8 +294,10 @@ impl fmt::Display for Allowed {
             Self::Interval(range) => write!(f, "[minimum, maximum], both {range}"),
             Self::List { item, least, distinct } => {
                 f.write_str("a list of ")?;
-                if least > 0 {
-                    f.write_str("one or more ")?;
+                match least {
+                    0 => {}
+                    1 => f.write_str("one or more ")?,
+                    least => write!(f, "at least {least} ")?,
                 }
                 if distinct {
                     f.write_str("different ")?;

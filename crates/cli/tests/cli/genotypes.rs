@@ -80,7 +80,7 @@ fn another_genotype_removes_what_the_one_before_left() {
     // The same genotype removes nothing.
     discretize().assert().success();
     assert!(run.join("network/best.safetensors").exists());
-    let told = predicate::str::contains("the trained network of the earlier one is removed");
+    let told = predicate::str::contains("the earlier trained network is removed");
     discretize()
         .args(["--genotype", &genotype()])
         .assert()

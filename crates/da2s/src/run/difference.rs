@@ -8,8 +8,17 @@ use crate::config::Config;
 
 /// Describes a setting that differs but must not.
 pub fn difference(stored: &Config, asked: &Config) -> Option<String> {
+    let mut asked = asked.clone();
+    if asked.network.training.epochs != stored.network.training.epochs {
+        // Nobody asked for the changes of the length, so the length itself is reported.
+        asked
+            .network
+            .training
+            .earlier_epochs
+            .clone_from(&stored.network.training.earlier_epochs);
+    }
     // Both were read from TOML, so both can be converted back.
-    let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(asked).ok()?);
+    let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(&asked).ok()?);
     first_difference(&stored, &asked, "")
 }
 
@@ -75,6 +84,10 @@ mod tests {
             other.starts_with("it has search.epochs = 30, but 9 was requested"),
             "{other}"
         );
+        let mut paced = stored.clone();
+        paced.network.training.change_epochs(3, 9);
+        let longer = difference(&paced, &config(&["search.alpha_rate=0.02", "network.epochs=12"])).unwrap();
+        assert!(longer.starts_with("it has network.epochs = 9, but 12"), "{longer}");
         let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();
         assert!(limited.starts_with("it has data.limit = absent, but 9"), "{limited}");
     }

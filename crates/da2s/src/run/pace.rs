@@ -14,9 +14,9 @@ use crate::planner::{AIM, Goal, MOST_EPOCHS, StageTime, Whose};
 use crate::resumable::StageError;
 use crate::stage::Stage;
 
-/// If a run would end early or late by more than this share of the given time, its training gets
-/// another number of epochs.
-const TOLERANCE: f64 = 0.03;
+/// If a run would end late by more than the first share of the given time, or early by more than
+/// the second, its training gets another number of epochs.
+const TOLERANCE: [f64; 2] = [0.03, 0.05];
 /// The time of an epoch is the median over at least this many of the last epochs, which together
 /// took at least this share of the given time; or over fewer, if they took the second share.
 const WINDOW: (usize, [f64; 2]) = (3, [0.06, 0.15]);
@@ -53,15 +53,16 @@ impl Ahead {
 
     /// The number of epochs with which the run ends in `left_s`; `None` if the number need not
     /// change. The training has completed `done` of `epochs` epochs, and each further one takes
-    /// `epoch_s`. The other stages are assumed to be slower, or faster, by the same factor. At least
-    /// half of the remaining epochs stay, because a load on the machine may be over soon, and
+    /// `epoch_s`. The other stages are assumed to be slower, or faster, by the same factor. At
+    /// least half of the remaining epochs stay, because a load on the machine may be over soon, and
     /// nothing extends a training that has ended.
-    fn fitting(&self, [done, epochs, most]: [usize; 3], epoch_s: f64, left_s: f64, tolerance_s: f64) -> Option<usize> {
+    fn fitting(&self, [done, epochs, most]: [usize; 3], epoch_s: f64, left_s: f64, goal_s: f64) -> Option<usize> {
         let factor = epoch_s / self.epoch_s;
         let (beside_epoch_s, rest_s) = (factor * self.beside_epoch_s, factor * self.rest_s);
         let needed_s = (epochs - done) as f64 * epoch_s + epochs as f64 * beside_epoch_s + rest_s;
-        let off_s = needed_s - left_s;
-        if self.epoch_s <= 0.0 || off_s.is_nan() || off_s.abs() <= tolerance_s {
+        let late_s = needed_s - left_s;
+        let [late, early] = TOLERANCE;
+        if self.epoch_s <= 0.0 || late_s.is_nan() || (-early * goal_s..=late * goal_s).contains(&late_s) {
             return None;
         }
         let fitting = (left_s - rest_s + done as f64 * epoch_s) / (epoch_s + beside_epoch_s);
@@ -118,12 +119,12 @@ impl Pacing<'_> {
         }
         let mut sorted: Vec<f64> = self.recent_s.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        let epoch_s = sorted[sorted.len() / 2];
+        let epoch_s = sorted[(sorted.len() - 1) / 2];
         let now = Instant::now();
         let left_s = self.end.saturating_duration_since(now).as_secs_f64()
             - now.saturating_duration_since(self.end).as_secs_f64();
         let numbers = [done, self.epochs, self.most];
-        let fitting = self.ahead.fitting(numbers, epoch_s, left_s, TOLERANCE * self.goal_s);
+        let fitting = self.ahead.fitting(numbers, epoch_s, left_s, self.goal_s);
         self.change = fitting.map(|epochs| Change {
             done,
             before: self.epochs,
@@ -145,12 +146,7 @@ impl Observer for Pacing<'_> {
             Event::TrainEpoch(metrics) => Some(metrics.epoch),
             _ => None,
         };
-        let told = Instant::now();
         self.observer.on(event);
-        // The user may have paused the run, which then ends later.
-        let paused = told.elapsed();
-        self.began += paused;
-        self.end += paused;
         if let Some(done) = done {
             self.judge(done);
         }
@@ -271,22 +267,24 @@ mod tests {
 
     #[test]
     fn a_number_of_epochs_fits_into_the_remaining_time() {
-        let fitting = |epoch_s, left_s| AHEAD.fitting([10, 50, 60], epoch_s, left_s, 2.0);
+        let fitting = |epoch_s, left_s| AHEAD.fitting([10, 50, 60], epoch_s, left_s, 60.0);
         assert_eq!(fitting(1.0, 45.0), None);
-        assert_eq!(fitting(1.0, 43.5), None, "within the tolerance");
+        assert_eq!(fitting(1.0, 43.5), None, "slightly late");
+        assert_eq!(fitting(1.0, 47.5), None, "slightly early");
+        assert_eq!(fitting(1.0, 50.0), Some(55));
         assert_eq!(fitting(1.0, 40.0), Some(45));
         // The later stages are slower by the same factor: they take 10 s, and an epoch 2 s.
         assert_eq!(fitting(2.0, 65.0), Some(37));
         assert_eq!(fitting(0.5, 45.0), Some(60), "at most");
         assert_eq!(fitting(1.0, -3.0), Some(30), "at least half of the rest");
-        assert_eq!(AHEAD.fitting([49, 50, 60], 1.0, -3.0, 2.0), None, "at least one more");
+        assert_eq!(AHEAD.fitting([49, 50, 60], 1.0, -3.0, 60.0), None, "at least one more");
         assert_eq!(fitting(f64::NAN, 45.0), None);
         // All epochs of further networks count, since their trainings have not begun.
         let beside = Ahead {
             beside_epoch_s: 3.0,
             ..AHEAD
         };
-        assert_eq!(beside.fitting([10, 50, 60], 1.0, 115.0, 2.0), Some(30));
+        assert_eq!(beside.fitting([10, 50, 60], 1.0, 115.0, 60.0), Some(30));
     }
 
     /// Keeps the changes of the length.

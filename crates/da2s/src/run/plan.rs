@@ -182,7 +182,11 @@ impl Job {
                 goal,
                 epochs,
                 begun: Some((began, ahead)),
-            }) if goal.freedom.may("network.epochs") => self.train_in_time((goal, began, epochs), ahead, observer),
+            }) if goal.freedom.may("network.epochs") => {
+                // It is for one training: a later one would be late from its first epoch.
+                self.planning = None;
+                self.train_in_time((goal, began, epochs), ahead, observer)
+            }
             _ => train(&self.context(), observer),
         }
     }

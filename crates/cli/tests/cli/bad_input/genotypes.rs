@@ -330,7 +330,11 @@ pub fn cases() -> Vec<Case> {
         table(
             "shares",
             3,
-            &["own.csv, line 1", "no accuracy in a is above 1", "give percent"],
+            &[
+                "own.csv, line 1",
+                "no accuracy in a is above 1",
+                "give accuracies in percent",
+            ],
             rows("0.92"),
         ),
         table(

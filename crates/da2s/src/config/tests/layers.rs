@@ -21,6 +21,22 @@ fn the_digits_recipe_is_the_defaults() {
     assert_eq!(resolve(&[Layer::recipe("digits").unwrap()]).unwrap(), Config::default());
 }
 
+/// The changes of a training's length belong to the length that it has.
+#[test]
+fn another_number_of_epochs_forgets_the_changes_of_the_length() {
+    let paced = layer("[network]\nepochs = 31\nearlier_epochs = [[4, 39], [8, 27]]\n").unwrap();
+    let earlier = |above: &str| {
+        let config = resolve(&[paced.clone(), layer(above).unwrap()]).unwrap();
+        config.network.training.earlier_epochs
+    };
+    let kept = Some(vec![vec![4, 39], vec![8, 27]]);
+    assert_eq!(earlier(""), kept);
+    assert_eq!(earlier("[network]\nepochs = 31\nbatch_size = 8\n"), kept);
+    assert_eq!(earlier("[network]\nepochs = 5\n"), None);
+    let own = earlier("[network]\nepochs = 12\nearlier_epochs = [[2, 5]]\n");
+    assert_eq!(own, Some(vec![vec![2, 5]]));
+}
+
 #[test]
 fn cifar_10_has_the_published_values() {
     let dir = Layer::flag("--data-dir", "data.dir", "cifar".into()).unwrap();
