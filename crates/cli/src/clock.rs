@@ -70,6 +70,13 @@ impl Clock {
         (self.steps_done, self.steps) = (0, 0);
     }
 
+    /// The stage has another number of epochs from now on.
+    pub fn change_epochs(&mut self, epochs: usize) {
+        let factor = epochs as f64 / self.epochs.max(1) as f64;
+        self.planned_s = self.planned_s.map(|times_s| times_s.map(|time_s| factor * time_s));
+        self.epochs = epochs;
+    }
+
     /// Records a step: `step` of `steps` in `epoch`, both from 1.
     pub fn step(&mut self, epoch: usize, step: usize, steps: usize) {
         self.steps = self.epochs * steps;
@@ -169,6 +176,19 @@ mod tests {
         assert_eq!(clock.left_after(0.0), Some(102.0), "again, from a checkpoint");
         clock.start(Stage::Evaluate, 0, 0);
         assert_eq!(clock.left_after(0.0), None, "a stage that is not in the plan");
+    }
+
+    #[test]
+    fn a_training_of_another_length_keeps_what_is_known_about_the_speed() {
+        let mut clock = Clock::new();
+        clock.expect(&[planned(Some(Stage::Train), 100.0), planned(None, 10.0)]);
+        clock.start(Stage::Train, 10, 0);
+        clock.step(1, 1, 10);
+        clock.step(4, 10, 10);
+        // Twice as slow as planned: 80 s for 40 steps, and 120 s for the other 60.
+        assert_eq!(clock.left_after(80.0), Some(120.0 + 2.0 * 10.0));
+        clock.change_epochs(5);
+        assert_eq!(clock.left_after(80.0), Some(20.0 + 2.0 * 10.0));
     }
 
     #[test]

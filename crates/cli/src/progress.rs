@@ -233,7 +233,7 @@ impl Progress {
         self.line(&format!(
             "train: {epochs} epochs instead of {before}, to end in the given time"
         ));
-        self.clock.epochs = epochs;
+        self.clock.change_epochs(epochs);
     }
 
     fn stepped(&mut self, stage: Stage, epoch: usize, step: usize, steps: usize, loss: f64, accuracy: f64) {

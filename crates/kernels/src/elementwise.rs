@@ -45,10 +45,7 @@ unsafe fn sweep<S: Simd, M: Map<N, T>, const N: usize, const T: usize>(
             }
         }
         if full < count {
-            let mut constants = [S::zero(); T];
-            for (slot, table) in constants.iter_mut().zip(tables) {
-                *slot = S::load(table.add(full % period));
-            }
+            let constants = vectors::<S, T>(tables, full % period);
             let mut x = [S::zero(); N];
             for (slot, run) in x.iter_mut().zip(from) {
                 *slot = S::load_first(run.add(full), count - full);
@@ -69,7 +66,7 @@ unsafe fn short<S: Simd, M: Map<N, T>, const N: usize, const T: usize, const P: 
     to: *mut f32,
     full: usize,
 ) {
-    // SAFETY: positions in runs stay below `full`.
+    // SAFETY: positions in runs stay below `full`, positions in tables below P · LANES.
     unsafe {
         let mut constants = [[S::zero(); T]; P];
         for (pattern, constants) in constants.iter_mut().enumerate() {
@@ -146,11 +143,12 @@ pub(crate) fn update<M: Map<N, T>, const N: usize, const F: usize, const T: usiz
     unsafe { run::<M, N, T>(level, tables.map(<[f32]>::as_ptr), runs, target, to.len(), period) }
 }
 
-/// The common length of the tables. Panics if the tables or the runs differ in length.
+/// The common length of the tables. Panics if the tables or the runs differ in length, or if a
+/// table is empty.
 fn checked<const N: usize, const T: usize>(tables: [&[f32]; T], from: [&[f32]; N], count: usize) -> usize {
     let period = tables.first().map_or(LANES, |table| table.len());
     assert!(
-        period.is_multiple_of(LANES) && tables.iter().all(|table| table.len() == period),
+        period > 0 && period.is_multiple_of(LANES) && tables.iter().all(|table| table.len() == period),
         "tables of different lengths"
     );
     assert!(from.iter().all(|run| run.len() == count), "runs of different lengths");

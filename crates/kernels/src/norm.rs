@@ -151,7 +151,7 @@ unsafe fn dots_body<S: Simd>(
 ) {
     // SAFETY: guaranteed by the caller.
     unsafe {
-        if (3 * LANES..=IN_ORDER).contains(&period) {
+        if (3 * LANES..=LONGEST_IN_ORDER).contains(&period) {
             dots_in_order::<S>(runs, center, sums, count / LANES * LANES, period);
             add_rest::<S, false>(runs, center, sums, count, period);
         } else {
@@ -162,14 +162,15 @@ unsafe fn dots_body<S: Simd>(
 
 /// Longest table, in floats, of [`dots_in_order`]. The shortest has three vectors: two are
 /// neighbouring cache lines, which the CPU loads together.
-const IN_ORDER: usize = 256;
+const LONGEST_IN_ORDER: usize = 256;
 
 /// [`accumulate`] of g and g·x up to `full`, with the same bits, but in the order of memory: unlike
 /// the moments, these sums read images that left the cache, and the CPU loads ahead only what is
 /// read in order.
 ///
 /// # Safety
-/// As for [`accumulate`]; `period` is at most [`IN_ORDER`].
+/// As for [`accumulate`]; `full` is a number of whole vectors within the runs, and `period` is a
+/// multiple of 16 and at most [`LONGEST_IN_ORDER`].
 #[inline(always)]
 unsafe fn dots_in_order<S: Simd>(
     [gradient, image]: [*const f32; 2],
@@ -178,7 +179,7 @@ unsafe fn dots_in_order<S: Simd>(
     full: usize,
     period: usize,
 ) {
-    let mut totals = [[[0.0f32; IN_ORDER]; 2]; CHAINS];
+    let mut totals = [[[0.0f32; LONGEST_IN_ORDER]; 2]; CHAINS];
     // SAFETY: positions in runs stay below `full`, in tables and totals below `period`.
     unsafe {
         let (mut pattern, mut chain) = (0, 0);

@@ -25,7 +25,7 @@ fn pooling_matches_plain_loops() {
         window(7, 2, 3),
     ];
     for window in windows {
-        for &channels in sizes(CHANNELS, &[3, 20]) {
+        for &channels in sizes(CHANNELS, &[3, 20, 32]) {
             for &(height, width) in SIZES {
                 if window.output(height) == 0 || window.output(width) == 0 {
                     continue;
@@ -95,7 +95,7 @@ fn pool_case(pool: pool::Pool) {
 
 #[test]
 fn statistics_match_plain_loops_and_do_not_cancel() {
-    for &channels in sizes(CHANNELS, &[3, 20]) {
+    for &channels in sizes(CHANNELS, &[3, 20, 32]) {
         for &(images, pixels) in sizes(&[(1, 1), (1, 2), (3, 35), (2, 64)], &[(1, 1), (1, 2), (2, 9)]) {
             let mut numbers = Numbers::new(channels + pixels);
             // A mean far from zero is where naive sums lose precision.
@@ -183,7 +183,7 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
 
 #[test]
 fn elementwise_maps_match_plain_loops() {
-    for &channels in sizes(CHANNELS, &[3, 20]) {
+    for &channels in sizes(CHANNELS, &[3, 20, 32]) {
         for &pixels in sizes(&[1, 5, 33], &[1, 5, 9]) {
             for level in Level::available() {
                 elementwise_case(level, channels, pixels);
@@ -275,7 +275,7 @@ fn activation_functions_match_plain_loops() {
     .into_iter()
     .flat_map(|function| Level::available().into_iter().map(move |level| (function, level)))
     {
-        for &channels in sizes(CHANNELS, &[3, 20]) {
+        for &channels in sizes(CHANNELS, &[3, 20, 32]) {
             let (pixels, period) = (19, table::length(channels));
             let mut numbers = Numbers::new(channels);
             let mut wide = |count: usize| -> Vec<f32> { numbers.take(count).iter().map(|x| 9.0 * x).collect() };

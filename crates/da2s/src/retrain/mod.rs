@@ -301,8 +301,8 @@ impl Resumable for Retraining<'_> {
 impl Retraining<'_> {
     /// Settings whose reduction lowers the memory of a step.
     pub(crate) const LOWER: &'static [&'static str] = &["network.batch_size", "network.channels", "network.cells"];
-    /// The same for a network that became wider after its search.
-    pub(crate) const LOWER_WIDENED: &'static [&'static str] = &["network.batch_size", "network.widen_up_to"];
+    /// The same for a network that became wider after its search, whose size no setting changes.
+    pub(crate) const LOWER_WIDENED: &'static [&'static str] = &["network.batch_size"];
 
     /// The learning rate of the current epoch, halved for each time that the training has returned
     /// to a checkpoint.

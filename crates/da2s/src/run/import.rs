@@ -4,7 +4,7 @@
 //! that it has in the PyTorch code of DARTS (or NAS-Bench-201), and with its shape; other tensors,
 //! such as those of an auxiliary head, are ignored. Imported data has the form in which a training
 //! or a search would have left it, so every later stage continues from it. An export of da2s
-//! records the genotype of its weights and the images that its network was trained on, and is
+//! records the genotype and the width of its network, and the images that it was trained on, and is
 //! refused for others.
 
 use std::path::Path;
@@ -86,8 +86,8 @@ pub fn import_network(
 }
 
 /// Refuses da2s's own weights if they belong to another genotype: operations would get the weights
-/// of others. Also refuses them if their network was trained on other images than `here` describes:
-/// it would be evaluated and used on the wrong data.
+/// of others. Also refuses them if their network has another width, or was trained on other images
+/// than `here` describes: it would be evaluated and used on the wrong data.
 fn of_this_run(
     context: &Context<'_>,
     path: &Path,

@@ -14,8 +14,9 @@ use crate::planner::{AIM, Goal, MOST_EPOCHS, StageTime, Whose};
 use crate::resumable::StageError;
 use crate::stage::Stage;
 
-/// If a run would end late by more than the first share of the given time, or early by more than
-/// the second, its training gets another number of epochs.
+/// If a run would end later than meant by more than the first share of the given time, or earlier
+/// by more than the second, its training gets another number of epochs. It is meant to end at
+/// [`AIM`].
 const TOLERANCE: [f64; 2] = [0.03, 0.05];
 /// The time of an epoch is the median over at least this many of the last epochs, which together
 /// took at least this share of the given time; or over fewer, if they took the second share.
@@ -97,7 +98,7 @@ struct Pacing<'a> {
     recent_s: VecDeque<f64>,
     change: Option<Change>,
     /// Whether the next start of the training follows a change of its number of epochs.
-    is_change: bool,
+    follows_change: bool,
 }
 
 impl Pacing<'_> {
@@ -138,7 +139,7 @@ impl Observer for Pacing<'_> {
     fn on(&mut self, event: Event<'_>) {
         if let Event::Started { .. } = event {
             self.began = Instant::now();
-            if std::mem::take(&mut self.is_change) {
+            if std::mem::take(&mut self.follows_change) {
                 return;
             }
         }
@@ -185,7 +186,7 @@ impl Job {
             began: Instant::now(),
             recent_s: VecDeque::new(),
             change: None,
-            is_change: false,
+            follows_change: false,
         };
         let mut resume = self.is_resumed();
         loop {
@@ -206,7 +207,7 @@ impl Job {
                 done, before, epochs, ..
             } = change;
             pacing.observer.on(Event::NewLength { done, epochs, before });
-            (pacing.epochs, pacing.is_change, resume) = (epochs, true, true);
+            (pacing.epochs, pacing.follows_change, resume) = (epochs, true, true);
             pacing.recent_s.clear();
         }
     }

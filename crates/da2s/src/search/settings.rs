@@ -146,7 +146,7 @@ settings! {
         perturbation: f64 = 0.3, in positive_up_to(1.0);
         /// Share below which an operation or an edge is removed for good during the search; 0
         /// removes nothing. It requires a drive, and a value below the share at the start (1/7 for
-        /// seven operations). Not with `gdas` or `target.most_skips`.
+        /// seven operations). Not with `gdas`, `p-darts` or `target.most_skips`.
         ///
         /// An operation or edge is removed at the end of an epoch after the warm-up if its share
         /// was below this after every step of the epoch. It is no longer computed, so the search

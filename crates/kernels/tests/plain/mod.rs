@@ -4,7 +4,7 @@
 use da2s_kernels::{Padded, Window};
 
 /// Channel counts around the vector's 16 lanes.
-pub const CHANNELS: &[usize] = sizes(&[1, 3, 8, 16, 17, 24, 36, 48], &[3, 16, 20]);
+pub const CHANNELS: &[usize] = sizes(&[1, 3, 8, 16, 17, 24, 32, 36, 48], &[3, 16, 20, 32]);
 /// Height and width: odd, smaller than a window, one pixel, and regular.
 pub const SIZES: &[(usize, usize)] = sizes(
     &[(8, 8), (7, 5), (1, 1), (3, 2), (4, 17)],

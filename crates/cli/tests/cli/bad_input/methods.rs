@@ -16,6 +16,10 @@ pub fn cases() -> Vec<Case> {
             &["search.drop_below = 0.01", "one operation of each edge"],
         ),
         run(
+            "--method p-darts --drive path --set search.drop_below=0.01",
+            &["search.drop_below = 0.01", "at the end of each stage"],
+        ),
+        run(
             "--set search.drop_below=0.01 --set target.most_skips=2",
             &["search.drop_below = 0.01", "0 with target.most_skips = 2"],
         ),
