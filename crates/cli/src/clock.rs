@@ -74,6 +74,7 @@ impl Clock {
     pub fn change_epochs(&mut self, epochs: usize) {
         let factor = epochs as f64 / self.epochs.max(1) as f64;
         self.planned_s = self.planned_s.map(|times_s| times_s.map(|time_s| factor * time_s));
+        self.steps = self.steps / self.epochs.max(1) * epochs;
         self.epochs = epochs;
     }
 
