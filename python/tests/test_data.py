@@ -35,7 +35,7 @@ def test_a_run_of_arrays_needs_them_again_and_takes_no_others(digits, tmp_path):
     assert da2s.discretize(run, data=arrays, test=test).genotype.parameters > 0
     # The run of a data set in files takes no arrays.
     named = da2s.search("digits", out=tmp_path / "named", settings=TINY)
-    with pytest.raises(da2s.ConfigError, match="this run is one of images in files"):
+    with pytest.raises(da2s.ConfigError, match="this run has its images in files"):
         da2s.discretize(named, data=arrays, test=test)
     # It does not take another data set or folder either.
     for stage in (da2s.discretize, da2s.train, da2s.evaluate):
