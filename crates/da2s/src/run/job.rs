@@ -383,7 +383,7 @@ impl Job {
     /// Trains the final network, unless it is larger than the target allows.
     ///
     /// # Errors
-    /// [`Error::OverLimit`], and those of [`train`].
+    /// [`Error::OverLimit`], and those of [`train`](super::train).
     pub fn train(&mut self, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
         if self.group.leads() {
             stored_within_limits(&self.directory, &self.config.target)?;
