@@ -146,11 +146,7 @@ impl Job {
     /// Chooses the number of training epochs for the network that the search has found, if the run
     /// was planned; returns it, with the times of the remaining stages, as JSON.
     fn plan_training(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<Option<String>> {
-        let mut run = run::Job::clone(&*self.run(py)?);
-        let planned = listen(py, &self.threads, listener.as_ref(), |observer| {
-            run.plan_training(observer)
-        })?;
-        *self.lock() = Some(Arc::new(run));
+        let planned = self.changing(py, listener.as_ref(), run::Job::plan_training)?;
         let Some(planned) = planned else { return Ok(None) };
         let plan = training_json(&planned);
         if let Some(listener) = &listener {
@@ -174,13 +170,7 @@ impl Job {
 
     /// Trains the final network.
     fn train(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
-        let mut run = run::Job::clone(&*self.run(py)?);
-        let trained = listen(py, &self.threads, listener.as_ref(), |observer| run.train(observer));
-        // It may have been closed meanwhile.
-        if let Some(kept) = &mut *self.lock() {
-            *kept = Arc::new(run);
-        }
-        trained.map(drop)
+        self.changing(py, listener.as_ref(), run::Job::train).map(drop)
     }
 
     /// Evaluates the final network.
@@ -338,6 +328,22 @@ impl Job {
     fn run(&self, py: Python<'_>) -> PyResult<Arc<run::Job>> {
         let run = self.lock().clone();
         run.ok_or_else(|| exception(py, "InternalError", "the run is closed"))
+    }
+
+    /// Runs a stage that may change the settings of the run, and keeps these.
+    fn changing<T: Send>(
+        &self,
+        py: Python<'_>,
+        listener: Option<&Py<PyAny>>,
+        work: impl FnOnce(&mut run::Job, &mut dyn Observer) -> Result<T, Error> + Send,
+    ) -> PyResult<T> {
+        let mut run = run::Job::clone(&*self.run(py)?);
+        let done = listen(py, &self.threads, listener, |observer| work(&mut run, observer));
+        // It may have been closed meanwhile.
+        if let Some(kept) = &mut *self.lock() {
+            *kept = Arc::new(run);
+        }
+        done
     }
 
     fn stage<T: Send>(

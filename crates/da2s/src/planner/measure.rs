@@ -206,12 +206,17 @@ fn median_without_first(mut times_s: Vec<f64>) -> f64 {
     if times_s.len() > 1 {
         times_s.remove(0);
     }
-    times_s.sort_by(f64::total_cmp);
-    let middle = times_s.len() / 2;
-    match times_s.len() {
+    median(times_s)
+}
+
+/// The median of `values`; 0 if there are none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
         0 => 0.0,
-        count if count.is_multiple_of(2) => f64::midpoint(times_s[middle - 1], times_s[middle]),
-        _ => times_s[middle],
+        count if count.is_multiple_of(2) => f64::midpoint(values[middle - 1], values[middle]),
+        _ => values[middle],
     }
 }
 

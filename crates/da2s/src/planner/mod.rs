@@ -25,10 +25,13 @@ mod words;
 pub use cost::{ImageCounts, StageTime, Whose};
 pub use error::PlanError;
 pub use freedom::{Freedom, KEYS};
+pub(crate) use measure::median;
 pub use reasons::span;
 pub use time::{TimeError, parse_time};
 pub(crate) use training::MOST_EPOCHS;
 pub use words::lines;
+
+use std::time::Instant;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
@@ -79,6 +82,12 @@ pub struct Goal {
 }
 
 impl Goal {
+    /// How much time is left for a run that began at `began`, in seconds. Negative if it should
+    /// have ended.
+    pub(crate) fn left_s(&self, began: Instant) -> f64 {
+        AIM * self.time_s - began.elapsed().as_secs_f64()
+    }
+
     /// How long steps of one size may be measured, in addition to the minimum number of steps.
     fn patience_s(&self) -> f64 {
         (self.time_s / 200.0).clamp(0.2, PATIENCE_S)

@@ -90,28 +90,19 @@ impl TrainSettings {
     fn check_earlier_epochs(&self) -> Result<(), Problem> {
         let mut last = 0;
         for pair in self.earlier_epochs.iter().flatten() {
-            let &[until, epochs] = &pair[..] else {
-                let expected = "pairs of numbers, such as [[12, 60]]";
-                return Err(Problem::refused(
-                    "network.earlier_epochs",
-                    format!("{pair:?}"),
-                    expected,
-                ));
-            };
-            let (warmup, most) = (self.warmup_epochs, self.epochs.min(epochs));
-            if until <= last || until < warmup || until >= most {
-                let expected = format!(
-                    "pairs [n, e] in which n increases, is not within the warm-up of {warmup} epochs, and is less than \
-                     both e and network.epochs = {}",
-                    self.epochs
-                );
-                return Err(Problem::refused(
-                    "network.earlier_epochs",
-                    format!("{pair:?}"),
-                    expected,
-                ));
+            let fits = |until, epochs| until > last && until >= self.warmup_epochs && until < self.epochs.min(epochs);
+            match pair[..] {
+                [until, epochs] if fits(until, epochs) => last = until,
+                _ => {
+                    let expected = format!(
+                        "pairs [n, e] in which n increases, is not within the warm-up of {} epochs, and is less than \
+                         both e and network.epochs = {}",
+                        self.warmup_epochs, self.epochs
+                    );
+                    let given = format!("{pair:?}");
+                    return Err(Problem::refused("network.earlier_epochs", given, expected));
+                }
             }
-            last = until;
         }
         Ok(())
     }

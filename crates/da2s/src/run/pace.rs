@@ -6,17 +6,16 @@
 //! Only for a training whose number of epochs a plan may choose, in the process that planned it.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Context, Error, Job, TrainSummary, train};
 use crate::observer::{Event, Observer};
-use crate::planner::{AIM, Goal, MOST_EPOCHS, StageTime, Whose};
+use crate::planner::{Goal, MOST_EPOCHS, StageTime, Whose, median};
 use crate::resumable::StageError;
 use crate::stage::Stage;
 
 /// If a run would end later than meant by more than the first share of the given time, or earlier
-/// by more than the second, its training gets another number of epochs. It is meant to end at
-/// [`AIM`].
+/// by more than the second, its training gets another number of epochs.
 const TOLERANCE: [f64; 2] = [0.03, 0.05];
 /// The time of an epoch is the median over at least this many of the last epochs, which together
 /// took at least this share of the given time; or over fewer, if they took the second share.
@@ -86,15 +85,16 @@ struct Change {
 struct Pacing<'a> {
     observer: &'a mut dyn Observer,
     ahead: Ahead,
-    /// When the run is meant to end.
-    end: Instant,
-    goal_s: f64,
+    goal: Goal,
+    /// When the run began.
+    run_began: Instant,
     /// The most epochs of the training.
     most: usize,
     /// The number of epochs in which the learning rate rises.
     warmup: usize,
     epochs: usize,
-    began: Instant,
+    /// When the current epoch began.
+    epoch_began: Instant,
     recent_s: VecDeque<f64>,
     change: Option<Change>,
     /// Whether the next start of the training follows a change of its number of epochs.
@@ -104,10 +104,10 @@ struct Pacing<'a> {
 impl Pacing<'_> {
     /// After epoch `done`: whether the number of epochs is to change.
     fn judge(&mut self, done: usize) {
-        self.recent_s.push_back(self.began.elapsed().as_secs_f64());
-        self.began = Instant::now();
+        self.recent_s.push_back(self.epoch_began.elapsed().as_secs_f64());
+        self.epoch_began = Instant::now();
         let (fewest, shares) = WINDOW;
-        let [window_s, long_s] = shares.map(|share| share * self.goal_s);
+        let [window_s, long_s] = shares.map(|share| share * self.goal.time_s);
         let mut sum_s: f64 = self.recent_s.iter().sum();
         while self.recent_s.len() > fewest
             && let Some(oldest_s) = self.recent_s.pop_front_if(|&mut oldest_s| sum_s - oldest_s >= window_s)
@@ -118,14 +118,9 @@ impl Pacing<'_> {
         if !is_known || done < self.warmup || done >= self.epochs {
             return;
         }
-        let mut sorted: Vec<f64> = self.recent_s.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        let epoch_s = sorted[(sorted.len() - 1) / 2];
-        let now = Instant::now();
-        let left_s = self.end.saturating_duration_since(now).as_secs_f64()
-            - now.saturating_duration_since(self.end).as_secs_f64();
-        let numbers = [done, self.epochs, self.most];
-        let fitting = self.ahead.fitting(numbers, epoch_s, left_s, self.goal_s);
+        let epoch_s = median(self.recent_s.iter().copied().collect());
+        let (numbers, left_s) = ([done, self.epochs, self.most], self.goal.left_s(self.run_began));
+        let fitting = self.ahead.fitting(numbers, epoch_s, left_s, self.goal.time_s);
         self.change = fitting.map(|epochs| Change {
             done,
             before: self.epochs,
@@ -138,7 +133,7 @@ impl Pacing<'_> {
 impl Observer for Pacing<'_> {
     fn on(&mut self, event: Event<'_>) {
         if let Event::Started { .. } = event {
-            self.began = Instant::now();
+            self.epoch_began = Instant::now();
             if std::mem::take(&mut self.follows_change) {
                 return;
             }
@@ -178,12 +173,12 @@ impl Job {
         let mut pacing = Pacing {
             observer,
             ahead,
-            end: began + Duration::from_secs_f64(AIM * goal.time_s),
-            goal_s: goal.time_s,
+            goal,
+            run_began: began,
             most: if goal.at_most { most } else { MOST_EPOCHS },
             warmup: training.warmup_epochs,
             epochs: training.epochs,
-            began: Instant::now(),
+            epoch_began: Instant::now(),
             recent_s: VecDeque::new(),
             change: None,
             follows_change: false,
@@ -238,6 +233,7 @@ mod tests {
     use super::*;
     use crate::config::{Layer, Request};
     use crate::planner::Freedom;
+    use crate::run::plan::Planning;
     use crate::space::Genotype;
     use da2s_records::files::BEST;
 
@@ -336,25 +332,32 @@ mod tests {
                 .map(|text| Layer::assignment("--set", text).unwrap())
                 .collect()
         };
-        for (name, later_s, at_most, expected) in [
-            ("late", 0, false, &[[1, 4, 6], [2, 3, 4]][..]),
-            ("early", 1000, true, &[[1, 8, 6]]),
+        for (name, is_requested, rest_s, at_most, expected) in [
+            ("late", false, 5.0, false, &[[1, 4, 6], [2, 3, 4]][..]),
+            ("early", false, -1e6, true, &[[1, 8, 6]]),
+            ("requested", true, 5.0, false, &[]),
         ] {
             let mut paced = job(name, small());
+            let free = Freedom::of(&Request::default(), paced.config());
             let goal = Goal {
                 time_s: 1e-3,
                 at_most,
-                freedom: Freedom::default(),
+                freedom: if is_requested { Freedom::default() } else { free },
             };
+            paced.planning = Some(Planning {
+                goal,
+                epochs: 8,
+                begun: Some((Instant::now(), Ahead { rest_s, ..AHEAD })),
+            });
             let mut lengths = Lengths::default();
-            let began = Instant::now() + Duration::from_secs(later_s);
-            paced.train_in_time((goal, began, 8), AHEAD, &mut lengths).unwrap();
+            paced.train(&mut lengths).unwrap();
             assert_eq!(lengths.0, expected, "{name}");
-            let [_, epochs, _] = expected[expected.len() - 1];
-            let earlier = expected.iter().map(|&[done, _, before]| vec![done, before]).collect();
+            let epochs = expected.last().map_or(6, |&[_, epochs, _]| epochs);
+            let earlier: Vec<_> = expected.iter().map(|&[done, _, before]| vec![done, before]).collect();
+            let earlier = Some(earlier).filter(|earlier| !earlier.is_empty());
             let config = paced.directory().config().unwrap();
             assert_eq!(config.network.training.epochs, epochs);
-            assert_eq!(config.network.training.earlier_epochs, Some(earlier));
+            assert_eq!(config.network.training.earlier_epochs, earlier);
             assert_eq!(&config, paced.config());
             let stored = vec![Layer::of(&config).unwrap()];
             let mut again = job(&format!("{name} again"), stored);

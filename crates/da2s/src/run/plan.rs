@@ -18,19 +18,19 @@ use super::{Error, Job, TrainSummary, genotype_file, train};
 use crate::config::{Config, Pace, Request};
 use crate::data::Dataset;
 use crate::observer::Observer;
-use crate::planner::{AIM, Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, StageTime, Whose, plan, plan_training, span};
+use crate::planner::{Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, StageTime, Whose, plan, plan_training, span};
 use crate::space::Genotype;
 use crate::stage::Stage;
 
 /// What is chosen for a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Planning {
-    goal: Goal,
+    pub(super) goal: Goal,
     /// Training epochs before anything was chosen.
-    epochs: usize,
+    pub(super) epochs: usize,
     /// When the run began, and what the training and the stages after it take, once the settings
     /// are chosen.
-    begun: Option<(Instant, Ahead)>,
+    pub(super) begun: Option<(Instant, Ahead)>,
 }
 
 impl Planning {
@@ -146,7 +146,7 @@ impl Job {
         if !found || !goal.freedom.may("network.epochs") {
             return Ok(None);
         }
-        let left_s = || AIM * goal.time_s - began.elapsed().as_secs_f64();
+        let left_s = || goal.left_s(began);
         let chosen = self.measured(None, |inputs| {
             plan_training(inputs, goal, epochs, &left_s, &|| observer.stop())
         });

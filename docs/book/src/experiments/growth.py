@@ -162,7 +162,7 @@ def experiment(program, out, seconds):
                 continue
             if found := measured(program, stage, sizes, images, out):
                 rows.append({"run": number + 1, "stage": stage, **sizes, "images": images, "steps": images // per_step(stage, sizes), **found})
-                write(path, rows)
+                write(path, rows, FIELDS)
 
 
 def of_case(rows, stage, sizes, images):
@@ -183,9 +183,9 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def write(path, rows):
+def write(path, rows, fields):
     with path.with_suffix(".part").open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     path.with_suffix(".part").replace(path)

@@ -12,7 +12,6 @@ Times are processor seconds of the process, so waiting for a processor does not 
 """
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -23,7 +22,7 @@ import time
 from pathlib import Path
 
 from drop_below import processor_seconds
-from growth import read, write_images
+from growth import read, write, write_images
 
 CLASSES = 1000
 # Images per class in train/ and in val/.
@@ -97,10 +96,7 @@ def experiment(program, pictures, out):
         elif not data.exists():
             write_images(data, IN_MEMORY[images])
         rows.append({"images": images, "network": network, **search(program, data, network, out / "run")})
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write(path, rows, FIELDS)
     for images in (*FOLDERS, *IN_MEMORY):
         shutil.rmtree(out / images.replace(" ", "-").replace(",", ""), ignore_errors=True)
 
