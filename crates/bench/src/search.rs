@@ -31,7 +31,7 @@ pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
     let search = Search::new(&setup(size), &dataset, &bench.device, &bench.engine)?;
     let multiply_adds = cost(&search.backbone, size.side).multiply_adds;
     let threads = rayon::current_num_threads();
-    let needs = Needs::of_training(&search.backbone, size.batch, size.side, threads).beside(&dataset);
+    let needs = Needs::of_search(&search.backbone, size.batch, size.side, threads, false).beside(&dataset);
     let (repetitions_ms, laps) = time_steps(search, &bench.device, bench.repeat, Search::with_probe)?;
     Ok(Work {
         repetitions_ms,

@@ -161,12 +161,14 @@ impl Split {
         )
     }
 
-    /// Number of bytes of the images in memory.
+    /// Number of bytes in memory: of the images, of their labels, and of the list of their files.
     pub fn resident_bytes(&self) -> usize {
-        match &self.store {
+        let images = match &self.store {
             Store::Memory { pixels, .. } => pixels.len(),
-            Store::Files(_) => 0,
-        }
+            Store::Files(files) => files.list.bytes(),
+        };
+        let list = self.files.as_ref().map_or(0, |files| files.list.bytes());
+        images + list + size_of_val(&*self.labels)
     }
 
     /// Number of images.

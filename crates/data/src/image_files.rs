@@ -48,6 +48,11 @@ impl FileList {
         self.labels.len()
     }
 
+    /// Number of bytes in memory, without the folders.
+    pub fn bytes(&self) -> usize {
+        self.names.len() + size_of_val(&*self.labels) + size_of_val(&*self.ends)
+    }
+
     /// Whether there is a file of the class `label`.
     pub fn has(&self, label: u32) -> bool {
         self.labels.binary_search(&label).is_ok()

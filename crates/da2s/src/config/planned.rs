@@ -91,6 +91,10 @@ mod tests {
     use crate::config::{Layer, Request};
 
     fn planned(assignments: &[&str]) -> Planned {
+        planned_on(2, assignments)
+    }
+
+    fn planned_on(threads: usize, assignments: &[&str]) -> Planned {
         let layers: Vec<Layer> = assignments
             .iter()
             .map(|text| Layer::assignment("set", text).unwrap())
@@ -99,7 +103,7 @@ mod tests {
             layers,
             ..Request::default()
         };
-        Planned::new(&request.resolve().unwrap(), 2).unwrap()
+        Planned::new(&request.resolve().unwrap(), threads).unwrap()
     }
 
     #[test]
@@ -118,6 +122,18 @@ mod tests {
         );
         let partial = planned(&["search.method=pc-darts"]);
         assert!(partial.search.activations < plain.search.activations);
+    }
+
+    #[test]
+    fn a_second_thread_prepares_a_batch_ahead_for_each_loader() {
+        let of = |threads| {
+            let sizes = ["data.image_size=16", "search.batch_size=8", "network.batch_size=32"];
+            let planned = planned_on(threads, &sizes);
+            [planned.search.batches, planned.train.batches]
+        };
+        let values = 16 * 16 * 4;
+        assert_eq!(of(1), [2 * 8 * values, 32 * values]);
+        assert_eq!(of(2), [4 * 8 * values, 2 * 32 * values]);
     }
 
     #[test]

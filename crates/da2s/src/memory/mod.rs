@@ -33,8 +33,10 @@ const FLOAT: u64 = size_of::<f32>() as u64;
 pub struct Needs {
     /// The program itself.
     pub program: u64,
-    /// Images in memory, and the batch.
-    pub data: u64,
+    /// Images in memory, and the list of their files.
+    pub images: u64,
+    /// The batches in use, and those prepared ahead.
+    pub batches: u64,
     /// Weights.
     pub parameters: u64,
     /// Gradients, velocities, the new values of a step, and the copies in a checkpoint.
@@ -48,14 +50,15 @@ pub struct Needs {
 impl Needs {
     /// The sum of all parts.
     pub fn total(&self) -> u64 {
-        self.program + self.data + self.parameters + self.optimiser + self.activations + self.workspace
+        self.rows().into_iter().map(|(_, bytes)| bytes).sum()
     }
 
     /// The parts with their names, in the order of their declaration.
-    pub fn rows(&self) -> [(&'static str, u64); 6] {
+    pub fn rows(&self) -> [(&'static str, u64); 7] {
         [
             ("program", self.program),
-            ("images", self.data),
+            ("images", self.images),
+            ("batches", self.batches),
             ("parameters", self.parameters),
             ("optimiser", self.optimiser),
             ("activations", self.activations),
@@ -63,7 +66,8 @@ impl Needs {
         ]
     }
 
-    /// For a training step of `network` on `batch` images of `side` × `side` pixels.
+    /// For a training step of `network` on `batch` images of `side` × `side` pixels, and the next
+    /// batch if there is a thread that can prepare it ahead.
     pub fn of_training(network: &Backbone, batch: usize, side: usize, threads: usize) -> Self {
         let cells = cells(network, side, |plan, sizes| {
             CellNeeds::of_training(plan, sizes, batch, threads)
@@ -72,17 +76,22 @@ impl Needs {
         // In the backward pass: the gradients of two cells' inputs and outputs.
         let gradients = cells.iter().map(|cell| cell.inputs + cell.output).max().unwrap_or(0);
         Self {
+            batches: batch_bytes(network, batch, side) * if threads > 1 { 2 } else { 1 },
             optimiser: (OPTIMISER_VECTORS - 1) * parameters(network),
             ..Self::of(network, kept + gradients, &cells)
         }
     }
 
-    /// For a step of the search of `supernet`, like [`Self::of_training`]. A second-order step
-    /// needs two more vectors as long as the weights: the unrolled weights and the direction of the
-    /// finite difference.
+    /// For a step of the search of `supernet`, like [`Self::of_training`], but with the batches of
+    /// two loaders: for the architecture and for the weights. A second-order step needs two more
+    /// vectors as long as the weights: the unrolled weights and the direction of the finite
+    /// difference.
     pub fn of_search(supernet: &Backbone, batch: usize, side: usize, threads: usize, second_order: bool) -> Self {
         let needs = Self::of_training(supernet, batch, side, threads);
-        needs.with_vectors(if second_order { 2 } else { 0 })
+        Self {
+            batches: 2 * needs.batches,
+            ..needs.with_vectors(if second_order { 2 } else { 0 })
+        }
     }
 
     /// The same, plus `count` vectors as long as the weights.
@@ -124,17 +133,19 @@ impl Needs {
             CellNeeds::of_inference(plan, sizes, batch, threads)
         });
         let outputs = cells.iter().map(|cell| cell.output).sum();
-        Self::of(network, outputs, &cells)
+        Self {
+            batches: batch_bytes(network, batch, side),
+            ..Self::of(network, outputs, &cells)
+        }
     }
 
     fn of(network: &Backbone, activations: usize, cells: &[CellNeeds]) -> Self {
         Self {
             program: PROGRAM_BYTES,
-            data: 0,
             parameters: parameters(network),
-            optimiser: 0,
             activations: activations as u64,
             workspace: lent(cells).bytes() as u64,
+            ..Self::default()
         }
     }
 
@@ -145,7 +156,7 @@ impl Needs {
             .into_iter()
             .map(|part| dataset.part(part).resident_bytes() as u64);
         Self {
-            data: self.data + images.sum::<u64>(),
+            images: self.images + images.sum::<u64>(),
             ..self
         }
     }
@@ -166,7 +177,7 @@ impl Needs {
             return Ok(());
         };
         // Memory that the process already uses counts as needed, but is not part of what is left.
-        if self.total().saturating_sub(PROGRAM_BYTES + self.data) <= available.bytes {
+        if self.total().saturating_sub(PROGRAM_BYTES + self.images) <= available.bytes {
             return Ok(());
         }
         Err(MemoryError {
@@ -221,6 +232,15 @@ fn cells(network: &Backbone, side: usize, of: impl Fn(&CellPlan, &[(usize, usize
         sizes.push(plan.output.first().map_or((0, 0), |&node| nodes[node]));
     }
     cells
+}
+
+/// Bytes of `batch` images as the first cell reads them.
+fn batch_bytes(network: &Backbone, batch: usize, side: usize) -> u64 {
+    let channels = network
+        .stages()
+        .first()
+        .map_or(0, |stage| stage.cell.plan().input_channels[0]);
+    FLOAT * (batch * channels * side * side) as u64
 }
 
 /// Bytes of the weights.

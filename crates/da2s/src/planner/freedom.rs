@@ -5,7 +5,7 @@ use crate::network::limits;
 use crate::space::NamedNetwork;
 
 /// The settings that a plan chooses, if they were not requested.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 13] = [
     "search.channels",
     "search.cells",
     "search.batch_size",
@@ -17,6 +17,8 @@ pub const KEYS: [&str; 11] = [
     "network.cells",
     "network.batch_size",
     "network.epochs",
+    "network.drop_path",
+    "network.augmentation.cutout",
 ];
 
 /// The values of [`KEYS`], in their order.
@@ -34,6 +36,8 @@ pub(super) fn values(config: &Config) -> [(&'static str, String); KEYS.len()] {
         network.shape.cells.to_string(),
         network.training.batch_size.to_string(),
         network.training.epochs.to_string(),
+        format!("{:?}", network.training.drop_path),
+        network.training.augmentation.cutout.to_string(),
     ];
     let mut values = values.into_iter();
     KEYS.map(|key| (key, values.next().unwrap_or_default()))

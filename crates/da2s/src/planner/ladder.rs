@@ -1,5 +1,8 @@
-//! The sizes of networks from which a plan chooses: those of the settings, and smaller ones of
-//! similar proportions, each with about a third of the multiply-adds of the one before.
+//! The sizes of networks from which a plan chooses: those of the settings, and smaller ones.
+//!
+//! Contract: below 16 channels, which fill a vector register with AVX-512, a network becomes much
+//! worse and hardly faster (see the book, *Runs end in time*). So a size has fewer cells before it
+//! has fewer channels than that.
 
 use std::collections::BTreeMap;
 
@@ -57,36 +60,42 @@ impl Ladder {
 }
 
 /// Channels and cells as fractions of those of the settings, the largest first.
-const RUNGS: [(f64, f64); 6] = [
+const RUNGS: [(f64, f64); 7] = [
     (1.0, 1.0),
     (0.75, 0.65),
     (0.5, 0.5),
-    (0.34, 0.4),
-    (0.25, 0.25),
-    (0.125, 0.15),
+    (0.5, 0.4),
+    (0.34, 0.25),
+    (0.25, 0.15),
+    (0.0, 0.0),
 ];
-
-/// The fewest channels and cells: two reduction cells and a normal one between them.
-const FEWEST: [usize; 2] = [4, 3];
+/// Channels of a smaller size are multiples of this number, if possible.
+pub(super) const CHANNEL_STEP: usize = 8;
+/// The fewest channels, except in the last size, which has half of them.
+const FEW_CHANNELS: usize = 2 * CHANNEL_STEP;
+/// The fewest cells: two reduction cells and a normal one between them.
+const FEWEST_CELLS: usize = 3;
 
 /// Channels and cells, the largest first. `free` says which of the two may change; channels are
 /// multiples of `multiple`.
 pub(super) fn sizes(largest: [usize; 2], free: [bool; 2], multiple: usize) -> Vec<[usize; 2]> {
     let [channels, cells] = largest;
+    let fewer = |all: usize, share: f64, multiple: usize, fewest: usize| {
+        let units = (all as f64 * share / multiple as f64).round() as usize;
+        (units * multiple).max(fewest.next_multiple_of(multiple)).min(all)
+    };
     let mut sizes = vec![largest];
-    for (of_channels, of_cells) in RUNGS {
-        let fewer = |all: usize, share: f64, multiple: usize, fewest: usize| {
-            let units = (all as f64 * share / multiple as f64).round() as usize;
-            (units * multiple).max(fewest.next_multiple_of(multiple)).min(all)
-        };
+    for (at, (of_channels, of_cells)) in RUNGS.into_iter().enumerate() {
+        let is_last = at + 1 == RUNGS.len();
+        let fewest = if is_last { CHANNEL_STEP } else { FEW_CHANNELS };
         let size = [
             if free[0] {
-                fewer(channels, of_channels, multiple, FEWEST[0])
+                fewer(channels, of_channels, multiple, fewest)
             } else {
                 channels
             },
             if free[1] {
-                fewer(cells, of_cells, 1, FEWEST[1])
+                fewer(cells, of_cells, 1, FEWEST_CELLS)
             } else {
                 cells
             },
@@ -104,11 +113,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn sizes_keep_their_proportions() {
-        let network = sizes([36, 20], [true, true], 2);
-        assert_eq!(network, [[36, 20], [28, 13], [18, 10], [12, 8], [10, 5], [4, 3]]);
-        assert_eq!(sizes([16, 8], [true, false], 4), [[16, 8], [12, 8], [8, 8], [4, 8]]);
-        assert_eq!(sizes([36, 20], [false, false], 2), [[36, 20]]);
+    fn cells_become_fewer_before_channels_do() {
+        let network = sizes([36, 20], [true, true], 8);
+        let expected = [[36, 20], [24, 13], [16, 10], [16, 8], [16, 5], [16, 3], [8, 3]];
+        assert_eq!(network, expected);
+        let search = sizes([16, 8], [true, true], 8);
+        assert_eq!(search, [[16, 8], [16, 5], [16, 4], [16, 3], [8, 3]]);
+        assert_eq!(sizes([36, 1], [true, false], 8), [[36, 1], [24, 1], [16, 1], [8, 1]]);
+        assert_eq!(sizes([36, 20], [false, false], 8), [[36, 20]]);
     }
 
     proptest! {

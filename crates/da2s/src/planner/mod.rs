@@ -17,6 +17,7 @@ mod ladder;
 mod measure;
 mod reasons;
 mod searching;
+mod short;
 mod solve;
 mod time;
 mod training;
@@ -210,6 +211,9 @@ pub fn plan(
         searching.apply(&mut config, chosen);
     }
     training.apply(&mut config, solved.network.size, solved.network.epochs);
+    if let Some(goal) = &goal {
+        short::without_regularisation(&mut config, &goal.freedom);
+    }
     config.check()?;
     let searched_s = search.map(|(searching, chosen)| searching.times(chosen));
     let times = times(searched_s, !inputs.searches, training.times(&solved.network), REPORT_S);

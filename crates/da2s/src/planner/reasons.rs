@@ -1,6 +1,7 @@
 //! The reasons of a plan in words: what was chosen and why, one sentence each.
 
-use super::{AIM, Goal, Lesson, freedom};
+use super::searching::ENOUGH_STEPS;
+use super::{AIM, Goal, Lesson, freedom, short};
 use crate::config::Config;
 
 /// Below this share of the given time a run ends early.
@@ -69,6 +70,14 @@ pub(super) fn of(
     {
         reasons.push(sized("search", search, [before.search.channels, before.search.cells]));
     }
+    if let Some(steps) = search
+        .map(|search| search.epochs * search.steps)
+        .filter(|&steps| steps < ENOUGH_STEPS && goal.freedom.may("search.epochs"))
+    {
+        reasons.push(format!(
+            "the search has only {steps} steps, and a good one has at least {ENOUGH_STEPS}: in so little time, a network that is not searched, such as resnet8, is likely to be better, since all of the time is for its training"
+        ));
+    }
     if goal.freedom.may("network.channels") || goal.freedom.may("network.cells") {
         let shape = &before.network.shape;
         reasons.push(sized("final network", network, [shape.channels, shape.cells]));
@@ -86,6 +95,7 @@ pub(super) fn of(
             "{key} is {is} instead of {was}, so that an epoch has enough steps"
         ));
     }
+    reasons.extend(short::reason([before, after]));
     let [was, is] = [before, after].map(|config| config.discretize.edge_images);
     if was != is {
         reasons.push(format!(

@@ -5,7 +5,7 @@ use da2s_engine::Engine;
 
 use super::cost::{EdgeWork, ImageCounts, SearchRates, SearchWork};
 use super::epochs::Epochs;
-use super::ladder::{Ladder, sizes};
+use super::ladder::{CHANNEL_STEP, Ladder, sizes};
 use super::measure::Measure;
 use super::solve::{Choice, Chosen};
 use super::{Goal, Lesson, PlanError};
@@ -19,7 +19,9 @@ use crate::supernet::supernet;
 /// The minimum numbers of epochs and of steps in a search. Then a good number of epochs, the fewest
 /// steps that these should have, and a number of steps that is always enough (see
 /// `Epochs::of_steps`).
-const EPOCHS: ([usize; 2], [usize; 3]) = ([4, 40], [20, 400, 10_000]);
+const EPOCHS: ([usize; 2], [usize; 3]) = ([4, 40], [20, ENOUGH_STEPS, 10_000]);
+/// A search of fewer steps is short.
+pub(super) const ENOUGH_STEPS: usize = 400;
 /// The most epochs of a search in a given time: twice those of DARTS.
 const MOST_EPOCHS: usize = 100;
 /// Share of a given time for the gaps of single edges, which change nothing about the network.
@@ -58,9 +60,12 @@ impl<'a> Searching<'a> {
         }
         config.target.resolve(&space).map_err(SearchError::from)?;
         let may = |key| goal.is_some_and(|goal| goal.freedom.may(key));
-        // Channels divide evenly in every stage, and are even.
+        // Channels divide evenly in every stage.
         let plans = settings.stage_plans(space.operations.len());
-        let multiple = plans.iter().map(|plan| settings.partial_in(*plan)).fold(2, lcm);
+        let multiple = plans
+            .iter()
+            .map(|plan| settings.partial_in(*plan))
+            .fold(CHANNEL_STEP, lcm);
         let free = ["search.channels", "search.cells"].map(may);
         let all = sizes([settings.channels, settings.cells], free, multiple);
         let mut own = Self {

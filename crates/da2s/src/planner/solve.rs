@@ -4,7 +4,7 @@
 //! share, while the accuracy comes from the training; DARTS itself searches for 50 epochs on half
 //! of the images and trains for 600 on all of them. Among the sizes of a stage, the largest one is
 //! chosen that leaves time for a good number of epochs; the remaining time then goes into more
-//! epochs. Contract: only sizes that are likely to fit are measured, from the smallest upward, so
+//! epochs. Contract: of the sizes that do not fit, hardly more than the next one is measured, so
 //! measuring takes little of the time; a stage never gets fewer epochs than its minimum, even if
 //! that takes too long. The caller refuses such a run.
 
@@ -174,9 +174,10 @@ fn largest<C: Choice>(choice: &mut C, budget_s: &dyn Fn() -> f64) -> Result<(usi
     larger(choice, first, budget_s)
 }
 
-/// Like [`largest`], from a size that is measured. Before a larger size is measured, its times are
-/// estimated from those of the smaller one, in proportion to the work. This is an overestimate,
-/// because large networks use a machine better.
+/// Like [`largest`], from a size that is measured. The times of larger sizes are estimated from
+/// those of this one, in proportion to the work, and the largest size that seems to fit is measured
+/// next. Large networks use a machine better, so this is an overestimate: if no size seems to fit,
+/// the next larger one is measured nevertheless.
 fn larger<C: Choice>(
     choice: &mut C,
     (mut at, mut rates): (usize, C::Rates),
@@ -188,14 +189,18 @@ fn larger<C: Choice>(
         let factor = choice.work()[size] / choice.work()[at];
         is_good(choice, &C::scaled(rates, factor))
     };
-    while let Some(next) = (from..at).find(|&size| likely(choice, at, &rates, size)) {
+    loop {
+        let next = (from..at).find(|&size| likely(choice, at, &rates, size));
+        let one_more = || (from < at && is_good(choice, &rates)).then(|| at - 1);
+        let Some(next) = next.or_else(one_more) else {
+            return Ok((at, rates));
+        };
         match choice.measure(next) {
             Ok(measured) if is_good(choice, &measured) => (at, rates) = (next, measured),
             Ok(_) | Err(PlanError::Memory(_)) => from = next + 1,
             Err(error) => return Err(error),
         }
     }
-    Ok((at, rates))
 }
 
 /// The maximum number of epochs of a size within `budget_s`, but at least the minimum number of the

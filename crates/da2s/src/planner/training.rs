@@ -6,7 +6,7 @@ use da2s_engine::Engine;
 
 use super::cost::{ImageCounts, TrainRates, TrainWork, Whose};
 use super::epochs::Epochs;
-use super::ladder::{Ladder, sizes};
+use super::ladder::{CHANNEL_STEP, Ladder, sizes};
 use super::measure::Measure;
 use super::solve::{Choice, Chosen};
 use super::{Goal, Inputs, Lesson, PlanError};
@@ -82,7 +82,7 @@ impl<'a> Training<'a> {
             },
             measure,
         };
-        for size in sizes([shape.channels, shape.cells], free, 2) {
+        for size in sizes([shape.channels, shape.cells], free, CHANNEL_STEP) {
             let sized = own.sized(size);
             let multiply_adds = multiply_adds(&sized, inputs, &own.genotype);
             match multiply_adds {

@@ -67,6 +67,10 @@ fn lazy_pictures_and_statistics_are_those_in_memory() {
         };
         let lazy = open(dir.path(), &lazy).unwrap();
         assert!(lazy.train.is_lazy() && !eager.train.is_lazy());
+        // Per file: the label twice, the end of its name, and "a.JPG", "b.png" or "c.jpeg".
+        let list = 6 * (4 + 4 + 8) + 2 * (5 + 5 + 6);
+        assert_eq!(lazy.train.resident_bytes(), list);
+        assert_eq!(eager.train.resident_bytes(), list + 6 * channels * 8 * 8);
         assert_eq!(lazy.normalisation, eager.normalisation);
         assert_eq!(lazy.images(&[]), eager.images(&[]));
         let sides = eager.images(&[]).files.unwrap();
