@@ -1,6 +1,6 @@
 //! A float32 network, read from a file and compiled for the engine.
 
-use da2s_engine::deployed::{DeployedNetwork, StepWeights};
+use da2s_engine::deployed::DeployedNetwork;
 use da2s_engine::{CheckedStage, NetworkPlan, Steps};
 use da2s_records::schema::Preprocessing;
 
@@ -56,15 +56,14 @@ impl FloatNetwork {
             }
         }
         let steps = Steps::new(plan, checked, image_shape(preprocessing));
-        let mut by_name = ByName::owned(tensors);
-        let weights = steps.steps.iter().map(|step| weights(step, &mut by_name));
-        let weights = weights.collect::<Result<Vec<StepWeights>, _>>()?;
+        let by_name = ByName::of_file(tensors);
+        let of_step = |at: usize, outputs| Ok::<_, NetworkError>(weights(&steps.steps[at], outputs, &by_name)?);
         let (classes, features) = (preprocessing.classes.len(), steps.shape(steps.output).channels);
         Ok(Self {
-            network: DeployedNetwork::new(&steps, &weights)?,
+            network: DeployedNetwork::new(&steps, of_step)?,
             classifier: Classifier {
-                matrix: file.floats("classifier.weight", &[classes, features])?,
-                bias: file.floats("classifier.bias", &[classes])?,
+                matrix: file.floats("classifier.weight", &[classes, features])?.into_owned(),
+                bias: file.floats("classifier.bias", &[classes])?.into_owned(),
             },
         })
     }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use da2s_engine::deployed::StepWeights;
 use da2s_engine::{ConvolutionStep, NORM_EPSILON, Operation, Step};
@@ -27,13 +28,8 @@ impl<'a> ByName<'a> {
         Self(tensors.iter().map(one).collect())
     }
 
-    pub(crate) fn owned(tensors: Vec<(String, Vec<f32>)>) -> Self {
-        Self(
-            tensors
-                .into_iter()
-                .map(|(name, data)| (name.into(), data.into()))
-                .collect(),
-        )
+    pub(crate) fn of_file(tensors: Vec<(String, Cow<'a, [f32]>)>) -> Self {
+        Self(tensors.into_iter().map(|(name, data)| (name.into(), data)).collect())
     }
 
     /// The first `len` elements of a tensor.
@@ -41,20 +37,13 @@ impl<'a> ByName<'a> {
         let data = self.0.get(name).and_then(|data| data.get(..len));
         data.ok_or_else(|| Missing { name: name.to_owned() })
     }
-
-    /// The first `len` elements of a tensor that is used only once.
-    fn take(&mut self, name: &str, len: usize) -> Result<Vec<f32>, Missing> {
-        self.get(name, len)?;
-        let mut data = self.0.remove(name).unwrap_or_default().into_owned();
-        data.truncate(len);
-        Ok(data)
-    }
 }
 
-/// The weights of a step, with its batch norm folded in.
-pub(crate) fn weights(step: &Step, tensors: &mut ByName<'_>) -> Result<StepWeights, Missing> {
+/// The weights of some outputs of a step (of a squeeze-and-excitation, all weights), with its batch
+/// norm folded in.
+pub(crate) fn weights(step: &Step, outputs: Range<usize>, tensors: &ByName<'_>) -> Result<StepWeights, Missing> {
     Ok(match &step.operation {
-        Operation::Convolution(convolution) => folded(convolution, tensors)?,
+        Operation::Convolution(convolution) => folded(convolution, outputs, tensors)?,
         Operation::Squeeze(squeeze) => {
             let mut all = Vec::new();
             let matrix = squeeze.channels * squeeze.squeezed;
@@ -68,21 +57,20 @@ pub(crate) fn weights(step: &Step, tensors: &mut ByName<'_>) -> Result<StepWeigh
     })
 }
 
-fn folded(step: &ConvolutionStep, tensors: &mut ByName<'_>) -> Result<StepWeights, Missing> {
-    let outputs = step.outputs;
+fn folded(step: &ConvolutionStep, outputs: Range<usize>, tensors: &ByName<'_>) -> Result<StepWeights, Missing> {
     let per_output = step.per_output();
     let mut weights = match &step.weights {
-        Some(name) => tensors.take(name, outputs * per_output)?,
-        None => vec![1.0; outputs],
+        Some(name) => tensors.get(name, outputs.end * per_output)?[outputs.start * per_output..].to_vec(),
+        None => vec![1.0; outputs.len()],
     };
     let mut bias = match &step.bias {
-        Some(name) => tensors.take(name, outputs)?,
-        None => vec![0.0; outputs],
+        Some(name) => tensors.get(name, outputs.end)?[outputs.clone()].to_vec(),
+        None => vec![0.0; outputs.len()],
     };
     if let Some((norm, first)) = &step.norm {
         let part = |part: &str| {
-            let all = tensors.get(&format!("{norm}.{part}"), first + outputs)?;
-            Ok::<_, Missing>(&all[*first..first + outputs])
+            let all = tensors.get(&format!("{norm}.{part}"), first + outputs.end)?;
+            Ok::<_, Missing>(&all[first + outputs.start..])
         };
         let (gamma, beta) = (part("weight")?, part("bias")?);
         let (mean, variance) = (part("running_mean")?, part("running_var")?);

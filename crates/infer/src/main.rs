@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use da2s_engine::Allocator;
 use da2s_images::{Class, Image, most_probable};
 use da2s_infer::{Network, NetworkError};
 use da2s_records::{escaped, one_line};
@@ -37,7 +38,22 @@ Exit codes:
     5  the network cannot be read
     7  the result cannot be written, or the threads cannot be started
     8  weights or outputs of the network are NaN or infinite, or a variance is negative
+   12  not enough memory
 ";
+
+/// Asks for huge pages, with which the system clears the memory of a network faster.
+#[global_allocator]
+static MEMORY: Allocator = Allocator::new(exhausted);
+
+/// Reports that `bytes` could not be allocated, and exits.
+fn exhausted(bytes: usize) -> ! {
+    // This write does not allocate.
+    let _ = writeln!(
+        io::stderr(),
+        "da2s-infer: not enough memory: another {bytes} bytes could not be allocated"
+    );
+    std::process::exit(12)
+}
 
 /// Limit on repetitions, because the time of each is stored.
 const MOST_REPETITIONS: usize = 1_000_000;

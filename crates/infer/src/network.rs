@@ -90,22 +90,26 @@ impl Network {
         let (side, classes) = (preprocessing.image_size, preprocessing.classes.len());
         let checked = plan.check(preprocessing.channels, (side, side), classes)?;
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
-        if is_whole(text, &file) == Some(false) {
+        let body = || {
+            let tensors = &mut Tensors::new(&file);
+            Ok::<_, NetworkError>(match precision {
+                Precision::Float32 => {
+                    let network = FloatNetwork::read(&plan, &checked, &preprocessing, tensors)?;
+                    Body::Float32(Box::new(network))
+                }
+                Precision::Int8 => {
+                    let network = int8::read(plan.clone(), &checked, preprocessing.clone(), tensors)?;
+                    Body::Int8(Box::new(Int8Runner::new(network)?))
+                }
+            })
+        };
+        // The checksum of a large file takes about as long as the rest, so they run side by side.
+        // A damaged file is reported as such, whatever else is wrong with it.
+        let (body, whole) = rayon::join(body, || is_whole(text, &file));
+        if whole == Some(false) {
             return Err(NetworkError::Checksum);
         }
-        let mut file = Tensors::new(file);
-        let body = match precision {
-            Precision::Float32 => Body::Float32(Box::new(FloatNetwork::read(
-                &plan,
-                &checked,
-                &preprocessing,
-                &mut file,
-            )?)),
-            Precision::Int8 => {
-                let network = int8::read(plan, &checked, preprocessing.clone(), &mut file)?;
-                Body::Int8(Box::new(Int8Runner::new(network)?))
-            }
-        };
+        let body = body?;
         Ok(Self { preprocessing, body })
     }
 

@@ -240,7 +240,9 @@ fn pool(operation: &Operation, (image, from): (&[f32], TensorShape), to: TensorS
 
 #[cfg(test)]
 mod tests {
-    use da2s_engine::deployed::DeployedNetwork;
+    use std::ops::Range;
+
+    use da2s_engine::deployed::{DeployedError, DeployedNetwork};
     use da2s_engine::{Block, CellPlan, CellPlanBuilder, CheckedStage, NetworkPlan, StagePlan};
     use da2s_kernels::Level;
 
@@ -248,6 +250,20 @@ mod tests {
     use crate::profile::numbers;
 
     const SIZE: (usize, usize) = (9, 6);
+
+    /// The weights of some outputs of the step with a number.
+    fn of(weights: &[StepWeights]) -> impl Fn(usize, Range<usize>) -> Result<StepWeights, DeployedError> + Sync {
+        move |at, outputs| {
+            Ok(match &weights[at] {
+                StepWeights::Convolution(weights, bias) => {
+                    let each = weights.len() / bias.len();
+                    let weights = &weights[outputs.start * each..outputs.end * each];
+                    StepWeights::Convolution(weights.to_vec(), bias[outputs].to_vec())
+                }
+                other => other.clone(),
+            })
+        }
+    }
 
     /// Every kind of block that keeps the size, or halves it.
     fn blocks(stride: usize) -> Vec<Block> {
@@ -378,7 +394,7 @@ mod tests {
         let mean = |channel: usize| output.iter().skip(channel).step_by(features).sum::<f32>() / pixels;
         let means: Vec<f32> = (0..features).map(mean).collect();
         for level in Level::available() {
-            let network = DeployedNetwork::at_level(&steps, &weights, level).unwrap();
+            let network = DeployedNetwork::at_level(&steps, of(&weights), level).unwrap();
             let mut first = None;
             for threads in [1, 2, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -436,7 +452,7 @@ mod tests {
         };
         let steps = Steps::new(&plan, &[checked], TensorShape { channels: 3, size });
         let weights = [StepWeights::Convolution(vec![0.5; 54], vec![0.0; 2])];
-        assert!(DeployedNetwork::new(&steps, &weights).is_ok());
+        assert!(DeployedNetwork::new(&steps, of(&weights)).is_ok());
     }
 
     #[test]
@@ -456,7 +472,8 @@ mod tests {
         };
         let steps = Steps::new(&plan, &[checked], image);
         let weights = vec![StepWeights::None; steps.steps.len()];
-        assert!(DeployedNetwork::new(&steps, &weights).is_err());
-        assert!(DeployedNetwork::new(&steps, &[]).is_err());
+        assert!(DeployedNetwork::new(&steps, of(&weights)).is_err());
+        let short = vec![StepWeights::Convolution(vec![0.5; 80], vec![0.0; 3]); steps.steps.len()];
+        assert!(DeployedNetwork::new(&steps, of(&short)).is_err());
     }
 }

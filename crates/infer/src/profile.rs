@@ -9,6 +9,7 @@
 //! Contract: batch 1, on the threads of the caller's pool, except [`latency`]; the calling thread
 //! computes too if it belongs to the pool.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use da2s_engine::deployed::{DeployedError, DeployedNetwork, StepWeights};
@@ -214,17 +215,19 @@ fn part(block: Option<CellPlan>, channels: usize, size: (usize, usize)) -> Resul
     });
     let shape = TensorShape { channels, size };
     let steps = Steps::new(&plan, checked.as_slice(), shape);
-    let weights = steps.steps.iter().map(|step| match &step.operation {
-        Operation::Convolution(one) => {
-            StepWeights::Convolution(numbers(one.outputs * one.per_output()), numbers(one.outputs))
-        }
-        Operation::Squeeze(one) => {
-            let matrices = 2 * one.channels * one.squeezed;
-            StepWeights::Squeeze(numbers(matrices + one.channels + one.squeezed))
-        }
-        _ => StepWeights::None,
-    });
-    let network = DeployedNetwork::new(&steps, &weights.collect::<Vec<_>>())?;
+    let of_step = |at: usize, outputs: Range<usize>| {
+        Ok::<_, DeployedError>(match &steps.steps[at].operation {
+            Operation::Convolution(one) => {
+                StepWeights::Convolution(numbers(outputs.len() * one.per_output()), numbers(outputs.len()))
+            }
+            Operation::Squeeze(one) => {
+                let matrices = 2 * one.channels * one.squeezed;
+                StepWeights::Squeeze(numbers(matrices + one.channels + one.squeezed))
+            }
+            _ => StepWeights::None,
+        })
+    };
+    let network = DeployedNetwork::new(&steps, of_step)?;
     network.features(&[numbers(channels * size.0 * size.1)]);
     Ok(network)
 }

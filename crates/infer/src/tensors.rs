@@ -1,6 +1,7 @@
 //! The tensors of a file. Each can be taken once: otherwise a small file could fill the memory, if
 //! many of its blocks name the same tensor and each gets a copy.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use safetensors::{Dtype, SafeTensors};
@@ -9,12 +10,12 @@ use crate::error::NetworkError;
 
 /// The tensors that are left.
 pub(crate) struct Tensors<'a> {
-    file: SafeTensors<'a>,
+    file: &'a SafeTensors<'a>,
     taken: HashSet<String>,
 }
 
 impl<'a> Tensors<'a> {
-    pub(crate) fn new(file: SafeTensors<'a>) -> Self {
+    pub(crate) fn new(file: &'a SafeTensors<'a>) -> Self {
         Self {
             file,
             taken: HashSet::new(),
@@ -41,10 +42,10 @@ impl<'a> Tensors<'a> {
     }
 
     /// Takes a tensor of finite float32.
-    pub(crate) fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, NetworkError> {
-        let bytes = self.bytes(name, Dtype::F32, shape)?;
-        let elements: Vec<f32> = each(bytes, f32::from_le_bytes);
-        if elements.iter().all(|value| value.is_finite()) {
+    pub(crate) fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Cow<'a, [f32]>, NetworkError> {
+        let elements = floats(self.bytes(name, Dtype::F32, shape)?);
+        // All are looked at, so that the loop can be vectorized.
+        if elements.iter().fold(true, |all, value| all & value.is_finite()) {
             Ok(elements)
         } else {
             Err(NetworkError::NotFinite { name: name.to_owned() })
@@ -53,7 +54,7 @@ impl<'a> Tensors<'a> {
 
     /// Takes a tensor of float32 scales: finite and positive.
     pub(crate) fn scales(&mut self, name: &str, len: usize) -> Result<Vec<f32>, NetworkError> {
-        let scales = self.floats(name, &[len])?;
+        let scales = self.floats(name, &[len])?.into_owned();
         if scales.iter().all(|&scale| scale > 0.0) {
             Ok(scales)
         } else {
@@ -74,6 +75,14 @@ impl<'a> Tensors<'a> {
     /// Takes a tensor of int32.
     pub(crate) fn int32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i32>, NetworkError> {
         Ok(each(self.bytes(name, Dtype::I32, shape)?, i32::from_le_bytes))
+    }
+}
+
+/// The numbers in the file itself if they are aligned there, otherwise a copy.
+fn floats(bytes: &[u8]) -> Cow<'_, [f32]> {
+    match bytemuck::try_cast_slice(bytes) {
+        Ok(floats) if cfg!(target_endian = "little") => floats.into(),
+        _ => each(bytes, f32::from_le_bytes).into(),
     }
 }
 

@@ -52,10 +52,11 @@ fn twins() -> Vec<u8> {
     [file(header.len() as u64, &header), vec![0; 4]].concat()
 }
 
-/// A network with this weight and bias in its classifier, and an image of 8×8 for it.
-fn classifier(weight: f32, bias: f32) -> (Vec<u8>, Vec<u8>) {
+/// A network for images of that side with this weight and bias in its classifier, and an image of
+/// 8×8 for it.
+fn classifier(side: usize, weight: f32, bias: f32) -> (Vec<u8>, Vec<u8>) {
     let header = serde_json::json!({
-        "__metadata__": { "da2s": pools(8, 1) },
+        "__metadata__": { "da2s": pools(side, 1) },
         "classifier.weight": { "dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4] },
         "classifier.bias": { "dtype": "F32", "shape": [1], "data_offsets": [4, 8] },
     });
@@ -91,7 +92,7 @@ fn non_finite_outputs_are_rejected() {
         (1.0, f32::INFINITY, 8, WEIGHTS),
         (f32::MAX, f32::MAX, 8, "an output of the network is"),
     ] {
-        let (bytes, image) = classifier(weight, bias);
+        let (bytes, image) = classifier(8, weight, bias);
         fs::write(&network, bytes).unwrap();
         fs::write(&picture, image).unwrap();
         let (ended, answered, reason) = infer(&[&network, &picture]);
@@ -100,11 +101,33 @@ fn non_finite_outputs_are_rejected() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn too_little_memory_ends_the_program_with_a_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
+    let (bytes, image) = classifier(2048, 1.0, 0.5);
+    fs::write(&network, bytes).unwrap();
+    fs::write(&picture, image).unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -v 400000; exec \"$0\" --threads 1 \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_da2s-infer"))
+        .args([network, picture])
+        .output()
+        .unwrap();
+    let reason = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(12), "{reason}");
+    assert!(
+        reason.starts_with("da2s-infer: not enough memory: another ") && reason.lines().count() == 1,
+        "{reason}"
+    );
+}
+
 #[test]
 fn readable_images_are_classified_and_the_others_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let (network, image) = classifier(1.0, 0.5);
+    let (network, image) = classifier(8, 1.0, 0.5);
     fs::write(path("own.safetensors"), network).unwrap();
     fs::write(path("bad.bmp"), &image[..60]).unwrap();
     fs::write(path("good.bmp"), image).unwrap();
@@ -121,7 +144,7 @@ fn readable_images_are_classified_and_the_others_reported() {
 fn a_measured_time_is_printed_with_the_number_of_images() {
     let folder = tempfile::tempdir().unwrap();
     let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
-    let (bytes, image) = classifier(1.0, 0.5);
+    let (bytes, image) = classifier(8, 1.0, 0.5);
     fs::write(&network, bytes).unwrap();
     fs::write(&picture, image).unwrap();
     let answer = |arguments: &[&str]| {
@@ -185,6 +208,11 @@ fn networks_that_cannot_be_used_are_reported() {
         (network(&pools(4096, 40)), "would be larger than"),
         (network(&pools(8, 4)), "classifier.weight is missing"),
         (twins(), "the tensor a.0.weight is used twice"),
+        (
+            // Tensors are missing too.
+            network(&pools(8, 4).replacen('{', &format!("{{\"sha256\":\"{:064}\",", 0), 1)),
+            "checksum",
+        ),
         (
             network(&pools(8, 4).replace("\"max\"", "\"\\u001b[31m\\n\"")),
             "variant `\\u001b[31m\\n`",

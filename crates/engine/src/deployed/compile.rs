@@ -8,6 +8,7 @@ use std::ops::Range;
 use da2s_kernels::fixed::{Dense, Depthwise, Pool, padded};
 use da2s_kernels::{Squeeze, View};
 use da2s_plan::{Operation as StepOperation, PoolKind, Steps};
+use rayon::prelude::*;
 
 use super::claims::Phases;
 use super::drafts::{Draft, DraftKind, Drafts, with_activated_parts};
@@ -68,41 +69,46 @@ pub(super) enum Division {
 }
 
 impl Program {
-    pub(super) fn new(steps: &Steps, weights: &[StepWeights]) -> Result<Self, DeployedError> {
+    pub(super) fn new<E: From<DeployedError> + Send>(
+        steps: &Steps,
+        of_step: impl Fn(usize, Range<usize>) -> Result<StepWeights, E> + Sync,
+    ) -> Result<Self, E> {
         let steps = &with_activated_parts(steps);
-        if let Some(step) = steps.steps.get(weights.len()) {
-            let place = step.place.clone();
-            return Err(DeployedError::Weights { place });
-        }
         let Drafts {
             drafts,
             phases: levels,
             parts,
             lives,
-        } = Drafts::new(steps, weights);
+        } = Drafts::new(steps);
         let most = MOST_FLOATS;
         let found = places(steps, &parts, &lives, most);
         let (places, mut memory_len) = found.ok_or(DeployedError::Memory {
             most: most * size_of::<f32>(),
         })?;
-        let mut packed: Vec<(Range<usize>, Packing<'_>)> = Vec::new();
         let mut weights_len = 0;
         let mut operations = Vec::with_capacity(drafts.len());
         let mut order: Vec<usize> = (0..drafts.len()).collect();
         order.sort_by_key(|&at| levels[at]);
         for &at in &order {
-            let (mut operation, packing) = drafts[at].placed(&places, &mut memory_len)?;
-            let len = packing.len();
+            let mut operation = drafts[at].placed(&places, &mut memory_len)?;
+            let len = operation.kind.packed_len();
             operation.weights = weights_len..weights_len + len;
             weights_len += len.next_multiple_of(16);
-            packed.push((operation.weights.clone(), packing));
             operations.push(operation);
         }
         let mut weights = Buffer::default();
         weights.reserve(weights_len);
-        for (range, packing) in packed {
-            packing.pack(&mut weights.as_mut_slice()[range]);
+        let mut left = weights.as_mut_slice();
+        let mut packings = Vec::with_capacity(operations.len());
+        for (operation, &at) in operations.iter().zip(&order) {
+            let len = operation.weights.len();
+            let (packed, after) = left.split_at_mut(len.next_multiple_of(16));
+            left = after;
+            packings.push((&drafts[at], &operation.kind, &mut packed[..len]));
         }
+        // Every packing is a task of its own: their sizes differ.
+        let packings = packings.into_par_iter().with_max_len(1);
+        packings.try_for_each(|(draft, kind, packed)| draft.pack(kind, &of_step, packed))?;
         let costs = operations.iter().map(Operation::cost);
         let levels = order.iter().map(|&at| levels[at]);
         let phases = Phases::new(levels.zip(costs));
@@ -132,40 +138,21 @@ impl Program {
     }
 }
 
-/// Weights that are to be packed.
-enum Packing<'a> {
-    None,
-    Dense(Dense, &'a [f32], &'a [f32]),
-    Depthwise(Depthwise, &'a [f32], &'a [f32]),
-    /// Weights of 1.
-    Ones(Depthwise),
-    Squeeze(&'a [f32]),
-}
-
-impl Packing<'_> {
-    fn len(&self) -> usize {
+impl Kind {
+    /// Floats of its packed weights.
+    fn packed_len(&self) -> usize {
         match self {
-            Self::None => 0,
-            Self::Dense(dense, ..) => dense.packed_len(),
-            Self::Depthwise(depthwise, ..) | Self::Ones(depthwise) => depthwise.packed_len(),
-            Self::Squeeze(weights) => weights.len(),
-        }
-    }
-
-    fn pack(&self, packed: &mut [f32]) {
-        match self {
-            Self::None => {}
-            Self::Dense(dense, weights, bias) => dense.pack(weights, bias, packed),
-            Self::Depthwise(depthwise, weights, bias) => depthwise.pack(weights, Some(bias), packed),
-            Self::Ones(depthwise) => depthwise.pack(&vec![1.0; depthwise.channels], None, packed),
-            Self::Squeeze(weights) => packed.copy_from_slice(weights),
+            Self::Dense(dense) => dense.packed_len(),
+            Self::Depthwise(depthwise) => depthwise.packed_len(),
+            Self::Squeeze(squeeze, _) => squeeze.weight_count(),
+            Self::Pool(_) | Self::HardSwish | Self::Zeros => 0,
         }
     }
 }
 
-impl<'a> Draft<'a> {
-    /// The operation, and its weights. The operation does not contain their position yet.
-    fn placed(&self, places: &[Place], memory_len: &mut usize) -> Result<(Operation, Packing<'a>), DeployedError> {
+impl Draft<'_> {
+    /// The operation, without the position of its weights.
+    fn placed(&self, places: &[Place], memory_len: &mut usize) -> Result<Operation, DeployedError> {
         let (source, target) = (places[self.source], places[self.target]);
         let mut operation = Operation {
             kind: Kind::Zeros,
@@ -177,51 +164,36 @@ impl<'a> Draft<'a> {
             taps: vec![0],
             division: Division::Rows,
         };
-        let wrong = || DeployedError::Weights {
-            place: self.step.place.clone(),
-        };
-        let packing = match self.kind {
+        match self.kind {
             DraftKind::Convolution(one) => {
-                let StepWeights::Convolution(weights, bias) = self.weights else {
-                    return Err(wrong());
-                };
-                if weights.len() != one.outputs * one.per_output() || bias.len() != one.outputs {
-                    return Err(wrong());
-                }
                 // The border is at least as wide as the padding.
                 (operation.first, operation.taps) =
                     source.view.window(one.kernel, (one.stride, one.dilation), one.padding);
                 let taps = operation.taps.len();
-                if one.depthwise {
-                    let depthwise = Depthwise {
+                operation.kind = if one.depthwise {
+                    Kind::Depthwise(Depthwise {
                         channels: one.outputs,
                         taps,
                         bounds: self.bounds,
                         partial: false,
-                    };
-                    operation.kind = Kind::Depthwise(depthwise);
-                    Packing::Depthwise(depthwise, weights, bias)
+                    })
                 } else {
-                    let dense = Dense {
+                    Kind::Dense(Dense {
                         inputs: one.inputs,
                         outputs: one.outputs,
                         taps,
                         bounds: self.bounds,
-                    };
-                    operation.kind = Kind::Dense(dense);
-                    Packing::Dense(dense, weights, bias)
-                }
+                    })
+                };
             }
             DraftKind::Copy(channel) => {
-                let depthwise = Depthwise {
+                operation.target.view.at += channel;
+                operation.kind = Kind::Depthwise(Depthwise {
                     channels: source.channels,
                     taps: 1,
                     bounds: self.bounds,
                     partial: source.channels != target.channels,
-                };
-                operation.target.view.at += channel;
-                operation.kind = Kind::Depthwise(depthwise);
-                Packing::Ones(depthwise)
+                });
             }
             DraftKind::Pool => {
                 let StepOperation::Pool {
@@ -231,7 +203,7 @@ impl<'a> Draft<'a> {
                     padding,
                 } = self.step.operation
                 else {
-                    return Err(wrong());
+                    return Err(self.wrong());
                 };
                 operation.kind = Kind::Pool(Pool {
                     mean: kind == PoolKind::Average,
@@ -243,26 +215,69 @@ impl<'a> Draft<'a> {
                     source: source.view,
                     target: target.view,
                 });
-                Packing::None
             }
-            DraftKind::HardSwish => {
-                operation.kind = Kind::HardSwish;
-                Packing::None
-            }
-            DraftKind::Squeeze(squeeze) => {
-                let StepWeights::Squeeze(weights) = self.weights else {
-                    return Err(wrong());
-                };
-                if weights.len() != squeeze.weight_count() {
-                    return Err(wrong());
-                }
-                operation.kind = Kind::Squeeze(squeeze, scratch(squeeze, memory_len));
-                Packing::Squeeze(weights)
-            }
-            DraftKind::Zeros => Packing::None,
-        };
+            DraftKind::HardSwish => operation.kind = Kind::HardSwish,
+            DraftKind::Squeeze(squeeze) => operation.kind = Kind::Squeeze(squeeze, scratch(squeeze, memory_len)),
+            DraftKind::Zeros => {}
+        }
         operation.divide();
-        Ok((operation, packing))
+        Ok(operation)
+    }
+
+    fn wrong(&self) -> DeployedError {
+        DeployedError::Weights {
+            place: self.step.place.clone(),
+        }
+    }
+
+    /// Packs the weights of its step for an operation of this kind.
+    fn pack<E: From<DeployedError> + Send>(
+        &self,
+        kind: &Kind,
+        of_step: impl Fn(usize, Range<usize>) -> Result<StepWeights, E> + Sync,
+        packed: &mut [f32],
+    ) -> Result<(), E> {
+        // The weights and biases of some outputs, each of which reads `inputs` values.
+        let convolution = |outputs: Range<usize>, inputs: usize| {
+            let count = outputs.len();
+            match of_step(self.index, outputs)? {
+                StepWeights::Convolution(weights, bias) if (weights.len(), bias.len()) == (count * inputs, count) => {
+                    Ok((weights, bias))
+                }
+                _ => Err(E::from(self.wrong())),
+            }
+        };
+        match kind {
+            Kind::Depthwise(depthwise) if matches!(self.kind, DraftKind::Copy(_)) => {
+                depthwise.pack(&vec![1.0; depthwise.channels], None, packed);
+            }
+            Kind::Depthwise(depthwise) => {
+                let (weights, bias) = convolution(0..depthwise.channels, depthwise.taps)?;
+                depthwise.pack(&weights, Some(&bias), packed);
+            }
+            Kind::Dense(dense) => {
+                // One block of 16 outputs at a time: its weights are still in the cache when they
+                // are packed.
+                let block_len = Dense { outputs: 16, ..*dense }.packed_len();
+                let blocks = packed.par_chunks_mut(block_len).enumerate();
+                blocks.try_for_each(|(block, packed)| {
+                    let outputs = 16 * block..dense.outputs.min(16 * (block + 1));
+                    let part = Dense {
+                        outputs: outputs.len(),
+                        ..*dense
+                    };
+                    let (weights, bias) = convolution(outputs, dense.taps * dense.inputs)?;
+                    part.pack(&weights, &bias, packed);
+                    Ok::<_, E>(())
+                })?;
+            }
+            Kind::Squeeze(squeeze, _) => match of_step(self.index, 0..squeeze.channels)? {
+                StepWeights::Squeeze(weights) if weights.len() == packed.len() => packed.copy_from_slice(&weights),
+                _ => return Err(self.wrong().into()),
+            },
+            Kind::Pool(_) | Kind::HardSwish | Kind::Zeros => {}
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,6 @@ use da2s_kernels::Squeeze;
 use da2s_kernels::fixed::{Bounds, padded};
 use da2s_plan::{ActivationFunction, ConvolutionStep, Operation as StepOperation, Step, Steps};
 
-use super::StepWeights;
 use super::layout::{Life, Part};
 
 /// An operation before places are known: tensors by their numbers.
@@ -17,7 +16,8 @@ use super::layout::{Life, Part};
 pub(super) struct Draft<'a> {
     pub step: &'a Step,
     pub kind: DraftKind<'a>,
-    pub weights: &'a StepWeights,
+    /// The number of the step.
+    pub index: usize,
     pub source: usize,
     pub added: Option<usize>,
     pub target: usize,
@@ -46,7 +46,7 @@ pub(super) struct Drafts<'a> {
 
 impl<'a> Drafts<'a> {
     /// The drafts of `steps`, which must come from [`with_activated_parts`].
-    pub(super) fn new(steps: &'a Steps, weights: &'a [StepWeights]) -> Self {
+    pub(super) fn new(steps: &'a Steps) -> Self {
         let sums = sums(steps, &steps.readers());
         let mut parts: Vec<Part> = (0..steps.tensors()).map(|whole| Part { whole, channel: 0 }).collect();
         for (tensor, sum) in sums.iter().enumerate() {
@@ -58,7 +58,7 @@ impl<'a> Drafts<'a> {
         for at in 0..parts.len() {
             parts[at] = resolved(&parts, at);
         }
-        let drafts = drafts(steps, weights, &sums, &parts);
+        let drafts = drafts(steps, &sums, &parts);
         let (phases, lives) = schedule(steps, &drafts, &parts);
         Self {
             drafts,
@@ -224,21 +224,20 @@ impl Terms {
 }
 
 /// The operations of all steps, in their order.
-fn drafts<'a>(steps: &'a Steps, weights: &'a [StepWeights], sums: &[Option<usize>], parts: &[Part]) -> Vec<Draft<'a>> {
-    const NO_WEIGHTS: &StepWeights = &StepWeights::None;
+fn drafts<'a>(steps: &'a Steps, sums: &[Option<usize>], parts: &[Part]) -> Vec<Draft<'a>> {
     let terms = steps.steps.iter().map(|step| match step.operation {
         StepOperation::Sum => Terms::new(&step.inputs, sums),
         _ => Terms::default(),
     });
     let terms: Vec<Terms> = terms.collect();
     let mut drafts: Vec<Draft<'a>> = Vec::new();
-    for (index, (step, weights)) in steps.steps.iter().zip(weights).enumerate() {
+    for (index, step) in steps.steps.iter().enumerate() {
         let tensor = index + 1;
         let source = step.inputs.first().copied().unwrap_or(0);
         let whole = Draft {
             step,
             kind: DraftKind::Zeros,
-            weights: NO_WEIGHTS,
+            index,
             source,
             added: None,
             target: tensor,
@@ -248,7 +247,7 @@ fn drafts<'a>(steps: &'a Steps, weights: &'a [StepWeights], sums: &[Option<usize
             StepOperation::Convolution(one) => {
                 let kind = DraftKind::Convolution(one);
                 let Some(sum) = sums[tensor] else {
-                    drafts.push(Draft { kind, weights, ..whole });
+                    drafts.push(Draft { kind, ..whole });
                     continue;
                 };
                 let terms = &terms[sum - 1];
@@ -256,7 +255,6 @@ fn drafts<'a>(steps: &'a Steps, weights: &'a [StepWeights], sums: &[Option<usize
                 let is_last = terms.convolutions.last() == Some(&tensor) && terms.left.is_empty();
                 drafts.push(Draft {
                     kind,
-                    weights,
                     added: if is_first { terms.with_first } else { Some(sum) },
                     target: sum,
                     bounds: if is_last {
@@ -312,7 +310,7 @@ fn drafts<'a>(steps: &'a Steps, weights: &'a [StepWeights], sums: &[Option<usize
                     channels: one.channels,
                     squeezed: one.squeezed,
                 });
-                drafts.push(Draft { kind, weights, ..whole });
+                drafts.push(Draft { kind, ..whole });
             }
             StepOperation::Zeros => drafts.push(whole),
         }

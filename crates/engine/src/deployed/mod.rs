@@ -14,6 +14,7 @@ mod layout;
 mod run;
 mod team;
 
+use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 use da2s_kernels::Level;
@@ -76,20 +77,30 @@ struct Memory {
 }
 
 impl DeployedNetwork {
-    /// Compiles `steps` for the best instructions of this CPU.
+    /// Compiles `steps` for the best instructions of this CPU. `of_step` returns the weights of
+    /// some outputs of the step with a number (of a squeeze-and-excitation, all weights). Several
+    /// threads call it, and free these weights when they are packed, so that they are never in
+    /// memory all at once.
     ///
     /// # Errors
-    /// If it needs too much memory, or the weights do not fit.
-    pub fn new(steps: &Steps, weights: &[StepWeights]) -> Result<Self, DeployedError> {
-        Self::at_level(steps, weights, da2s_kernels::cpu_level())
+    /// If it needs too much memory, the weights do not fit, or `of_step` fails.
+    pub fn new<E: From<DeployedError> + Send>(
+        steps: &Steps,
+        of_step: impl Fn(usize, Range<usize>) -> Result<StepWeights, E> + Sync,
+    ) -> Result<Self, E> {
+        Self::at_level(steps, of_step, da2s_kernels::cpu_level())
     }
 
-    /// Compiles `steps` for the instructions of `level`.
+    /// Compiles `steps` for the instructions of `level`, like [`Self::new`].
     ///
     /// # Errors
-    /// If it needs too much memory, or the weights do not fit.
-    pub fn at_level(steps: &Steps, weights: &[StepWeights], level: Level) -> Result<Self, DeployedError> {
-        let program = Program::new(steps, weights)?;
+    /// Like [`Self::new`].
+    pub fn at_level<E: From<DeployedError> + Send>(
+        steps: &Steps,
+        of_step: impl Fn(usize, Range<usize>) -> Result<StepWeights, E> + Sync,
+        level: Level,
+    ) -> Result<Self, E> {
+        let program = Program::new(steps, of_step)?;
         Ok(Self {
             program,
             level,

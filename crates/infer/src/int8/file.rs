@@ -126,7 +126,7 @@ pub(crate) fn read(
     let classifier = Int8Classifier {
         weights: file.int8(&format!("{CLASSIFIER}.weight"), &[classes, features])?,
         scales: file.scales(&format!("{CLASSIFIER}.scale"), classes)?,
-        bias: file.floats(&format!("{CLASSIFIER}.bias"), &[classes])?,
+        bias: file.floats(&format!("{CLASSIFIER}.bias"), &[classes])?.into_owned(),
     };
     let like = steps.quantised_like();
     let count = own(&like).count();

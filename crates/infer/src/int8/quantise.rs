@@ -68,8 +68,11 @@ pub fn quantise(
     steps.check_integer()?;
     check_products(&steps)?;
     check_memory(&steps)?;
-    let mut by_name = ByName::new(tensors);
-    let weights = steps.steps.iter().map(|step| weights(step, &mut by_name));
+    let by_name = ByName::new(tensors);
+    let weights = steps
+        .steps
+        .iter()
+        .map(|step| weights(step, 0..step.shape.channels, &by_name));
     let weights = weights.collect::<Result<Vec<StepWeights>, _>>()?;
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
     // Conversion to int8 would turn NaN into an ordinary number.

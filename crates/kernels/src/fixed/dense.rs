@@ -48,13 +48,21 @@ impl Dense {
         assert_eq!(weights.len(), self.outputs * per_output, "weights of a convolution");
         assert_eq!(bias.len(), self.outputs, "biases of a convolution");
         assert_eq!(packed.len(), self.packed_len(), "packed weights of a convolution");
-        packed.fill(0.0);
-        for (output, (row, &bias)) in weights.chunks(per_output.max(1)).zip(bias).enumerate() {
-            let block = &mut packed[output / LANES * self.block_len()..][..self.block_len()];
-            block[output % LANES] = bias;
-            for (input, kernel) in row.chunks(self.taps).enumerate() {
-                for (tap, &weight) in kernel.iter().enumerate() {
-                    block[LANES * (1 + tap * self.inputs + input) + output % LANES] = weight;
+        let (biases, rows) = (bias.chunks(LANES), weights.chunks(LANES * per_output.max(1)));
+        let blocks = packed.chunks_mut(self.block_len());
+        for ((block, bias), rows) in blocks.zip(biases).zip(rows) {
+            let (first, block) = block.split_at_mut(LANES);
+            first.fill(0.0);
+            first[..bias.len()].copy_from_slice(bias);
+            // Whole cache lines are written one after another, and 16 rows are read side by side.
+            for (tap, inputs) in block.chunks_mut(LANES * self.inputs.max(1)).enumerate() {
+                let (lines, _) = inputs.as_chunks_mut::<LANES>();
+                for (input, line) in lines.iter_mut().enumerate() {
+                    let first = input * self.taps + tap;
+                    for (output, weight) in line.iter_mut().enumerate() {
+                        // The last block may have fewer than 16 rows.
+                        *weight = rows.get(output * per_output + first).copied().unwrap_or(0.0);
+                    }
                 }
             }
         }
