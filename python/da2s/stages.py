@@ -55,7 +55,7 @@ def run(
     a network by name, such as ``"mobilenet-v2"``, trained without a search.
 
     ``time``, such as ``"30m"`` or a ``timedelta``, is the time in which the whole run ends. A few steps are measured first; from them
-    da2s chooses sizes, batches and epochs, except those that were requested. ``result.plan`` is what was chosen, and why. Without
+    da2s chooses sizes, batches, epochs and regularisation, except those that were requested. ``result.plan`` is what was chosen, and why. Without
     ``time``, a run with the recipe for folders of images is planned for at most two hours.
 
     ``options`` are the flags of the command line (``seed``, ``method``,

@@ -39,7 +39,7 @@ pub enum Event<'a> {
     TuningEpoch(&'a TuningEpoch),
     /// An epoch of the retraining is complete.
     TrainEpoch(&'a TrainEpoch),
-    /// A checkpoint that the observer requested has been written.
+    /// A checkpoint has been written within an epoch.
     Checkpoint {
         /// Epoch, from 1.
         epoch: usize,

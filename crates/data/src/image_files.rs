@@ -48,6 +48,13 @@ impl FileList {
         self.labels.len()
     }
 
+    /// Releases the memory that further files would have used.
+    fn shrink(&mut self) {
+        self.labels.shrink_to_fit();
+        self.names.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     /// Number of bytes in memory, without the folders.
     pub fn bytes(&self) -> usize {
         self.names.len() + size_of_val(&*self.labels) + size_of_val(&*self.ends)
@@ -124,7 +131,8 @@ pub(super) struct ImageFiles {
 }
 
 impl ImageFiles {
-    pub fn new(list: FileList, fit: Fit, crop_from_original: bool, bad_images: BadImages) -> Self {
+    pub fn new(mut list: FileList, fit: Fit, crop_from_original: bool, bad_images: BadImages) -> Self {
+        list.shrink();
         Self {
             list,
             fit,

@@ -104,7 +104,7 @@ impl Network {
             })
         };
         // The checksum of a large file takes about as long as the rest, so they run side by side.
-        // A damaged file is reported as such, whatever else is wrong with it.
+        // A damaged file is reported as such, whatever is wrong with its tensors.
         let (body, whole) = rayon::join(body, || is_whole(text, &file));
         if whole == Some(false) {
             return Err(NetworkError::Checksum);

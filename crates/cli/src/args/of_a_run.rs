@@ -36,9 +36,10 @@ pub struct RunArguments {
         value_parser = PossibleValuesParser::new(NamedNetwork::names()))]
     network: Option<String>,
     /// Finish in about this time, such as 30m, 8h or 1h30m. A few steps are measured first; they
-    /// determine sizes, batches and epochs of search and training, except those that you set.
-    /// Another machine may choose others. config.toml records what was chosen: with it, and the
-    /// same --network or --genotype, `da2s run --config` repeats the run
+    /// determine sizes, batches and epochs of search and training, except those that you set; a
+    /// short training leaves out cutout and drop-path. Another machine may choose others.
+    /// config.toml records what was chosen: with it, and the same --network or --genotype, `da2s
+    /// run --config` repeats the run
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub time: Option<Duration>,
     /// Train the final network N times, each from its own seed, for the mean and the standard

@@ -127,7 +127,7 @@ impl Needs {
         }
     }
 
-    /// For the evaluation of `network` on `batch` images of `side` × `side` pixels.
+    /// For the evaluation of `network` on one batch of `batch` images of `side` × `side` pixels.
     pub fn of_inference(network: &Backbone, batch: usize, side: usize, threads: usize) -> Self {
         let cells = cells(network, side, |plan, sizes| {
             CellNeeds::of_inference(plan, sizes, batch, threads)

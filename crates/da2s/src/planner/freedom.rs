@@ -74,6 +74,8 @@ impl Freedom {
             "search.cells" => chain || config.search.stages.cells.is_some(),
             "network.cells" => chain || one_width,
             "network.channels" => one_width,
+            // They follow from the number of epochs.
+            "network.drop_path" | "network.augmentation.cutout" => request.sets("network.epochs"),
             _ => false,
         };
         Self {

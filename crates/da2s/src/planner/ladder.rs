@@ -1,8 +1,8 @@
 //! The sizes of networks from which a plan chooses: those of the settings, and smaller ones.
 //!
-//! Contract: below 16 channels, which fill a vector register with AVX-512, a network becomes much
-//! worse and hardly faster (see the book, *Runs end in time*). So a size has fewer cells before it
-//! has fewer channels than that.
+//! Contract: a size has fewer cells before it has fewer than 16 channels, which fill a vector
+//! register of AVX-512: narrow networks have less arithmetic, but do not save as much time (see the
+//! book, *Runs end in time*).
 
 use std::collections::BTreeMap;
 
@@ -55,6 +55,7 @@ impl Ladder {
             step_s,
             needs: self.needs.get(&index).copied().unwrap_or_default(),
             is_smallest: index + 1 == self.sizes.len(),
+            is_short: false,
         }
     }
 }

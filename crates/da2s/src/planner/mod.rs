@@ -1,5 +1,6 @@
 //! The planner: how long each stage of a run will take on this machine; and, if a time is given,
-//! the sizes, batches and epochs with which the whole run ends within this time.
+//! the sizes, batches and epochs with which the whole run ends within this time. A short training
+//! leaves regularisation out (`short.rs`).
 //!
 //! A few steps of the search and of the training are measured with the real code and the real
 //! images (`measure.rs`). A model of the stages turns them into times (`cost.rs`), and for a given
@@ -28,6 +29,7 @@ pub use error::PlanError;
 pub use freedom::{Freedom, KEYS};
 pub(crate) use measure::median;
 pub use reasons::span;
+pub(crate) use short::Regularisation;
 pub use time::{TimeError, parse_time};
 pub(crate) use training::MOST_EPOCHS;
 pub use words::lines;
@@ -116,6 +118,8 @@ pub struct Lesson {
     pub needs: Needs,
     /// Whether it is the smallest size that a plan chooses.
     pub is_smallest: bool,
+    /// Whether it is a search with few steps, which would have more if there were more time.
+    pub is_short: bool,
 }
 
 /// The images of a run.
@@ -201,7 +205,7 @@ pub fn plan(
             return Err(PlanError::TooShort {
                 time_s: goal.time_s,
                 least_s,
-                requested: goal.freedom.requested(),
+                requested: requested_sizes(&goal.freedom),
             });
         }
     }
@@ -212,7 +216,8 @@ pub fn plan(
     }
     training.apply(&mut config, solved.network.size, solved.network.epochs);
     if let Some(goal) = &goal {
-        short::without_regularisation(&mut config, &goal.freedom);
+        let training = &mut config.network.training;
+        Regularisation::of(training).choose(training, &goal.freedom);
     }
     config.check()?;
     let searched_s = search.map(|(searching, chosen)| searching.times(chosen));
@@ -231,6 +236,13 @@ pub fn plan(
         times,
         goal,
     })
+}
+
+/// The requested settings without which a run could end earlier.
+fn requested_sizes(freedom: &Freedom) -> Vec<&'static str> {
+    let mut requested = freedom.requested();
+    requested.retain(|key| !short::KEYS.contains(key));
+    requested
 }
 
 /// Plans the training again after the search of a planned run has found a genotype, which is in

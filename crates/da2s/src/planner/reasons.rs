@@ -70,12 +70,10 @@ pub(super) fn of(
     {
         reasons.push(sized("search", search, [before.search.channels, before.search.cells]));
     }
-    if let Some(steps) = search
-        .map(|search| search.epochs * search.steps)
-        .filter(|&steps| steps < ENOUGH_STEPS && goal.freedom.may("search.epochs"))
-    {
+    if let Some(search) = search.filter(|search| search.is_short) {
         reasons.push(format!(
-            "the search has only {steps} steps, and a good one has at least {ENOUGH_STEPS}: in so little time, a network that is not searched, such as resnet8, is likely to be better, since all of the time is for its training"
+            "the search has only {} steps, and a good one has at least {ENOUGH_STEPS}: in so little time, a network that is not searched, such as resnet8, is likely to be better, since all of the time is for its training",
+            search.epochs * search.steps
         ));
     }
     if goal.freedom.may("network.channels") || goal.freedom.may("network.cells") {

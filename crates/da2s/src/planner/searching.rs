@@ -60,12 +60,11 @@ impl<'a> Searching<'a> {
         }
         config.target.resolve(&space).map_err(SearchError::from)?;
         let may = |key| goal.is_some_and(|goal| goal.freedom.may(key));
-        // Channels divide evenly in every stage.
+        // Channels divide evenly in every stage, and are even.
         let plans = settings.stage_plans(space.operations.len());
-        let multiple = plans
-            .iter()
-            .map(|plan| settings.partial_in(*plan))
-            .fold(CHANNEL_STEP, lcm);
+        let unit = plans.iter().map(|plan| settings.partial_in(*plan)).fold(2, lcm);
+        let wide = lcm(CHANNEL_STEP, unit);
+        let multiple = if wide < settings.channels { wide } else { unit };
         let free = ["search.channels", "search.cells"].map(may);
         let all = sizes([settings.channels, settings.cells], free, multiple);
         let mut own = Self {
@@ -176,7 +175,13 @@ impl<'a> Searching<'a> {
         // Like the multiply-adds, the number of cells is that of the last stage.
         let cells = self.sized(self.ladder.size(chosen.size)).search.last_cells();
         let depth = self.config.space.build().graph.stages().collect();
-        Lesson { cells, depth, ..lesson }
+        let is_short = chosen.epochs * self.work.steps < ENOUGH_STEPS && chosen.epochs < self.epochs.most;
+        Lesson {
+            cells,
+            depth,
+            is_short,
+            ..lesson
+        }
     }
 }
 

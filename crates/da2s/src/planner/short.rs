@@ -1,45 +1,65 @@
-//! What a short training leaves out: regularisation that is meant for hundreds of epochs.
+//! What a short training leaves out: cutout and drop-path, which are meant for hundreds of epochs.
 //!
 //! Contract: only a training whose length is chosen by the plan changes, and only settings that
 //! nobody requested. The evidence is in the book, *Runs end in time* and *A later training recipe*.
 
 use super::freedom::Freedom;
 use crate::config::Config;
+use crate::retrain::TrainSettings;
 
-/// A network that is trained for fewer epochs underfits with cutout or drop-path.
+/// The settings that a short training leaves out.
+pub(super) const KEYS: [&str; 2] = ["network.drop_path", "network.augmentation.cutout"];
+/// With fewer epochs, a training is short. Trainings of 9 to 57 epochs were compared, so the exact
+/// number is a guess.
 const ENOUGH_EPOCHS: usize = 100;
 
-/// Switches cutout and drop-path off in a training of few epochs.
-pub(super) fn without_regularisation(config: &mut Config, freedom: &Freedom) {
-    let training = &mut config.network.training;
-    if !freedom.may("network.epochs") || training.epochs >= ENOUGH_EPOCHS {
-        return;
+/// The regularisation of a training, in the settings before a plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Regularisation {
+    drop_path: f64,
+    cutout: usize,
+}
+
+impl Regularisation {
+    /// Of these settings.
+    pub fn of(training: &TrainSettings) -> Self {
+        Self {
+            drop_path: training.drop_path,
+            cutout: training.augmentation.cutout,
+        }
     }
-    if freedom.may("network.drop_path") {
-        training.drop_path = 0.0;
-    }
-    if freedom.may("network.augmentation.cutout") {
-        training.augmentation.cutout = 0;
+
+    /// Leaves it out of a training of few epochs, and puts it back into a longer one.
+    pub fn choose(self, training: &mut TrainSettings, freedom: &Freedom) {
+        let Self { drop_path, cutout } = match training.epochs < ENOUGH_EPOCHS {
+            true => Self {
+                drop_path: 0.0,
+                cutout: 0,
+            },
+            false => self,
+        };
+        let [may_drop_path, may_cutout] = KEYS.map(|key| freedom.may(key));
+        if may_drop_path {
+            training.drop_path = drop_path;
+        }
+        if may_cutout {
+            training.augmentation.cutout = cutout;
+        }
     }
 }
 
-/// Why they are off.
-pub(super) fn reason([before, after]: [&Config; 2]) -> Option<String> {
-    let [was, is] = [before, after].map(|config| &config.network.training);
-    let off = [
-        ("network.drop_path", was.drop_path != is.drop_path),
-        (
-            "network.augmentation.cutout",
-            was.augmentation.cutout != is.augmentation.cutout,
-        ),
-    ];
-    let off: Vec<&str> = off
+/// Why it is left out.
+pub(super) fn reason(configs: [&Config; 2]) -> Option<String> {
+    let [before, after] = configs.map(|config| Regularisation::of(&config.network.training));
+    let is_off = [before.drop_path != after.drop_path, before.cutout != after.cutout];
+    let off: Vec<&str> = KEYS
         .into_iter()
+        .zip(is_off)
         .filter_map(|(key, is_off)| is_off.then_some(key))
         .collect();
     (!off.is_empty()).then(|| {
         format!(
-            "{} = 0, because a network that is trained for fewer than {ENOUGH_EPOCHS} epochs learns too little otherwise",
+            "{} = 0: they are for long trainings, and this one has fewer than {ENOUGH_EPOCHS} epochs",
             off.join(" = ")
         )
     })
@@ -61,7 +81,8 @@ mod tests {
         let before = request.resolve().unwrap();
         let mut after = before.clone();
         after.network.training.epochs = epochs;
-        without_regularisation(&mut after, &Freedom::of(&request, &before));
+        let training = &mut after.network.training;
+        Regularisation::of(training).choose(training, &Freedom::of(&request, &before));
         [before, after]
     }
 
@@ -76,9 +97,19 @@ mod tests {
         assert_eq!(left(&[], 99), (0.0, 0));
         assert_eq!(left(&[], 100), (0.2, 16));
         let [before, after] = planned(&[], 99);
-        let expected = "network.drop_path = network.augmentation.cutout = 0, because a network that is trained for fewer than 100 epochs learns too little otherwise";
+        let expected = "network.drop_path = network.augmentation.cutout = 0: they are for long trainings, and this one has fewer than 100 epochs";
         assert_eq!(reason([&before, &after]).unwrap(), expected);
         assert_eq!(reason([&before, &before]), None);
+    }
+
+    #[test]
+    fn a_training_that_becomes_longer_has_them_again() {
+        let [before, mut after] = planned(&[], 60);
+        after.network.training.epochs = 150;
+        let freedom = Freedom::of(&Request::default(), &before);
+        Regularisation::of(&before.network.training).choose(&mut after.network.training, &freedom);
+        assert_eq!(after.network.training.drop_path, 0.2);
+        assert_eq!(after.network.training.augmentation.cutout, 16);
     }
 
     #[test]

@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn any_stage(most: usize) -> impl Strategy<Value = Known> {
-        (1usize..7, 1e-3f64..1.0, 0f64..5.0, 0.7f64..1.0, 1usize..5, 1usize..20).prop_map(
+        (1usize..7, 1e-3f64..1.0, 0f64..5.0, 0.2f64..1.0, 1usize..5, 1usize..20).prop_map(
             move |(sizes, pace_s, once_s, better, least, more)| {
                 let (good, most) = ((least + more).min(most), most);
                 known(sizes, pace_s, once_s, better, Epochs { least, good, most })
@@ -357,6 +357,18 @@ mod tests {
             }
             let ([size, searched, ..], _) = chosen(all_s, &settled, &search);
             prop_assert_eq!((size, searched), (0, epochs));
+        }
+
+        #[test]
+        fn the_largest_size_with_a_good_number_of_epochs_is_found(stage in any_stage(600), all_s in 1f64..5000.0) {
+            let mut stage = stage;
+            let good = |size: usize| {
+                stage.time_s(&(stage.pace_s * stage.work[size].powf(stage.better)), stage.epochs.good) <= all_s
+            };
+            let smallest = stage.work.len() - 1;
+            let expected = (0..smallest).find(|&size| good(size)).unwrap_or(smallest);
+            let solved = solve(&|| all_s, true, None::<&mut Known>, &mut stage).unwrap();
+            prop_assert_eq!(solved.network.size, expected);
         }
 
         #[test]

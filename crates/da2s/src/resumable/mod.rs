@@ -3,14 +3,13 @@
 //! The search and the training are such stages. Contract: a stage that is stopped and resumed ends
 //! with the same bits as one that is never stopped, so everything that changes is in its state. All
 //! processes of a group take the same steps; a request in one process counts for all of them. The
-//! state is saved before the stage stops, and within an epoch if the last time was long ago. A
-//! state with NaN or infinity is never saved.
+//! state is saved before the stage stops, and a state with NaN or infinity is never saved.
 
 mod error;
 
 pub use error::{Divergence, StageError};
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::finite::NotFinite;
 use crate::observer::{Event, Observer};
@@ -28,9 +27,6 @@ pub trait Resumable: Sized {
 
     /// The stage.
     const STAGE: Stage;
-    /// Longest time between two saved states, except for the length of a step: so much is lost if
-    /// the process is killed.
-    const SAVE_EVERY: Duration = Duration::from_secs(600);
 
     /// The processes that train together.
     fn group(&self) -> &Group;
@@ -96,8 +92,7 @@ pub trait Resumable: Sized {
     fn event(record: &Self::Record) -> Event<'_>;
 
     /// Takes `state` to the end of the stage. `save` is called with the results after each epoch,
-    /// and without any within an epoch: every [`Self::SAVE_EVERY`], and if the observer requests a
-    /// checkpoint or a stop.
+    /// and without any if the observer requests a checkpoint or a stop within an epoch.
     ///
     /// # Errors
     /// [`StageError::Stopped`] if the observer of any process requests a stop;
@@ -114,7 +109,6 @@ pub trait Resumable: Sized {
             epochs: self.planned(state),
             resumed_at: self.position(state).epochs_done,
         });
-        let mut saved = Instant::now();
         while self.is_unfinished(state) {
             let mut images_s = 0.0;
             while self.position(state).steps_done < self.steps() {
@@ -125,7 +119,7 @@ pub trait Resumable: Sized {
                 self.step(state, images)
                     .map_err(|found| not_finite(self, state, next, found))?;
                 observer.on(step_event(self, state));
-                between_steps(self, state, observer, save, &mut saved)?;
+                between_steps(self, state, observer, save)?;
             }
             checked(self, state)?;
             let record = self.end_epoch(state)?;
@@ -137,7 +131,6 @@ pub trait Resumable: Sized {
                 images_s,
             };
             save(state, Some(ended))?;
-            saved = Instant::now();
             observer.on(Self::event(&record));
             let [stop] = self.group().any([observer.stop()]);
             if stop && self.is_unfinished(state) {
@@ -185,27 +178,24 @@ impl Position {
     }
 }
 
-/// Between two steps of an epoch: writes a checkpoint if the observer of any process requests one
-/// or a stop, or if the last one, at `saved`, is too old. After the last step of an epoch the
-/// observer is not asked, because the end of the epoch saves.
+/// Between two steps of an epoch: writes a checkpoint if the observer of any process requests one,
+/// or requests a stop. After the last step of an epoch the observer is not asked, because the end
+/// of the epoch saves.
 fn between_steps<S: Resumable, E: From<StageError>>(
     stage: &S,
     state: &S::State,
     observer: &mut dyn Observer,
     save: &mut Save<'_, S, E>,
-    saved: &mut Instant,
 ) -> Result<(), E> {
     let position = stage.position(state);
     let (epoch, step) = (position.epoch(), position.steps_done);
     if step == stage.steps() {
         return Ok(());
     }
-    let is_due = observer.checkpoint() || saved.elapsed() >= S::SAVE_EVERY;
-    let [stop, checkpoint] = stage.group().any([observer.stop(), is_due]);
+    let [stop, checkpoint] = stage.group().any([observer.stop(), observer.checkpoint()]);
     if stop || checkpoint {
         checked(stage, state)?;
         save(state, None)?;
-        *saved = Instant::now();
     }
     if stop {
         return Err(StageError::Stopped { epoch }.into());
@@ -251,7 +241,3 @@ fn step_event<S: Resumable>(stage: &S, state: &S::State) -> Event<'static> {
         accuracy: 100.0 * position.correct as f64 / images as f64,
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -35,6 +35,7 @@ mod search;
 mod seeds;
 mod state_file;
 mod suspects;
+mod timely;
 mod train;
 mod trained;
 mod tuning;

@@ -232,7 +232,7 @@ impl Job {
 mod tests {
     use super::*;
     use crate::config::{Layer, Request};
-    use crate::planner::Freedom;
+    use crate::planner::{Freedom, Regularisation};
     use crate::run::plan::Planning;
     use crate::space::Genotype;
     use da2s_records::files::BEST;
@@ -347,6 +347,7 @@ mod tests {
             paced.planning = Some(Planning {
                 goal,
                 epochs: 8,
+                regularisation: Regularisation::of(&paced.config.network.training),
                 begun: Some((Instant::now(), Ahead { rest_s, ..AHEAD })),
             });
             let mut lengths = Lengths::default();

@@ -18,7 +18,9 @@ use super::{Error, Job, TrainSummary, genotype_file, train};
 use crate::config::{Config, Pace, Request};
 use crate::data::Dataset;
 use crate::observer::Observer;
-use crate::planner::{Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, StageTime, Whose, plan, plan_training, span};
+use crate::planner::{
+    Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, Regularisation, StageTime, Whose, plan, plan_training, span,
+};
 use crate::space::Genotype;
 use crate::stage::Stage;
 
@@ -28,6 +30,8 @@ pub(super) struct Planning {
     pub(super) goal: Goal,
     /// Training epochs before anything was chosen.
     pub(super) epochs: usize,
+    /// Cutout and drop-path before anything was chosen.
+    pub(super) regularisation: Regularisation,
     /// When the run began, and what the training and the stages after it take, once the settings
     /// are chosen.
     pub(super) begun: Option<(Instant, Ahead)>,
@@ -49,6 +53,7 @@ impl Planning {
                 freedom,
             },
             epochs: config.network.training.epochs,
+            regularisation: Regularisation::of(&config.network.training),
             begun: None,
         })
     }
@@ -136,6 +141,7 @@ impl Job {
         let Some(Planning {
             goal,
             epochs,
+            regularisation,
             begun: Some((began, _)),
         }) = self.planning
         else {
@@ -153,9 +159,12 @@ impl Job {
         let (epochs, times) = chosen?;
         let planned = self.config.network.training.epochs;
         if epochs != planned {
-            self.config.network.training.epochs = epochs;
             let mut stored = self.directory().config()?;
-            stored.network.training.epochs = epochs;
+            for config in [&mut self.config, &mut stored] {
+                let training = &mut config.network.training;
+                training.epochs = epochs;
+                regularisation.choose(training, &goal.freedom);
+            }
             let remark = format!(
                 "After the search, {} were left: network.epochs = {epochs} instead of {planned}.",
                 span(left_s())
@@ -182,6 +191,7 @@ impl Job {
                 goal,
                 epochs,
                 begun: Some((began, ahead)),
+                ..
             }) if goal.freedom.may("network.epochs") => {
                 // It is for one training: a later one would be late from its first epoch.
                 self.planning = None;

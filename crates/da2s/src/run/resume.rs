@@ -4,8 +4,10 @@
 //! Contract: a stage returns to its checkpoint at most [`MOST_ROLLBACKS`] times, each time with
 //! half of all learning rates and a warning. All processes of a group take part; only the leading
 //! one reads and writes the run directory. The lines of an epoch are on the disk before the
-//! checkpoint that counts them.
+//! checkpoint that counts them. A stage that may return to a checkpoint writes none by the clock,
+//! so that its results do not depend on its speed.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::checkpoint::Checkpoint;
+use super::timely::Timely;
 use super::{Context, Error, RunDirectory};
 use crate::backbone::LoadError;
 use crate::config::OnNan;
@@ -122,7 +125,10 @@ where
     }
 
     let (mut last, mut began) = (None, Instant::now());
+    let saved = Cell::new(began);
     let mut save = |state: &State<F>, ended: Option<Ended<'_, Record<F>>>| {
+        // In every process of a group, so that none requests one more.
+        saved.set(Instant::now());
         if !leads {
             return Ok(());
         }
@@ -139,10 +145,14 @@ where
         }
         files.checkpoint(state).write_newest(directory, F::CHECKPOINT)
     };
-    while let Err(error) = stage.run(&mut state, observer, &mut save) {
+    loop {
+        let by_clock = context.config.run.on_nan == OnNan::Stop;
+        let mut timely = Timely::new(observer, by_clock.then_some(&saved));
+        let Err(error) = stage.run(&mut state, &mut timely, &mut save) else {
+            return Ok(last);
+        };
         state = rolled_back(context, files, &state, error, observer)?;
     }
-    Ok(last)
 }
 
 /// The state to continue from after `state` ended in `error`.

@@ -256,12 +256,12 @@ impl Draft<'_> {
                 depthwise.pack(&weights, Some(&bias), packed);
             }
             Kind::Dense(dense) => {
-                // One block of 16 outputs at a time: its weights are still in the cache when they
+                // One block of outputs at a time: its weights are still in the cache when they
                 // are packed.
-                let block_len = Dense { outputs: 16, ..*dense }.packed_len();
-                let blocks = packed.par_chunks_mut(block_len).enumerate();
+                let blocks = packed.par_chunks_mut(dense.block_len()).enumerate();
                 blocks.try_for_each(|(block, packed)| {
-                    let outputs = 16 * block..dense.outputs.min(16 * (block + 1));
+                    let first = Dense::BLOCK * block;
+                    let outputs = first..dense.outputs.min(first + Dense::BLOCK);
                     let part = Dense {
                         outputs: outputs.len(),
                         ..*dense

@@ -24,8 +24,11 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Floats of a block of 16 output channels.
-    fn block_len(&self) -> usize {
+    /// Output channels of a block.
+    pub const BLOCK: usize = LANES;
+
+    /// Floats of the packed weights of a block.
+    pub fn block_len(&self) -> usize {
         LANES * (1 + self.taps * self.inputs)
     }
 
@@ -39,7 +42,8 @@ impl Dense {
         self.blocks() * self.block_len()
     }
 
-    /// Packs PyTorch weights `[outputs, inputs, k, k]` and a bias per output.
+    /// Packs PyTorch weights `[outputs, inputs, k, k]` and a bias per output. Every float of
+    /// `packed` is written.
     ///
     /// # Panics
     /// If the lengths do not fit.
