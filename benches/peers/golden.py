@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 
-from networks import Tensors, nas201, nas201_cell, nas201_final_cell, network
+import mobile
+from networks import Tensors, nas201, nas201_cell, nas201_final_cell, network, supernet
 from objective import CARDINALITY, CURVES, EPOCHS, KEPT, KINDS, LAMBDA, LAMBDA_BETA, WARMUP, ArchParams, schedule
 from steps import CLIP, Search
 
@@ -31,7 +32,7 @@ def read(path):
 
 def given(tensors):
     """The part of a golden file from which the rest is computed."""
-    return {name: value for name, value in tensors.items() if name.startswith(("init.", "input", "target"))}
+    return {name: value for name, value in tensors.items() if name.startswith(("init.", "arch.", "input", "target"))}
 
 
 def under(tensors, prefix):
@@ -90,14 +91,15 @@ def arch_values(prefix, arch, value):
     return named
 
 
-def supernet(case):
+def darts_supernet(case):
     """Super-network of the DARTS space: forward pass, gradients, alternating steps and the resulting parameters."""
     for name, value in SEARCH_META.items():
         assert case.meta[name] == value, f"{name} is {case.meta[name]}, the units of work have {value}"
 
     def search():
-        made = Search(case.number("channels"), case.number("layers"), Tensors(case.weights(case.leaves())), case.arch(),
-                      case.number("epoch"), float(case.meta["arch_lr"]))
+        channels, cells = case.number("channels"), case.number("layers")
+        made = Search(lambda t, images, mixture: supernet(t, images, mixture, channels, cells), case.arch(),
+                      Tensors(case.weights(case.leaves())), case.number("epoch"), float(case.meta["arch_lr"]))
         made.prepare(None, case.layout == torch.channels_last)
         return made
 
@@ -172,12 +174,30 @@ def nas201_network(case):
                lambda x, name: nas201_final_cell(tensors, x, operations, name)), None))
 
 
+def mobile_supernet(case):
+    """Super-network of the space `mobile`: gates, forward pass and gradients."""
+    leaves, numbers = case.leaves(), [int(number) for number in case.meta["stages"].split(",")]
+    names = [name.split("_") for name in case.meta["operations"].split(",")]
+    chain = mobile.Chain(case.number("stem"), case.number("stem_stride"), len(leaves["stem.6.weight"]),
+                         tuple(tuple(numbers[at:at + 3]) for at in range(0, len(numbers), 3)), case.number("head"),
+                         tuple((int(kernel[1:]), int(expansion[1:])) for _, kernel, expansion in names))
+    alpha, beta = (case.tensors[f"arch.{name}"].to(case.dtype, copy=True) for name in ("alpha", "beta"))
+    arch = mobile.ChainParams(chain, alpha, beta, [int(depth) for depth in case.meta["depth"].split(",")])
+    arch.require_grad(True)
+    logits = mobile.supernet(Tensors(case.weights(leaves)), case.images(), arch.mixture(), chain)
+    loss = F.cross_entropy(logits, case.labels())
+    loss.backward()
+    return {"forward.logits": logits, "forward.cross_entropy": loss, "gates": arch.gates(), "grad.alpha": alpha.grad,
+            "grad.beta": beta.grad, **gradients(leaves)}
+
+
 VALUES = {
-    "supernet": supernet,
+    "supernet": darts_supernet,
     "network-cifar": final_network,
     "network-imagenet": final_network,
     "nb201-supernet": nas201_supernet,
     "nb201-network": nas201_network,
+    "mobile-supernet": mobile_supernet,
 }
 
 

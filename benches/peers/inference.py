@@ -16,14 +16,13 @@ is printed, with a warning if the machine is busy.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
-from compare import HERE, MOST_LOAD, REPOSITORY, load, python, run
+from compare import HERE, MOST_LOAD, REPOSITORY, load, output, processor, python, run
 
 SIDE = 32
 # The network and the settings of its training.
@@ -97,10 +96,6 @@ def engines(program, interpreter, files, picture, batch, threads):
     return {**{name: partial(ours, name) for name in OURS}, **{name: partial(peer, name) for name in FLOAT + SHORT}}
 
 
-def output(command):
-    return run(command, stdout=subprocess.PIPE, text=True).stdout
-
-
 def rounds_of(engines, rounds):
     """The milliseconds of every round, for every engine."""
     seen = {name: [] for name in engines}
@@ -126,15 +121,6 @@ def row(head, seen):
     return [*head, *map(shown, medians), ratio(OURS[0], FLOAT), ratio(OURS[1], SHORT)]
 
 
-def processor():
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor()
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
@@ -156,8 +142,8 @@ def main():
     interpreter = python(asked.venv, "requirements-inference.txt")
     asked.out.mkdir(parents=True, exist_ok=True)
     picture = image(asked.out)
-    versions = output([interpreter, HERE / "engines.py", "versions"]).strip()
-    print(f"{processor()}, {os.cpu_count()} cores; {output([programs / 'da2s-infer', '--version']).strip()}, {versions}; "
+    versions = output([interpreter, HERE / "engines.py", "versions"])
+    print(f"{processor()}, {os.cpu_count()} cores; {output([programs / 'da2s-infer', '--version'])}, {versions}; "
           f"load {before:.1f} at the start. Milliseconds per batch, medians over rounds; ratios above 1: da2s-infer is faster.\n")
     if before > MOST_LOAD:
         print("warning: the machine was busy; repeat on an idle one\n")

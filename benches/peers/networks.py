@@ -85,6 +85,11 @@ class Folded:
     def __init__(self, tensors):
         self.tensors, self.folded, self.training = tensors, {}, False
 
+    def convert(self, dtype):
+        """Converts the weights; to be called after a forward pass, which folds the batch norms."""
+        self.folded = {conv: tuple(values.to(dtype) for values in pair) for conv, pair in self.folded.items()}
+        self.tensors.weights = {name: weight.to(dtype) for name, weight in self.tensors.weights.items()}
+
     def fold(self, conv, norm):
         if conv not in self.folded:
             weights, statistics = self.tensors.weights, self.tensors.statistics
@@ -145,7 +150,8 @@ def separable(t, x, name, operation, stride, affine, scale=None):
         last = stage == stages - 1
         x = conv_norm(t, x, name + ".op", first + 1, channels, affine, scale if last else None)
         if not last:
-            x, stride = F.relu_(x) if isinstance(t, Folded) else F.relu(x), 1
+            # No backward pass reads the output of a batch norm.
+            x, stride = F.relu_(x), 1
     return x
 
 

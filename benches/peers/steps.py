@@ -1,20 +1,26 @@
-"""The units of work: a search step, a retraining step, inference, NAS-Bench-201 cells."""
+"""The units of work: a search step, a retraining step, inference, NAS-Bench-201 cells.
+
+With bfloat16, `loss` of each runs under autocast, as PyTorch's documentation recommends: the forward pass and the loss, but not
+the backward pass. For inference, the weights are converted in advance and `step` runs under autocast.
+"""
 
 import torch
 import torch.nn.functional as F
 
-from networks import Folded, Tensors, nas201_cell, network, supernet
-from objective import ArchParams
+from networks import Folded, Tensors, nas201_cell, network
 
 CLIP = 5.0
 
 
 class Search:
-    """First-order bilevel search: a step of the architecture, then one of the weights, each on its own batch."""
+    """First-order bilevel search: a step of the architecture, then one of the weights, each on its own batch.
 
-    def __init__(self, channels, cells, tensors=None, arch=None, epoch=20, arch_lr=3e-4):
-        self.channels, self.cells, self.epoch = channels, cells, epoch
-        self.tensors, self.arch = tensors or Tensors(), arch or ArchParams.start()
+    The super-network is a function `supernet(tensors, images, mixture)`. Both losses contain the regulariser of an epoch in which it acts.
+    """
+
+    def __init__(self, supernet, arch, tensors=None, epoch=20, arch_lr=3e-4):
+        self.supernet, self.arch, self.epoch = supernet, arch, epoch
+        self.tensors = tensors or Tensors()
         self.arch_lr, self.adam, self.sgd = arch_lr, None, None
 
     def prepare(self, images, channels_last):
@@ -28,7 +34,7 @@ class Search:
         self.sgd = sgd(self.tensors)
 
     def forward(self, images):
-        return supernet(self.tensors, images, self.arch.mixture(), self.channels, self.cells)
+        return self.supernet(self.tensors, images, self.arch.mixture())
 
     def loss(self, images, labels):
         return F.cross_entropy(self.forward(images), labels) + self.arch.regulariser(self.epoch)
@@ -132,11 +138,14 @@ class Nas201Blocks:
         return [nas201_cell(self.tensors, image, mixture, f"cells.{at}")
                 for at, (image, mixture) in enumerate(zip(self.images, rows))]
 
+    def loss(self):
+        return [output.mean() for output in self.forward()]
+
     def step(self):
         leaves = [*self.tensors.weights.values(), *self.images, *self.mixtures]
         for leaf in leaves:
             leaf.grad = None
-        torch.autograd.backward([output.mean() for output in self.forward()])
+        torch.autograd.backward(self.loss())
 
 
 def make_leaves(tensors, channels_last):

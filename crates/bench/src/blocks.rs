@@ -4,8 +4,6 @@
 //! candidates. As in a search, batch norms have no scale and shift, and the passes run forward and
 //! backward with gradients of images, weights and mixture.
 
-use std::time::Instant;
-
 use burn::tensor::{Distribution, Tensor};
 use da2s::backbone::{NetworkSize, Stem};
 use da2s::memory::Needs;
@@ -13,7 +11,7 @@ use da2s::space::{ChainShape, Reductions, Space};
 use da2s::supernet::supernet;
 use da2s_engine::{Call, Cell, Engine};
 
-use super::clock::{Laps, elapsed_ms};
+use super::clock::{Laps, Start, Times};
 use super::{Bench, Work};
 
 /// Channels of the first of the three stages; each subsequent stage has twice as many.
@@ -53,8 +51,14 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
     let stages: Vec<SizedCell> = stages.collect();
     let laps = Laps::new(&bench.device);
     run(&stages, &Laps::new(&bench.device));
+    let mut times = Times::default();
+    for _ in 0..bench.repeat {
+        let start = Start::now();
+        run(&stages, &laps);
+        times.add(start, 1);
+    }
     Work {
-        repetitions_ms: (0..bench.repeat).map(|_| run(&stages, &laps)).collect(),
+        times,
         phases: laps.phases(),
         multiply_adds,
         passes: PASSES,
@@ -62,9 +66,8 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
     }
 }
 
-/// Forward and backward passes of all stages; returns the time in milliseconds.
-fn run(stages: &[SizedCell], laps: &Laps) -> f64 {
-    let begin = Instant::now();
+/// Forward and backward passes of all stages.
+fn run(stages: &[SizedCell], laps: &Laps) {
     laps.start();
     let mut losses = Vec::with_capacity(stages.len());
     for stage in stages {
@@ -84,7 +87,6 @@ fn run(stages: &[SizedCell], laps: &Laps) -> f64 {
         drop(loss.backward());
     }
     laps.lap("backward");
-    elapsed_ms(begin)
 }
 
 /// The cells of a super-network with one cell in each stage.

@@ -1,5 +1,5 @@
-//! Timing: the steps of a stage as seen by its observer, and the phases of a step as reported by
-//! its probe.
+//! Timing: repetitions on the wall clock and in processor time, the steps of a stage as seen by its
+//! observer, and the phases of a step as reported by its probe.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -10,6 +10,52 @@ use da2s::observer::{Event, Observer};
 use da2s::probe::Probe;
 use da2s::resumable::{Resumable, StageError};
 use serde::{Deserialize, Serialize};
+
+use super::machine::processor_ms;
+
+/// The times of repetitions in milliseconds, in the order in which they ran.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Times {
+    /// On the wall clock.
+    pub wall_ms: Vec<f64>,
+    /// Of all threads together; empty if the system does not report it.
+    pub processor_ms: Vec<f64>,
+}
+
+/// When a repetition began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    wall: Instant,
+    processor_ms: Option<f64>,
+}
+
+impl Start {
+    pub(super) fn now() -> Self {
+        Self {
+            wall: Instant::now(),
+            processor_ms: processor_ms(),
+        }
+    }
+}
+
+impl Times {
+    /// Adds the mean of `runs` runs since `start`.
+    pub(super) fn add(&mut self, start: Start, runs: u32) {
+        let runs = f64::from(runs);
+        self.wall_ms.push(elapsed_ms(start.wall) / runs);
+        let used = start.processor_ms.zip(processor_ms());
+        self.processor_ms
+            .extend(used.map(|(before, after)| (after - before) / runs));
+    }
+
+    /// The same without the first repetition.
+    fn without_first(mut self) -> Self {
+        for times in [&mut self.wall_ms, &mut self.processor_ms] {
+            times.drain(..1.min(times.len()));
+        }
+        self
+    }
+}
 
 /// A part of a repetition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +74,7 @@ pub(super) fn time_steps<S: Resumable>(
     device: &Device,
     repeat: usize,
     probed: impl FnOnce(S, Probe) -> S,
-) -> Result<(Vec<f64>, Laps), Error> {
+) -> Result<(Times, Laps), Error> {
     let take = |stage: &S, times: &mut StepTimes| match stage.run(&mut stage.start(), times, &mut |_, _| Ok(())) {
         Ok(()) | Err(StageError::Stopped { .. }) => Ok(()),
         Err(error) => Err(error),
@@ -38,14 +84,14 @@ pub(super) fn time_steps<S: Resumable>(
     let laps = Laps::new(device);
     let stage = probed(stage, laps.probe());
     take(&stage, &mut StepTimes::new(repeat, Some(laps.clone())))?;
-    Ok((times.counted(), laps))
+    Ok((times.seen.without_first(), laps))
 }
 
 /// Times every step of a stage and stops the stage when there are enough.
 struct StepTimes {
     repeat: usize,
-    since: Instant,
-    seen_ms: Vec<f64>,
+    since: Start,
+    seen: Times,
     laps: Option<Laps>,
 }
 
@@ -53,23 +99,17 @@ impl StepTimes {
     fn new(repeat: usize, laps: Option<Laps>) -> Self {
         Self {
             repeat,
-            since: Instant::now(),
-            seen_ms: Vec::with_capacity(repeat + 1),
+            since: Start::now(),
+            seen: Times::default(),
             laps,
         }
-    }
-
-    /// All steps but the first.
-    fn counted(mut self) -> Vec<f64> {
-        self.seen_ms.drain(..1.min(self.seen_ms.len()));
-        self.seen_ms
     }
 }
 
 impl Observer for StepTimes {
     fn on(&mut self, event: Event<'_>) {
         match event {
-            Event::Step { .. } => self.seen_ms.push(elapsed_ms(self.since)),
+            Event::Step { .. } => self.seen.add(self.since, 1),
             // What happens between two epochs is not part of a step.
             Event::Started { .. }
             | Event::Checkpoint { .. }
@@ -87,11 +127,11 @@ impl Observer for StepTimes {
         if let Some(laps) = &self.laps {
             laps.start();
         }
-        self.since = Instant::now();
+        self.since = Start::now();
     }
 
     fn stop(&self) -> bool {
-        self.seen_ms.len() > self.repeat
+        self.seen.wall_ms.len() > self.repeat
     }
 }
 
@@ -165,7 +205,7 @@ fn finish(device: &Device) {
 }
 
 /// Milliseconds since `since`.
-pub(super) fn elapsed_ms(since: Instant) -> f64 {
+fn elapsed_ms(since: Instant) -> f64 {
     1e3 * since.elapsed().as_secs_f64()
 }
 
@@ -219,6 +259,6 @@ mod tests {
             });
         }
         assert!(times.stop());
-        assert_eq!(times.counted().len(), 1);
+        assert_eq!(times.seen.without_first().wall_ms.len(), 1);
     }
 }

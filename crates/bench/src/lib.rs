@@ -22,10 +22,13 @@ use burn::tensor::Device;
 use da2s::data::{DataOptions, Dataset, Format, Loader, Stream, TrainingOrder};
 use da2s::device::EngineName;
 use da2s::memory::Needs;
+use da2s::space::SpaceName;
 use da2s::{Error, device};
 use da2s_engine::Engine;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
+
+use clock::Times;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
@@ -35,6 +38,8 @@ pub enum Case {
     Search,
     /// A search step of a small super-network.
     SearchSmall,
+    /// A search step of the super-network of the space `mobile` for images of 32 pixels.
+    SearchMobile,
     /// A retraining step of the published network.
     Retrain,
     /// Inference of one image with the published network.
@@ -67,6 +72,10 @@ pub struct Measurement {
     pub repetitions_ms: Vec<f64>,
     /// Their median.
     pub median_ms: f64,
+    /// Median processor time of a repetition, all threads together; `None` if the system does not
+    /// report it.
+    #[serde(default)]
+    pub processor_ms: Option<f64>,
     /// Medians of the phases, in order.
     pub phases: Vec<Phase>,
     /// Multiply-adds of a forward pass over one image, counted as in the literature.
@@ -119,7 +128,7 @@ impl Results {
 
 /// What the module of a case returns.
 struct Work {
-    repetitions_ms: Vec<f64>,
+    times: Times,
     phases: Vec<Phase>,
     multiply_adds: u64,
     /// Arithmetic of a repetition, in units of a forward pass: each kind of gradient counts as one
@@ -145,6 +154,11 @@ impl Case {
         match self {
             Self::Search => ("search", 64, "search step, 16 channels, 8 cells, 32×32, batch 64"),
             Self::SearchSmall => ("search-small", 32, "search step, 8 channels, 5 cells, 16×16, batch 32"),
+            Self::SearchMobile => (
+                "search-mobile",
+                64,
+                "search step, space mobile, 16 channels in the stem, 32×32, batch 64",
+            ),
             Self::Retrain => (
                 "retrain",
                 32,
@@ -192,25 +206,20 @@ pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
         repeat: options.repeat,
     };
     let batch = case.batch();
+    let search = |space, channels, cells, side| {
+        let size = search::Size {
+            space,
+            channels,
+            cells,
+            side,
+            batch,
+        };
+        search::step(&bench, size)
+    };
     let work = match case {
-        Case::Search => search::step(
-            &bench,
-            search::Size {
-                channels: 16,
-                cells: 8,
-                side: 32,
-                batch,
-            },
-        )?,
-        Case::SearchSmall => search::step(
-            &bench,
-            search::Size {
-                channels: 8,
-                cells: 5,
-                side: 16,
-                batch,
-            },
-        )?,
+        Case::Search => search(SpaceName::Darts, 16, 8, 32)?,
+        Case::SearchSmall => search(SpaceName::Darts, 8, 5, 16)?,
+        Case::SearchMobile => search(SpaceName::Mobile, 16, 1, 32)?,
         Case::Retrain => network::retraining(&bench, network::PUBLISHED, batch)?,
         // A single image takes too little time for the clock: a repetition is the mean of several.
         Case::InferenceOne => network::inference(&bench, network::PUBLISHED, batch, 10)?,
@@ -219,13 +228,15 @@ pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
     };
     // Memory is read first, because the peak arithmetic is measured in the same process.
     let peak_resident_bytes = peak_resident_bytes();
-    let median_ms = median(&work.repetitions_ms);
+    let Times { wall_ms, processor_ms } = work.times;
+    let median_ms = median(&wall_ms);
     let gflop = 2e-9 * (work.passes * work.multiply_adds * batch as u64) as f64;
     Ok(Measurement {
         case,
         batch,
-        repetitions_ms: work.repetitions_ms,
+        repetitions_ms: wall_ms,
         median_ms,
+        processor_ms: (!processor_ms.is_empty()).then(|| median(&processor_ms)),
         phases: work.phases,
         multiply_adds: work.multiply_adds,
         gflop,

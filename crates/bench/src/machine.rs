@@ -1,4 +1,5 @@
-//! The limits of the machine: its peak arithmetic, and the peak memory of this process.
+//! The limits of the machine: its peak arithmetic; and what this process used: its peak memory and
+//! its processor time.
 
 use std::fs;
 use std::time::Instant;
@@ -43,6 +44,22 @@ pub(crate) fn peak_gflops() -> f64 {
 /// Peak memory of this process, as reported by Linux; `None` elsewhere.
 pub fn peak_resident_bytes() -> Option<u64> {
     peak_of(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// Processor time of all threads of this process so far, in milliseconds; `None` if the system does
+/// not report it.
+#[cfg(unix)]
+pub(crate) fn processor_ms() -> Option<f64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e3)
+}
+
+#[cfg(not(unix))]
+pub(crate) const fn processor_ms() -> Option<f64> {
+    None
 }
 
 fn peak_of(status: &str) -> Option<u64> {

@@ -1,7 +1,5 @@
 //! The final network: its retraining step, and inference.
 
-use std::time::Instant;
-
 use da2s::Error;
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::{Dataset, Stream};
@@ -14,7 +12,7 @@ use da2s::random::Purpose;
 use da2s::retrain::{Retraining, TrainSettings};
 use da2s::space::{ChainShape, Genotype, PublishedGenotype, Reductions};
 
-use super::clock::{elapsed_ms, time_steps};
+use super::clock::{Start, Times, time_steps};
 use super::{Bench, SEED, Work, images, loader};
 
 /// The sizes of a network.
@@ -56,12 +54,12 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
         device: &bench.device,
         probe: Probe::default(),
     };
-    let (repetitions_ms, laps) = time_steps(training, &bench.device, bench.repeat, |training, probe| Retraining {
+    let (times, laps) = time_steps(training, &bench.device, bench.repeat, |training, probe| Retraining {
         probe,
         ..training
     })?;
     Ok(Work {
-        repetitions_ms,
+        times,
         phases: laps.phases(),
         multiply_adds: cost(&network, size.side).multiply_adds,
         passes: TRAINING_PASSES,
@@ -79,15 +77,16 @@ pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> R
     let pass = Pass::new(&weights).with_statistics(&statistics);
     let infer = || network.forward(images.clone(), pass).logits.into_data();
     infer();
-    let repetition = |_| {
-        let start = Instant::now();
+    let mut times = Times::default();
+    for _ in 0..bench.repeat {
+        let start = Start::now();
         for _ in 0..runs {
             infer();
         }
-        elapsed_ms(start) / f64::from(runs)
-    };
+        times.add(start, runs);
+    }
     Ok(Work {
-        repetitions_ms: (0..bench.repeat).map(repetition).collect(),
+        times,
         phases: Vec::new(),
         multiply_adds: cost(&network, size.side).multiply_adds,
         passes: 1,
@@ -137,12 +136,12 @@ mod tests {
         let work = retraining(&bench(), SMALL, 4).unwrap();
         let phases: Vec<&str> = work.phases.iter().map(|phase| phase.name.as_str()).collect();
         assert_eq!(phases, ["data", "forward", "backward", "optimiser"]);
-        assert_eq!((work.repetitions_ms.len(), work.passes), (2, 3));
+        assert_eq!((work.times.wall_ms.len(), work.passes), (2, 3));
     }
 
     #[test]
     fn inference_is_measured() {
         let work = inference(&bench(), SMALL, 1, 2).unwrap();
-        assert_eq!((work.repetitions_ms.len(), work.passes), (2, 1));
+        assert_eq!((work.times.wall_ms.len(), work.passes), (2, 1));
     }
 }

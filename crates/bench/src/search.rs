@@ -5,6 +5,7 @@ use da2s::data::DataSettings;
 use da2s::memory::Needs;
 use da2s::network::cost;
 use da2s::search::{Search, SearchSettings, SearchSetup};
+use da2s::space::{All, EdgeCount, SpaceName, SpaceSettings, TargetSpec};
 
 use super::clock::time_steps;
 use super::{Bench, SEED, Work, images};
@@ -12,7 +13,9 @@ use super::{Bench, SEED, Work, images};
 /// The sizes of a search.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
+    pub space: SpaceName,
     pub channels: usize,
+    /// 1 in the space `mobile`, whose chain of layers is one cell.
     pub cells: usize,
     /// Side of an image in pixels.
     pub side: usize,
@@ -32,9 +35,9 @@ pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
     let multiply_adds = cost(&search.backbone, size.side).multiply_adds;
     let threads = rayon::current_num_threads();
     let needs = Needs::of_search(&search.backbone, size.batch, size.side, threads, false).beside(&dataset);
-    let (repetitions_ms, laps) = time_steps(search, &bench.device, bench.repeat, Search::with_probe)?;
+    let (times, laps) = time_steps(search, &bench.device, bench.repeat, Search::with_probe)?;
     Ok(Work {
-        repetitions_ms,
+        times,
         phases: laps.phases(),
         multiply_adds,
         passes: PASSES,
@@ -48,12 +51,27 @@ fn setup(size: Size) -> SearchSetup {
             image_size: Some(size.side),
             ..DataSettings::default()
         },
+        space: SpaceSettings {
+            name: size.space,
+            ..SpaceSettings::default()
+        },
+        target: if size.space.is_chain() {
+            // A chain has no edges to choose from.
+            TargetSpec {
+                edges: EdgeCount::All(All::All),
+                ..TargetSpec::default()
+            }
+        } else {
+            TargetSpec::default()
+        },
         search: SearchSettings {
             batch_size: size.batch,
             channels: size.channels,
             cells: size.cells,
             // The evaluation at the end of an epoch is not measured, so it is kept short.
             monitor_images: size.batch,
+            // The half-step for the architecture is part of every step.
+            warmup_epochs: 0,
             ..SearchSettings::default()
         },
         seed: SEED,
@@ -67,35 +85,38 @@ mod tests {
     use burn::tensor::Device;
     use da2s_engine::Engine;
 
+    const PHASES: [&str; 8] = [
+        "weight data",
+        "arch data",
+        "arch forward",
+        "arch backward",
+        "arch optimiser",
+        "weight forward",
+        "weight backward",
+        "weight optimiser",
+    ];
+
     #[test]
-    fn a_small_search_is_measured() {
+    fn small_searches_are_measured() {
         let bench = Bench {
             device: Device::flex(),
-            engine: Engine::Plain,
+            engine: Engine::fused(),
             repeat: 2,
         };
-        let size = Size {
-            channels: 2,
-            cells: 3,
-            side: 8,
-            batch: 4,
-        };
-        let work = step(&bench, size).unwrap();
-        let phases: Vec<&str> = work.phases.iter().map(|phase| phase.name.as_str()).collect();
-        assert_eq!(work.repetitions_ms.len(), 2);
-        assert_eq!(
-            phases,
-            [
-                "weight data",
-                "arch data",
-                "arch forward",
-                "arch backward",
-                "arch optimiser",
-                "weight forward",
-                "weight backward",
-                "weight optimiser"
-            ]
-        );
-        assert!(work.multiply_adds > 0);
+        for (space, cells) in [(SpaceName::Darts, 3), (SpaceName::Mobile, 1)] {
+            let size = Size {
+                space,
+                channels: 2,
+                cells,
+                side: 8,
+                batch: 4,
+            };
+            let work = step(&bench, size).unwrap();
+            let phases: Vec<&str> = work.phases.iter().map(|phase| phase.name.as_str()).collect();
+            assert_eq!(phases, PHASES);
+            assert_eq!(work.times.wall_ms.len(), 2);
+            assert_eq!(work.times.processor_ms.len(), if cfg!(unix) { 2 } else { 0 });
+            assert!(work.multiply_adds > 0);
+        }
     }
 }

@@ -189,6 +189,8 @@ pub enum BenchCase {
     Search,
     /// A search step: 8 channels, 5 cells, 16×16, batch 32
     SearchSmall,
+    /// A search step in the space `mobile`: 16 channels in the stem, 32×32, batch 64
+    SearchMobile,
     /// A retraining step: 36 channels, 20 cells, auxiliary head, batch 32
     Retrain,
     /// Inference with the network of `retrain`: batch 1 and 64

@@ -47,6 +47,7 @@ fn cases(asked: BenchCase) -> &'static [Case] {
     match asked {
         BenchCase::Search => &[Case::Search],
         BenchCase::SearchSmall => &[Case::SearchSmall],
+        BenchCase::SearchMobile => &[Case::SearchMobile],
         BenchCase::Retrain => &[Case::Retrain],
         BenchCase::Inference => &[Case::InferenceOne, Case::InferenceMany],
         BenchCase::InferenceOne => &[Case::InferenceOne],
@@ -105,6 +106,9 @@ fn table(results: &Results) -> String {
         for phase in &case.phases {
             let _ = writeln!(text, "    {:<18}{:>12}", phase.name, milliseconds(phase.median_ms));
         }
+        if let Some(used_ms) = case.processor_ms {
+            let _ = writeln!(text, "  {:<20}{:>12}", "processor time", milliseconds(used_ms));
+        }
         let _ = writeln!(
             text,
             "  {:<20}{:>7.1} GFLOP/s{}",
@@ -157,6 +161,7 @@ mod tests {
                 batch: 32,
                 repetitions_ms: vec![1000.0],
                 median_ms: 1000.0,
+                processor_ms: Some(1900.0),
                 phases: vec![Phase {
                     name: "forward".to_owned(),
                     median_ms: 312.25,
@@ -175,6 +180,7 @@ mod tests {
         retraining step, 36 channels, 20 cells, auxiliary head, 32×32, batch 32
           median                 1000.0 ms
             forward               312.2 ms
+          processor time         1900.0 ms
           arithmetic             96.0 GFLOP/s, 50 % of the 192.0 that these threads reach
           memory, peak             1234 MB
           memory, estimated        1200 MB
