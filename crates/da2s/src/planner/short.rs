@@ -72,7 +72,8 @@ mod tests {
 
     /// A run of the recipe `images` with these settings and a number of epochs that a plan chose.
     fn planned(assignments: &[&str], epochs: usize) -> [Config; 2] {
-        let given = assignments.iter().map(|text| Layer::assignment("--set", text).unwrap());
+        let given = ["data.dir=x"].iter().chain(assignments);
+        let given = given.map(|text| Layer::assignment("--set", text).unwrap());
         let request = Request {
             layers: [Layer::recipe("images").unwrap()].into_iter().chain(given).collect(),
             names_recipe: true,
