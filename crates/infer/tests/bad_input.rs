@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A safetensors file with this header, which claims to be `length` bytes long.
@@ -71,6 +72,15 @@ fn classifier(side: usize, weight: f32, bias: f32) -> (Vec<u8>, Vec<u8>) {
     ([file(header.len() as u64, &header), numbers].concat(), image)
 }
 
+/// The files of such a network and its image in `folder`.
+fn written(folder: &Path, side: usize) -> [PathBuf; 2] {
+    let paths = ["own.safetensors", "a.bmp"].map(|name| folder.join(name));
+    let (network, image) = classifier(side, 1.0, 0.5);
+    fs::write(&paths[0], network).unwrap();
+    fs::write(&paths[1], image).unwrap();
+    paths
+}
+
 /// Exit code, standard output and standard error of the program.
 fn infer<T: AsRef<OsStr>>(arguments: &[T]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
@@ -105,14 +115,10 @@ fn non_finite_outputs_are_rejected() {
 #[test]
 fn too_little_memory_ends_the_program_with_a_message() {
     let folder = tempfile::tempdir().unwrap();
-    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
-    let (bytes, image) = classifier(2048, 1.0, 0.5);
-    fs::write(&network, bytes).unwrap();
-    fs::write(&picture, image).unwrap();
     let output = Command::new("sh")
         .args(["-c", "ulimit -v 400000; exec \"$0\" --threads 1 \"$@\""])
         .arg(env!("CARGO_BIN_EXE_da2s-infer"))
-        .args([network, picture])
+        .args(written(folder.path(), 2048))
         .output()
         .unwrap();
     let reason = String::from_utf8(output.stderr).unwrap();
@@ -143,13 +149,10 @@ fn readable_images_are_classified_and_the_others_reported() {
 #[test]
 fn a_measured_time_is_printed_with_the_number_of_images() {
     let folder = tempfile::tempdir().unwrap();
-    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
-    let (bytes, image) = classifier(8, 1.0, 0.5);
-    fs::write(&network, bytes).unwrap();
-    fs::write(&picture, image).unwrap();
+    let paths = written(folder.path(), 8);
     let answer = |arguments: &[&str]| {
-        let paths = [network.as_os_str(), picture.as_os_str()];
-        let arguments: Vec<&OsStr> = paths.into_iter().chain(arguments.iter().map(OsStr::new)).collect();
+        let own = paths.iter().map(|path| path.as_os_str());
+        let arguments: Vec<&OsStr> = own.chain(arguments.iter().map(OsStr::new)).collect();
         let (ended, answered, reason) = infer(&arguments);
         assert_eq!(ended, Some(0), "{reason}");
         answered

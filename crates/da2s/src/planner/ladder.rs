@@ -61,18 +61,17 @@ impl Ladder {
 }
 
 /// Channels and cells as fractions of those of the settings, the largest first.
-const RUNGS: [(f64, f64); 7] = [
+const RUNGS: [(f64, f64); 6] = [
     (1.0, 1.0),
     (0.75, 0.65),
     (0.5, 0.5),
     (0.5, 0.4),
     (0.34, 0.25),
     (0.25, 0.15),
-    (0.0, 0.0),
 ];
 /// Channels of a smaller size are multiples of this number, if possible.
 pub(super) const CHANNEL_STEP: usize = 8;
-/// The fewest channels, except in the last size, which has half of them.
+/// The fewest channels, except in the last size, which has [`CHANNEL_STEP`].
 const FEW_CHANNELS: usize = 2 * CHANNEL_STEP;
 /// The fewest cells: two reduction cells and a normal one between them.
 const FEWEST_CELLS: usize = 3;
@@ -86,9 +85,8 @@ pub(super) fn sizes(largest: [usize; 2], free: [bool; 2], multiple: usize) -> Ve
         (units * multiple).max(fewest.next_multiple_of(multiple)).min(all)
     };
     let mut sizes = vec![largest];
-    for (at, (of_channels, of_cells)) in RUNGS.into_iter().enumerate() {
-        let is_last = at + 1 == RUNGS.len();
-        let fewest = if is_last { CHANNEL_STEP } else { FEW_CHANNELS };
+    let wide = RUNGS.map(|shares| (shares, FEW_CHANNELS));
+    for ((of_channels, of_cells), fewest) in wide.into_iter().chain([((0.0, 0.0), CHANNEL_STEP)]) {
         let size = [
             if free[0] {
                 fewer(channels, of_channels, multiple, fewest)

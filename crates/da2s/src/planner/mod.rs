@@ -332,7 +332,7 @@ fn prepared(inputs: &Inputs<'_>, goal: Option<&Goal>, images: &ImageCounts) -> C
 }
 
 /// The values in `now` of the settings that a plan may choose and that differ from `before`.
-fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
+pub(crate) fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
     let rows = freedom::values(before).into_iter().zip(freedom::values(now));
     rows.filter(|((_, before), (_, now))| before != now)
         .map(|(_, now)| now)

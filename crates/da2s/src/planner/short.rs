@@ -69,6 +69,7 @@ pub(super) fn reason(configs: [&Config; 2]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::config::{Layer, Request};
+    use crate::planner::differences;
 
     /// A run of the recipe `images` with these settings and a number of epochs that a plan chose.
     fn planned(assignments: &[&str], epochs: usize) -> [Config; 2] {
@@ -111,6 +112,10 @@ mod tests {
         Regularisation::of(&before.network.training).choose(&mut after.network.training, &freedom);
         assert_eq!(after.network.training.drop_path, 0.2);
         assert_eq!(after.network.training.augmentation.cutout, 16);
+        let [_, short] = planned(&[], 60);
+        let changed = differences(&short, &after);
+        let keys: Vec<&str> = changed.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["network.epochs", KEYS[0], KEYS[1]]);
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::config::{Config, Pace, Request};
 use crate::data::Dataset;
 use crate::observer::Observer;
 use crate::planner::{
-    Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, Regularisation, StageTime, Whose, plan, plan_training, span,
+    Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, Regularisation, StageTime, Whose, differences, plan, plan_training,
+    span,
 };
 use crate::space::Genotype;
 use crate::stage::Stage;
@@ -159,15 +160,16 @@ impl Job {
         let (epochs, times) = chosen?;
         let planned = self.config.network.training.epochs;
         if epochs != planned {
-            let mut stored = self.directory().config()?;
+            let (before, mut stored) = (self.config.clone(), self.directory().config()?);
             for config in [&mut self.config, &mut stored] {
                 let training = &mut config.network.training;
                 training.epochs = epochs;
                 regularisation.choose(training, &goal.freedom);
             }
             let remark = format!(
-                "After the search, {} were left: network.epochs = {epochs} instead of {planned}.",
-                span(left_s())
+                "After the search, {} were left, and {planned} epochs of training were planned: {}.",
+                span(left_s()),
+                listed(&differences(&before, &self.config))
             );
             self.directory().write_config_with(&[remark], &stored)?;
         }
@@ -272,13 +274,14 @@ fn left(times: Vec<StageTime>, summary: &Summary) -> Vec<StageTime> {
     times.into_iter().filter(|time| is_left(time)).collect()
 }
 
+/// Settings with their values.
+fn listed(chosen: &[(&str, String)]) -> String {
+    let chosen: Vec<String> = chosen.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    chosen.join(", ")
+}
+
 /// The remarks of a plan for `config.toml`.
 fn remarks(plan: &Plan) -> Vec<String> {
-    let chosen: Vec<String> = plan
-        .chosen
-        .iter()
-        .map(|(key, value)| format!("{key} = {value}"))
-        .collect();
     let limit = plan.goal.map_or(0.0, |goal| goal.time_s);
     let most = if plan.goal.is_some_and(|goal| goal.at_most) {
         "at most "
@@ -288,7 +291,7 @@ fn remarks(plan: &Plan) -> Vec<String> {
     let first = format!(
         "Chosen from measured steps, for a run of {most}{}: {}.",
         span(limit),
-        chosen.join(", ")
+        listed(&plan.chosen)
     );
     let steps = [("search", plan.search.as_ref()), ("training", Some(&plan.network))];
     let step = |(name, lesson): (&str, Option<&crate::planner::Lesson>)| {
