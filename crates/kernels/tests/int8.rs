@@ -90,7 +90,7 @@ fn cases() -> Vec<Case> {
     let channels: &[usize] = if cfg!(miri) {
         &[3, 17]
     } else {
-        &[1, 3, 4, 8, 16, 17, 24, 33, 40, 64, 70, 130]
+        &[1, 3, 4, 8, 16, 17, 24, 33, 40, 48, 64, 70, 80, 130]
     };
     for (at, &inputs) in channels.iter().enumerate() {
         for (kernel, stride, dilation) in [
@@ -105,7 +105,7 @@ fn cases() -> Vec<Case> {
             let sizes: &[(usize, usize)] = if cfg!(miri) {
                 &[(2, 3)]
             } else {
-                &[(1, 1), (3, 5), (4, 4), (7, 2), (9, 13)]
+                &[(1, 1), (3, 5), (4, 4), (7, 2), (9, 13), (2, 33)]
             };
             for &(height, width) in sizes {
                 cases.push(Case {
@@ -193,7 +193,7 @@ fn dense_convolutions_are_exact() {
             }
         }
         let (bias, factor, bounds) = scaling.clone();
-        let dense = Dense::new(&weights, inputs, outputs, Scaling::new(bias, factor, bounds));
+        let dense = Dense::new(&weights, inputs, outputs, Scaling::new(&bias, &factor, bounds));
         let run =
             |level, region: &Region<'_>, source: &[u8], target: &mut [u8]| dense.run(level, region, source, target);
         compare(case, outputs, &expected, run, &image, &scaling);
@@ -225,10 +225,39 @@ fn depthwise_convolutions_are_exact() {
             }
         }
         let (bias, factor, bounds) = scaling.clone();
-        let depthwise = Depthwise::new(&weights, channels, Scaling::new(bias, factor, bounds));
+        let depthwise = Depthwise::new(&weights, channels, Scaling::new(&bias, &factor, bounds));
         let run =
             |level, region: &Region<'_>, source: &[u8], target: &mut [u8]| depthwise.run(level, region, source, target);
         compare(case, channels, &expected, run, &image, &scaling);
+    }
+}
+
+#[test]
+fn factors_out_of_range_give_the_same_bytes_at_every_level() {
+    let factor = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30, 1e8, -1e8, -0.5];
+    let factor: Vec<f32> = factor.iter().cycle().take(80).copied().collect();
+    let bias: Vec<i32> = (0..80).map(|at| (at / 8 - 3) * 100_000).collect();
+    let weights = vec![0; 80];
+    for bounds in [
+        Bounds::new(7, false),
+        Bounds::new(7, true),
+        Bounds::new(0, true).at_most(13.4),
+    ] {
+        let dense = Dense::new(&weights, 1, 80, Scaling::new(&bias, &factor, bounds));
+        let region = Region {
+            extent: Extent { rows: 1, columns: 40 },
+            source: View::packed(40, 16),
+            target: View::packed(40, 80),
+            taps: &[0],
+        };
+        for level in Level::available() {
+            let mut found = vec![0; 40 * 80];
+            dense.run(level, &region, &[1; 40 * 16], &mut found);
+            for (at, &found) in found.iter().enumerate() {
+                let expected = bounds.byte(bias[at % 80] as f32 * factor[at % 80]);
+                assert_eq!(found, expected, "{}, output {}", level.name(), at % 80);
+            }
+        }
     }
 }
 
@@ -383,7 +412,7 @@ fn pools_count_only_what_is_inside() {
 #[test]
 #[should_panic(expected = "outside the image")]
 fn a_tap_outside_the_image_is_refused() {
-    let scaling = Scaling::new(vec![0], vec![1.0], Bounds::new(0, false));
+    let scaling = Scaling::new(&[0], &[1.0], Bounds::new(0, false));
     let depthwise = Depthwise::new(&[1], 1, scaling);
     let region = Region {
         extent: Extent { rows: 1, columns: 2 },

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files that may contain `unsafe {`, `unsafe fn` or `unsafe impl`, and how often.
-const ALLOWED: [(&str, usize); 46] = [
+const ALLOWED: [(&str, usize); 47] = [
     ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
     ("engine/src/cpu/backward_stage.rs", 17),
@@ -41,15 +41,16 @@ const ALLOWED: [(&str, usize); 46] = [
     ("kernels/src/gemm/mod.rs", 6),
     ("kernels/src/gemm/outer.rs", 6),
     ("kernels/src/gemm/product.rs", 8),
-    ("kernels/src/int8/dense.rs", 8),
+    ("kernels/src/int8/amx.rs", 10),
+    ("kernels/src/int8/dense.rs", 11),
+    ("kernels/src/int8/dense/tiles.rs", 10),
     ("kernels/src/int8/depthwise.rs", 6),
     ("kernels/src/int8/elementwise.rs", 12),
     ("kernels/src/int8/level.rs", 12),
-    ("kernels/src/int8/output.rs", 2),
     ("kernels/src/int8/pool.rs", 8),
-    ("kernels/src/int8/simd.rs", 24),
+    ("kernels/src/int8/simd.rs", 30),
     ("kernels/src/int8/simd/arm.rs", 17),
-    ("kernels/src/int8/simd/x86.rs", 35),
+    ("kernels/src/int8/simd/x86.rs", 41),
     ("kernels/src/norm.rs", 20),
     ("kernels/src/pool.rs", 16),
     ("kernels/src/prefetch.rs", 1),

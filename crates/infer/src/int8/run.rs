@@ -6,6 +6,7 @@
 //! processed. A call with one image divides the rows of large convolutions among the threads, one
 //! with more divides the images; the bits are the same.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 use da2s_engine::{ActivationFunction, Border, ConvolutionStep, NotInteger, Operation, PoolKind, Steps};
@@ -35,7 +36,7 @@ pub struct Int8Runner {
     layers: Vec<Layer>,
     classifier: Classifier,
     /// Sets of buffers that no call uses.
-    free: Mutex<Vec<Vec<Vec<u8>>>>,
+    free: Mutex<Vec<Vec<Bytes>>>,
 }
 
 /// Where a tensor is in its buffer.
@@ -48,6 +49,38 @@ struct Buffer {
     view: View,
     len: usize,
     quantisation: Quantisation,
+}
+
+/// Bytes whose first one begins a cache line. Pixels of 64 channels then have one line each, and
+/// reading one of them does not read two lines.
+#[derive(Debug)]
+struct Bytes {
+    data: Vec<u8>,
+    first: usize,
+}
+
+impl Bytes {
+    fn new(value: u8, len: usize) -> Self {
+        const LINE: usize = 64;
+        let mut data: Vec<u8> = Vec::with_capacity(len + LINE);
+        let first = data.as_ptr().align_offset(LINE).min(LINE);
+        data.resize(first + len, value);
+        Self { data, first }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.data[self.first..]
+    }
+}
+
+impl DerefMut for Bytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.data[self.first..]
+    }
 }
 
 /// A step that is ready to run.
@@ -191,7 +224,7 @@ impl Int8Runner {
         let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = free().pop();
         let mut tensors = kept.unwrap_or_else(|| {
-            let one = |buffer: &Buffer| vec![buffer.quantisation.zero_point; buffer.len];
+            let one = |buffer: &Buffer| Bytes::new(buffer.quantisation.zero_point, buffer.len);
             self.buffers.iter().map(one).collect()
         });
         self.buffers[0].fill(self.level, picture, &mut tensors[0]);
@@ -212,7 +245,7 @@ impl Int8Runner {
         &self,
         layer: &Layer,
         inputs: &[usize],
-        before: &[Vec<u8>],
+        before: &[Bytes],
         (to, target): (&Buffer, &mut [u8]),
         threads: usize,
     ) {
@@ -343,7 +376,8 @@ impl Layer {
         // As ONNX Runtime computes it.
         let factor = weights.scales.iter();
         let factor = factor.map(|scale| finite(place, from.quantisation.scale * scale / to.quantisation.scale));
-        let scaling = Scaling::new(bias.collect(), factor.collect::<Result<_, _>>()?, bounds);
+        let (bias, factor): (Vec<_>, Result<Vec<_>, _>) = (bias.collect(), factor.collect());
+        let scaling = Scaling::new(&bias, &factor?, bounds);
         // The border is at least as wide as the padding.
         let (source, taps) = from
             .view

@@ -9,14 +9,23 @@ use super::simd::Integers;
 use super::{LANES, padded};
 use crate::region::Region;
 
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+
 /// Input channels whose products one instruction sums.
 const GROUP: usize = 4;
+
+/// Weights `[16][4]` of 16 outputs and four inputs, in one cache line: a read of two lines takes
+/// twice as long, in a tile several times.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Matrix([[i8; GROUP]; LANES]);
 
 /// The packed weights of a convolution.
 #[derive(Clone, Debug)]
 pub struct Dense {
-    /// `[outputs/16][taps][inputs/4][16][4]`.
-    weights: Vec<i8>,
+    /// `[outputs/16][taps][inputs/4]`.
+    weights: Vec<Matrix>,
     taps: usize,
     /// Groups of four input channels.
     groups: usize,
@@ -31,14 +40,14 @@ impl Dense {
     pub fn new(weights: &[i8], inputs: usize, outputs: usize, scaling: Scaling) -> Self {
         let taps = weights.len() / (inputs * outputs);
         assert_eq!(weights.len(), taps * inputs * outputs, "weights of a convolution");
-        assert_eq!(scaling.bias.len(), padded(outputs), "scales of a convolution");
+        assert_eq!(scaling.outputs(), padded(outputs), "scales of a convolution");
         let groups = inputs.div_ceil(GROUP);
-        let mut packed = vec![0; scaling.blocks() * taps * groups * LANES * GROUP];
+        let mut packed = vec![Matrix([[0; GROUP]; LANES]); scaling.blocks() * taps * groups];
         for (output, row) in weights.chunks_exact(inputs * taps).enumerate() {
             for (input, kernel) in row.chunks_exact(taps).enumerate() {
                 for (tap, &weight) in kernel.iter().enumerate() {
                     let matrix = (output / LANES * taps + tap) * groups + input / GROUP;
-                    packed[(matrix * LANES + output % LANES) * GROUP + input % GROUP] = weight;
+                    packed[matrix].0[output % LANES][input % GROUP] = weight;
                 }
             }
         }
@@ -48,6 +57,21 @@ impl Dense {
             groups,
             scaling,
         }
+    }
+
+    /// Bytes of the weights of a block of outputs.
+    fn step(&self) -> usize {
+        self.taps * self.groups * size_of::<Matrix>()
+    }
+
+    /// The weights of a block.
+    ///
+    /// # Safety
+    /// The block exists.
+    #[inline(always)]
+    unsafe fn block(&self, block: usize) -> *const i8 {
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.weights.as_ptr().cast::<i8>().add(block * self.step()) }
     }
 
     /// Computes the output pixels of `region`, all channels.
@@ -61,8 +85,16 @@ impl Dense {
         assert_eq!(region.taps.len(), self.taps, "taps of a convolution");
         region.check(
             (self.groups * GROUP, source.len()),
-            (self.scaling.bias.len(), target.len()),
+            (self.scaling.outputs(), target.len()),
         );
+        #[cfg(target_arch = "x86_64")]
+        if level.has_tiles() {
+            let tiled = tiles::Tiled::new(self, region);
+            if tiled.pays() {
+                // SAFETY: the level has the instructions; the rest as below.
+                return unsafe { tiled.run(source.as_ptr(), target.as_mut_ptr()) };
+            }
+        }
         // SAFETY: the region was checked against both slices, and the weights have its taps.
         unsafe { run_dense(level, self, region, source.as_ptr(), target.as_mut_ptr()) }
     }
@@ -141,11 +173,16 @@ impl Panel<'_> {
     #[inline(always)]
     unsafe fn tile<S: Integers, const R: usize, const V: usize>(&self, from: [usize; R], to: [usize; R]) {
         let dense = self.dense;
-        let step = dense.taps * dense.groups * LANES * GROUP;
+        let step = dense.step();
         // SAFETY: guaranteed by the caller; weights have been counted in the same way when packed.
         unsafe {
-            let mut weights = dense.weights.as_ptr().add(self.first * step);
-            let mut sums = [[S::zero(); V]; R];
+            let mut weights = dense.block(self.first);
+            let scaling = dense.scaling.block(self.first);
+            let mut biases = [S::sums(scaling.bias()); V];
+            for (v, bias) in biases.iter_mut().enumerate().skip(1) {
+                *bias = S::sums(scaling.after(v).bias());
+            }
+            let mut sums = [biases; R];
             for &tap in self.region.taps {
                 let source = self.source.add(tap);
                 for group in 0..dense.groups {
@@ -163,11 +200,13 @@ impl Panel<'_> {
                     weights = weights.wrapping_add(LANES * GROUP);
                 }
             }
-            for (sums, to) in sums.into_iter().zip(to) {
-                for (v, sum) in sums.into_iter().enumerate() {
-                    let block = self.first + v;
-                    let scaling = dense.scaling.block(block);
-                    S::store(S::lanes(sum), scaling, self.target.add(to + LANES * block));
+            if V == 1 {
+                let to = to.map(|to| self.target.add(to + LANES * self.first));
+                S::store_pixels(sums.map(|sums| S::lanes(sums[0])), scaling, to);
+            } else {
+                for (sums, to) in sums.into_iter().zip(to) {
+                    let to = self.target.add(to + LANES * self.first);
+                    S::store_blocks(sums.map(|sum| S::lanes(sum)), scaling, to);
                 }
             }
         }

@@ -24,8 +24,8 @@ impl Depthwise {
     pub fn new(weights: &[i8], channels: usize, scaling: Scaling) -> Self {
         let taps = weights.len() / channels;
         assert_eq!(weights.len(), taps * channels, "weights of a convolution");
-        assert_eq!(scaling.bias.len(), padded(channels), "scales of a convolution");
-        let mut packed = vec![0; scaling.bias.len() * taps];
+        assert_eq!(scaling.outputs(), padded(channels), "scales of a convolution");
+        let mut packed = vec![0; scaling.outputs() * taps];
         for (channel, kernel) in weights.chunks_exact(taps).enumerate() {
             for (tap, &weight) in kernel.iter().enumerate() {
                 packed[(channel / LANES * taps + tap) * LANES + channel % LANES] = weight;
@@ -47,7 +47,7 @@ impl Depthwise {
             return;
         }
         assert_eq!(region.taps.len(), self.taps, "taps of a convolution");
-        let channels = self.scaling.bias.len();
+        let channels = self.scaling.outputs();
         region.check((channels, source.len()), (channels, target.len()));
         // SAFETY: the region was checked against both slices, and the weights have its taps.
         unsafe { run_depthwise(level, self, region, source.as_ptr(), target.as_mut_ptr()) }
@@ -98,16 +98,14 @@ unsafe fn tile<S: Integers, const R: usize>(
     // SAFETY: guaranteed by the caller; the packed weights have all taps of all blocks.
     unsafe {
         let weights = depthwise.weights.as_ptr().add(block * taps.len() * LANES);
-        let mut sums = [S::no_lanes(); R];
+        let scaling = depthwise.scaling.block(block);
+        let mut sums = [S::channel_sums(scaling.bias()); R];
         for (index, &tap) in taps.iter().enumerate() {
             let w = S::channel_weights(weights.add(index * LANES));
             for (sum, from) in sums.iter_mut().zip(from) {
                 *sum = S::multiply_add(*sum, source.add(from + tap), w);
             }
         }
-        let scaling = depthwise.scaling.block(block);
-        for (sum, to) in sums.into_iter().zip(to) {
-            S::store(sum, scaling, target.add(to));
-        }
+        S::store_pixels(sums, scaling, to.map(|to| target.add(to)));
     }
 }

@@ -11,6 +11,9 @@ pub struct Level(Instructions);
 /// The instruction sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Instructions {
+    /// Those of [`Self::Vnni`], and tiles for dense convolutions (x86-64, Linux).
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     /// 512-bit vectors that sum four products of bytes at once (x86-64).
     #[cfg(target_arch = "x86_64")]
     Vnni,
@@ -38,6 +41,9 @@ impl Level {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl");
             if avx2 && avx512 && is_x86_feature_detected!("avx512vnni") {
+                if super::amx::available() {
+                    levels.push(Self(Instructions::Amx));
+                }
                 levels.push(Self(Instructions::Vnni));
             }
             if avx2 {
@@ -56,6 +62,8 @@ impl Level {
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => "amx",
+            #[cfg(target_arch = "x86_64")]
             Instructions::Vnni => "avx512-vnni",
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => "avx2",
@@ -63,6 +71,12 @@ impl Level {
             Instructions::Neon => "neon",
             Instructions::Portable => "portable",
         }
+    }
+
+    /// Whether it has tiles.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn has_tiles(self) -> bool {
+        self.0 == Instructions::Amx
     }
 
     pub(crate) fn kind(self) -> Instructions {
@@ -108,7 +122,7 @@ macro_rules! per_level {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: a level exists only where its instructions do; the caller guarantees the
                 // rest.
-                $crate::int8::level::Instructions::Vnni => unsafe { vnni($($argument),*) },
+                $crate::int8::level::Instructions::Amx | $crate::int8::level::Instructions::Vnni => unsafe { vnni($($argument),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
                 $crate::int8::level::Instructions::Avx2 => unsafe { avx2($($argument),*) },

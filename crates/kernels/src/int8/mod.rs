@@ -11,6 +11,8 @@
 //! is exact, and each float32 operation is rounded once. There are no threads; only packed weights
 //! and their scales are allocated, once per network.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod dense;
 mod depthwise;
 mod elementwise;

@@ -1,6 +1,6 @@
 //! How a 32-bit sum becomes a byte: scaled in float32, rounded half to even, limited to 0 to 255.
 
-use super::{LANES, padded};
+use super::LANES;
 
 /// The values that a tensor can have, as distances from its zero point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,11 +52,16 @@ impl Bounds {
 /// Bias and factor of each output of a convolution, and the bounds of its result.
 #[derive(Clone, Debug)]
 pub struct Scaling {
-    /// `[outputs rounded up to 16]`.
-    pub(super) bias: Vec<i32>,
-    /// The same length.
-    pub(super) factor: Vec<f32>,
-    pub(super) bounds: Bounds,
+    blocks: Vec<Block>,
+    bounds: Bounds,
+}
+
+/// Biases and factors of 16 outputs, each in one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Block {
+    bias: [i32; LANES],
+    factor: [f32; LANES],
 }
 
 impl Scaling {
@@ -64,41 +69,69 @@ impl Scaling {
     ///
     /// # Panics
     /// If the two differ in length.
-    pub fn new(mut bias: Vec<i32>, mut factor: Vec<f32>, bounds: Bounds) -> Self {
+    pub fn new(bias: &[i32], factor: &[f32], bounds: Bounds) -> Self {
         assert_eq!(bias.len(), factor.len(), "an output has a bias and a factor");
-        let outputs = padded(bias.len());
-        bias.resize(outputs, 0);
-        factor.resize(outputs, 0.0);
-        Self { bias, factor, bounds }
+        let block = |(biases, factors): (&[i32], &[f32])| {
+            let (mut bias, mut factor) = ([0; LANES], [0.0; LANES]);
+            bias[..biases.len()].copy_from_slice(biases);
+            factor[..factors.len()].copy_from_slice(factors);
+            Block { bias, factor }
+        };
+        let blocks = bias.chunks(LANES).zip(factor.chunks(LANES)).map(block);
+        Self {
+            blocks: blocks.collect(),
+            bounds,
+        }
     }
 
+    /// Blocks of 16 outputs.
     pub(super) fn blocks(&self) -> usize {
-        self.bias.len() / LANES
+        self.blocks.len()
     }
 
-    /// The part that the outputs of a block use.
-    ///
-    /// # Safety
-    /// The block exists.
+    /// Outputs in memory.
+    pub(super) fn outputs(&self) -> usize {
+        LANES * self.blocks()
+    }
+
+    /// The part that the outputs of a block use, if the block exists.
     #[inline(always)]
-    pub(super) unsafe fn block(&self, block: usize) -> BlockScaling {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            BlockScaling {
-                bias: self.bias.as_ptr().add(block * LANES),
-                factor: self.factor.as_ptr().add(block * LANES),
-                bounds: self.bounds,
-            }
+    pub(super) fn block(&self, block: usize) -> BlockScaling {
+        BlockScaling {
+            block: self.blocks.as_ptr().wrapping_add(block),
+            bounds: self.bounds,
         }
     }
 }
 
-/// Sixteen biases and factors, and the bounds.
+/// A block, and the bounds.
 #[derive(Clone, Copy)]
 pub(super) struct BlockScaling {
-    pub(super) bias: *const i32,
-    pub(super) factor: *const f32,
+    block: *const Block,
     pub(super) bounds: Bounds,
+}
+
+impl BlockScaling {
+    /// Its 16 biases.
+    #[inline(always)]
+    pub(super) fn bias(self) -> *const i32 {
+        self.block.cast()
+    }
+
+    /// Its 16 factors, which follow the biases.
+    #[inline(always)]
+    pub(super) fn factor(self) -> *const f32 {
+        self.block.cast::<f32>().wrapping_add(LANES)
+    }
+
+    /// That of a later block.
+    #[inline(always)]
+    pub(super) fn after(self, blocks: usize) -> Self {
+        Self {
+            block: self.block.wrapping_add(blocks),
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]

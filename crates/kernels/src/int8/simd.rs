@@ -8,9 +8,9 @@ use super::output::BlockScaling;
 /// Sixteen 32-bit sums, and what is added to them.
 ///
 /// # Safety
-/// Every method requires the instructions of its level. `weights` reads 64 bytes, `spread` 4,
-/// `channel_weights` and the image of `multiply_add` 16; `store` reads 16 biases and factors and
-/// writes 16 bytes.
+/// Every method requires the instructions of its level. `sums` and `channel_sums` read 16 biases,
+/// `weights` 64 bytes, `spread` 4, `channel_weights` and the image of `multiply_add` 16. For each
+/// vector of sums, a `store` reads 16 factors and writes 16 bytes.
 pub(super) trait Integers: Copy {
     /// Sixteen sums of a dense convolution, each possibly kept as several partial sums.
     type Sums: Copy;
@@ -26,18 +26,36 @@ pub(super) trait Integers: Copy {
     const BLOCKS: usize;
     /// Pixels of a tile with one block; only used if [`Self::BLOCKS`] is 1.
     const PIXELS: usize;
-    unsafe fn zero() -> Self::Sums;
+    /// Sums that begin with their biases.
+    unsafe fn sums(bias: *const i32) -> Self::Sums;
     unsafe fn weights(from: *const i8) -> Self::Weights;
     unsafe fn spread(from: *const u8) -> Self::Spread;
     /// Adds to each output the four products of its weights and the inputs.
     unsafe fn dot(sums: Self::Sums, x: Self::Spread, w: Self::Weights) -> Self::Sums;
     unsafe fn lanes(sums: Self::Sums) -> Self::Lanes;
-    unsafe fn no_lanes() -> Self::Lanes;
+    /// Sums of channels that begin with their biases.
+    unsafe fn channel_sums(bias: *const i32) -> Self::Lanes;
     unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights;
     /// Adds to each channel the product of its weight and its value.
     unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes;
-    /// Writes bounds(factor · (sum + bias)).
+    /// Writes bounds(factor · sum).
     unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8);
+    /// Stores `V` adjacent blocks of a pixel, from the block of `scaling` on.
+    #[inline(always)]
+    unsafe fn store_blocks<const V: usize>(sums: [Self::Lanes; V], scaling: BlockScaling, to: *mut u8) {
+        for (v, sums) in sums.into_iter().enumerate() {
+            // SAFETY: guaranteed by the trait's contract.
+            unsafe { Self::store(sums, scaling.after(v), to.add(v * LANES)) };
+        }
+    }
+    /// Stores a block of `R` pixels.
+    #[inline(always)]
+    unsafe fn store_pixels<const R: usize>(sums: [Self::Lanes; R], scaling: BlockScaling, to: [*mut u8; R]) {
+        for (sums, to) in sums.into_iter().zip(to) {
+            // SAFETY: guaranteed by the trait's contract.
+            unsafe { Self::store(sums, scaling, to) };
+        }
+    }
 }
 
 /// Plain loops.
@@ -53,8 +71,9 @@ impl Integers for Portable {
     const BLOCKS: usize = 1;
     const PIXELS: usize = 2;
     #[inline(always)]
-    unsafe fn zero() -> Self::Sums {
-        [0; LANES]
+    unsafe fn sums(bias: *const i32) -> Self::Sums {
+        // SAFETY: the numbers are valid by the trait's contract.
+        unsafe { bias.cast::<Self::Sums>().read() }
     }
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> Self::Weights {
@@ -80,8 +99,9 @@ impl Integers for Portable {
         sums
     }
     #[inline(always)]
-    unsafe fn no_lanes() -> Self::Lanes {
-        [0; LANES]
+    unsafe fn channel_sums(bias: *const i32) -> Self::Lanes {
+        // SAFETY: as above.
+        unsafe { Self::sums(bias) }
     }
     #[inline(always)]
     unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights {
@@ -99,12 +119,12 @@ impl Integers for Portable {
     }
     #[inline(always)]
     unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
-        let BlockScaling { bias, factor, bounds } = scaling;
+        let (factor, bounds) = (scaling.factor(), scaling.bounds);
         // SAFETY: the numbers are valid by the trait's contract.
-        let (bias, factor) = unsafe { (bias.cast::<[i32; LANES]>().read(), factor.cast::<[f32; LANES]>().read()) };
+        let factor = unsafe { factor.cast::<[f32; LANES]>().read() };
         let mut bytes = [0; LANES];
         for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = bounds.byte(sums[at].wrapping_add(bias[at]) as f32 * factor[at]);
+            *byte = bounds.byte(sums[at] as f32 * factor[at]);
         }
         // SAFETY: the bytes are valid by the trait's contract.
         unsafe { to.cast::<[u8; LANES]>().write(bytes) }

@@ -19,9 +19,9 @@ impl Integers for Neon {
     const BLOCKS: usize = 1;
     const PIXELS: usize = 4;
     #[inline(always)]
-    unsafe fn zero() -> Self::Sums {
-        // SAFETY: the level is available.
-        unsafe { [vdupq_n_s32(0); 4] }
+    unsafe fn sums(bias: *const i32) -> Self::Sums {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { [0, 4, 8, 12].map(|at| vld1q_s32(bias.add(at))) }
     }
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> Self::Weights {
@@ -53,9 +53,9 @@ impl Integers for Neon {
         sums
     }
     #[inline(always)]
-    unsafe fn no_lanes() -> Self::Lanes {
-        // SAFETY: the level is available.
-        unsafe { [vdupq_n_s32(0); 4] }
+    unsafe fn channel_sums(bias: *const i32) -> Self::Lanes {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { Self::sums(bias) }
     }
     #[inline(always)]
     unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights {
@@ -81,12 +81,11 @@ impl Integers for Neon {
     }
     #[inline(always)]
     unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
-        let BlockScaling { bias, factor, bounds } = scaling;
+        let (factor, bounds) = (scaling.factor(), scaling.bounds);
         // SAFETY: guaranteed by the trait's contract.
         unsafe {
             let part = |at: usize| {
-                let sums = vaddq_s32(sums[at], vld1q_s32(bias.add(4 * at)));
-                let value = vmulq_f32(vcvtq_f32_s32(sums), vld1q_f32(factor.add(4 * at)));
+                let value = vmulq_f32(vcvtq_f32_s32(sums[at]), vld1q_f32(factor.add(4 * at)));
                 // Unlike vmaxq_f32, it returns the bound for NaN, as the other levels do.
                 let value = vmaxnmq_f32(value, vdupq_n_f32(bounds.low));
                 let value = vminq_f32(value, vdupq_n_f32(bounds.high));

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::Integers;
-use crate::int8::output::BlockScaling;
+use crate::int8::output::{BlockScaling, Bounds};
 
 /// AVX-512 with VNNI.
 #[derive(Clone, Copy)]
@@ -21,9 +21,9 @@ impl Integers for Vnni {
     const BLOCKS: usize = 4;
     const PIXELS: usize = 12;
     #[inline(always)]
-    unsafe fn zero() -> Self::Sums {
-        // SAFETY: the level is available.
-        unsafe { _mm512_setzero_si512() }
+    unsafe fn sums(bias: *const i32) -> Self::Sums {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { _mm512_loadu_epi32(bias) }
     }
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> Self::Weights {
@@ -45,9 +45,9 @@ impl Integers for Vnni {
         sums
     }
     #[inline(always)]
-    unsafe fn no_lanes() -> Self::Lanes {
-        // SAFETY: the level is available.
-        unsafe { _mm512_setzero_si512() }
+    unsafe fn channel_sums(bias: *const i32) -> Self::Lanes {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { Self::sums(bias) }
     }
     #[inline(always)]
     unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights {
@@ -62,16 +62,67 @@ impl Integers for Vnni {
     }
     #[inline(always)]
     unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
-        let BlockScaling { bias, factor, bounds } = scaling;
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { Self::store_blocks([sums], scaling, to) }
+    }
+    #[inline(always)]
+    unsafe fn store_blocks<const V: usize>(sums: [Self::Lanes; V], scaling: BlockScaling, to: *mut u8) {
+        // SAFETY: guaranteed by the trait's contract; a mask is as long as the blocks.
+        unsafe {
+            let factors = std::array::from_fn(|v| _mm512_loadu_ps(scaling.after(v).factor()));
+            let bytes = bytes(sums, factors, scaling.bounds);
+            match V {
+                1 => _mm_storeu_si128(to.cast(), _mm512_castsi512_si128(bytes)),
+                2 => _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(bytes)),
+                3 => _mm512_mask_storeu_epi32(to.cast(), 0x0FFF, bytes),
+                _ => _mm512_storeu_si512(to.cast(), bytes),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_pixels<const R: usize>(sums: [Self::Lanes; R], scaling: BlockScaling, to: [*mut u8; R]) {
+        let (fours, rest) = sums.as_chunks::<4>();
+        let (fours_to, rest_to) = to.as_chunks::<4>();
         // SAFETY: guaranteed by the trait's contract.
         unsafe {
-            let sums = _mm512_add_epi32(sums, _mm512_loadu_epi32(bias));
-            let value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(factor));
-            let value = _mm512_max_ps(value, _mm512_set1_ps(bounds.low));
-            let value = _mm512_min_ps(value, _mm512_set1_ps(bounds.high));
-            let value = _mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(bounds.zero_point));
-            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(value));
+            for (&sums, to) in fours.iter().zip(fours_to) {
+                let bytes = bytes(sums, [_mm512_loadu_ps(scaling.factor()); 4], scaling.bounds);
+                _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(bytes));
+                _mm_storeu_si128(to[1].cast(), _mm512_extracti32x4_epi32::<1>(bytes));
+                _mm_storeu_si128(to[2].cast(), _mm512_extracti32x4_epi32::<2>(bytes));
+                _mm_storeu_si128(to[3].cast(), _mm512_extracti32x4_epi32::<3>(bytes));
+            }
+            for (&sums, &to) in rest.iter().zip(rest_to) {
+                Self::store(sums, scaling, to);
+            }
         }
+    }
+}
+
+/// The bytes of up to four vectors of sums, one after another: bounds(factor · sum). NaN becomes
+/// the lowest byte, as do numbers too low for 32 bits.
+///
+/// # Safety
+/// Requires the instructions of [`Vnni`].
+#[inline(always)]
+unsafe fn bytes<const N: usize>(sums: [__m512i; N], factors: [__m512; N], bounds: Bounds) -> __m512i {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let integers = |n: usize| {
+            if n >= N {
+                return _mm512_setzero_si512();
+            }
+            let value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[n]), factors[n]);
+            // The second operand is the result if one is NaN.
+            _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(bounds.high), value))
+        };
+        let zero_point = _mm512_set1_epi16(bounds.zero_point as i16);
+        let words = |n: usize| _mm512_add_epi16(_mm512_packs_epi32(integers(n), integers(n + 1)), zero_point);
+        let bytes = _mm512_packus_epi16(words(0), words(2));
+        let bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(bounds.least() as i8));
+        // Each quarter has four bytes of each vector.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        _mm512_permutexvar_epi32(order, bytes)
     }
 }
 
@@ -91,9 +142,9 @@ impl Integers for Avx2 {
     const BLOCKS: usize = 1;
     const PIXELS: usize = 2;
     #[inline(always)]
-    unsafe fn zero() -> Self::Sums {
-        // SAFETY: the level is available.
-        unsafe { [_mm256_setzero_si256(); 4] }
+    unsafe fn sums(bias: *const i32) -> Self::Sums {
+        // SAFETY: guaranteed by the trait's contract. The second partial sum is zero.
+        unsafe { [0, 4, 8, 12].map(|at| _mm256_cvtepu32_epi64(_mm_loadu_si128(bias.add(at).cast()))) }
     }
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> Self::Weights {
@@ -127,9 +178,9 @@ impl Integers for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn no_lanes() -> Self::Lanes {
-        // SAFETY: the level is available.
-        unsafe { [_mm256_setzero_si256(); 2] }
+    unsafe fn channel_sums(bias: *const i32) -> Self::Lanes {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { [0, 8].map(|at| _mm256_loadu_si256(bias.add(at).cast())) }
     }
     #[inline(always)]
     unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights {
@@ -150,12 +201,11 @@ impl Integers for Avx2 {
     }
     #[inline(always)]
     unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
-        let BlockScaling { bias, factor, bounds } = scaling;
+        let (factor, bounds) = (scaling.factor(), scaling.bounds);
         // SAFETY: guaranteed by the trait's contract.
         unsafe {
             let part = |at: usize| {
-                let sums = _mm256_add_epi32(sums[at], _mm256_loadu_si256(bias.add(8 * at).cast()));
-                let value = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(factor.add(8 * at)));
+                let value = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[at]), _mm256_loadu_ps(factor.add(8 * at)));
                 let value = _mm256_max_ps(value, _mm256_set1_ps(bounds.low));
                 let value = _mm256_min_ps(value, _mm256_set1_ps(bounds.high));
                 _mm256_add_epi32(_mm256_cvtps_epi32(value), _mm256_set1_epi32(bounds.zero_point))
