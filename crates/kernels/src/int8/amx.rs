@@ -1,12 +1,12 @@
-//! AMX: eight registers, called tiles, of up to 16 rows of up to 64 bytes, and the product of two of
-//! them, which adds 16 × 16 sums of 64 products of bytes in one instruction.
+//! AMX: eight registers, called tiles, of up to 16 rows of up to 64 bytes, and the product of two
+//! of them, which adds 16 × 16 sums of 64 products of bytes in one instruction.
 //!
 //! Reference: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18
 //! (Programming with Intel AMX), and volume 2 for the instructions; for the permission, the
 //! documentation of Linux, "Using XSTATE features in user space applications".
 //!
-//! Contract: [`Tiles`] is a proof that this thread's tiles have shapes. There is at most one of them
-//! per thread at a time. Rust has no stable intrinsics for AMX, so each instruction is inline
+//! Contract: [`Tiles`] is a proof that this thread's tiles have shapes. There is at most one of
+//! them per thread at a time. Rust has no stable intrinsics for AMX, so each instruction is inline
 //! assembly. The compiler itself emits no instruction on tiles: they keep their values between the
 //! functions of this file.
 

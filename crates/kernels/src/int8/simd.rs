@@ -9,8 +9,8 @@ use super::output::BlockScaling;
 ///
 /// # Safety
 /// Every method requires the instructions of its level. `sums` and `channel_sums` read 16 biases,
-/// `weights` 64 bytes, `spread` 4, `channel_weights` and the image of `multiply_add` 16. For each
-/// vector of sums, a `store` reads 16 factors and writes 16 bytes.
+/// `weights` 64 bytes, `spread` 4, `channel_weights` and `channels` 16. For each vector of sums, a
+/// `store` reads 16 factors and writes 16 bytes.
 pub(super) trait Integers: Copy {
     /// Sixteen sums of a dense convolution, each possibly kept as several partial sums.
     type Sums: Copy;
@@ -22,6 +22,8 @@ pub(super) trait Integers: Copy {
     type Lanes: Copy;
     /// Weights of 16 channels.
     type ChannelWeights: Copy;
+    /// Values of 16 channels.
+    type Channels: Copy;
     /// Blocks of 16 output channels that a tile may have.
     const BLOCKS: usize;
     /// Pixels of a tile with one block; only used if [`Self::BLOCKS`] is 1.
@@ -36,8 +38,9 @@ pub(super) trait Integers: Copy {
     /// Sums of channels that begin with their biases.
     unsafe fn channel_sums(bias: *const i32) -> Self::Lanes;
     unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights;
+    unsafe fn channels(from: *const u8) -> Self::Channels;
     /// Adds to each channel the product of its weight and its value.
-    unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes;
+    unsafe fn multiply_add(sums: Self::Lanes, x: Self::Channels, w: Self::ChannelWeights) -> Self::Lanes;
     /// Writes bounds(factor · sum).
     unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8);
     /// Stores `V` adjacent blocks of a pixel, from the block of `scaling` on.
@@ -68,6 +71,7 @@ impl Integers for Portable {
     type Spread = [u8; 4];
     type Lanes = [i32; LANES];
     type ChannelWeights = [i8; LANES];
+    type Channels = [u8; LANES];
     const BLOCKS: usize = 1;
     const PIXELS: usize = 2;
     #[inline(always)]
@@ -109,9 +113,12 @@ impl Integers for Portable {
         unsafe { from.cast::<Self::ChannelWeights>().read() }
     }
     #[inline(always)]
-    unsafe fn multiply_add(mut sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes {
+    unsafe fn channels(from: *const u8) -> Self::Channels {
         // SAFETY: the bytes are valid by the trait's contract.
-        let x = unsafe { x.cast::<[u8; LANES]>().read() };
+        unsafe { from.cast::<Self::Channels>().read() }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(mut sums: Self::Lanes, x: Self::Channels, w: Self::ChannelWeights) -> Self::Lanes {
         for ((sum, x), w) in sums.iter_mut().zip(x).zip(w) {
             *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
         }

@@ -146,8 +146,8 @@ impl<'a> Tiled<'a> {
     }
 
     /// # Safety
-    /// Requires tiles and the instructions of [`Vnni`]; the region was checked, and the weights have
-    /// its taps.
+    /// Requires tiles and the instructions of [`Vnni`]; the region was checked, and the weights
+    /// have its taps.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2")]
     pub(super) unsafe fn run(&self, source: *const u8, target: *mut u8) {
         let pixels = self.lines.rows();
@@ -353,8 +353,8 @@ impl Work<'_> {
             while at < rows {
                 let pixels = columns.saturating_sub(x).min(rows - at);
                 let to = region.target.at + y * region.target.row + x * region.target.pixel;
-                // SAFETY: guaranteed by the caller; these sums were stored, and the pixels belong to
-                // the region.
+                // SAFETY: guaranteed by the caller; these sums were stored, and the pixels belong
+                // to the region.
                 unsafe {
                     let scaling = dense.scaling.block(block);
                     let sums = |o: usize| {

@@ -16,6 +16,7 @@ impl Integers for Neon {
     type Spread = [i16; 4];
     type Lanes = [int32x4_t; 4];
     type ChannelWeights = int8x16_t;
+    type Channels = [int16x8_t; 2];
     const BLOCKS: usize = 1;
     const PIXELS: usize = 4;
     #[inline(always)]
@@ -63,13 +64,18 @@ impl Integers for Neon {
         unsafe { vld1q_s8(from) }
     }
     #[inline(always)]
-    unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes {
-        let [a, b, c, d] = sums;
+    unsafe fn channels(from: *const u8) -> Self::Channels {
         // SAFETY: guaranteed by the trait's contract.
         unsafe {
-            let x = vld1q_u8(x);
-            let x_low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x)));
-            let x_high = vreinterpretq_s16_u16(vmovl_high_u8(x));
+            let x = vld1q_u8(from);
+            [vmovl_u8(vget_low_u8(x)), vmovl_high_u8(x)].map(|x| vreinterpretq_s16_u16(x))
+        }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(sums: Self::Lanes, x: Self::Channels, w: Self::ChannelWeights) -> Self::Lanes {
+        let ([a, b, c, d], [x_low, x_high]) = (sums, x);
+        // SAFETY: the level is available.
+        unsafe {
             let (w_low, w_high) = (vmovl_s8(vget_low_s8(w)), vmovl_high_s8(w));
             [
                 vmlal_s16(a, vget_low_s16(x_low), vget_low_s16(w_low)),

@@ -18,6 +18,7 @@ impl Integers for Vnni {
     type Spread = __m512i;
     type Lanes = __m512i;
     type ChannelWeights = __m512i;
+    type Channels = __m512i;
     const BLOCKS: usize = 4;
     const PIXELS: usize = 12;
     #[inline(always)]
@@ -55,10 +56,16 @@ impl Integers for Vnni {
         unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())) }
     }
     #[inline(always)]
-    unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes {
-        // SAFETY: guaranteed by the trait's contract. The upper half of each value is zero, so the
-        // second of the two products that are summed is, too.
-        unsafe { _mm512_dpwssd_epi32(sums, _mm512_cvtepu8_epi32(_mm_loadu_si128(x.cast())), w) }
+    unsafe fn channels(from: *const u8) -> Self::Channels {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(sums: Self::Lanes, x: Self::Channels, w: Self::ChannelWeights) -> Self::Lanes {
+        // SAFETY: the level is available. The upper bytes of each value are zero, so the other
+        // three products that are summed are, too. (LLVM would split the instruction for 16-bit
+        // numbers into two.)
+        unsafe { _mm512_dpbusd_epi32(sums, x, w) }
     }
     #[inline(always)]
     unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
@@ -139,6 +146,7 @@ impl Integers for Avx2 {
     type Spread = __m256i;
     type Lanes = [__m256i; 2];
     type ChannelWeights = [__m256i; 2];
+    type Channels = [__m256i; 2];
     const BLOCKS: usize = 1;
     const PIXELS: usize = 2;
     #[inline(always)]
@@ -188,15 +196,24 @@ impl Integers for Avx2 {
         unsafe { [0, 8].map(|at| _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.add(at).cast()))) }
     }
     #[inline(always)]
-    unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes {
-        // SAFETY: guaranteed by the trait's contract. The upper half of each value is zero, so the
-        // second of the two products that are summed is, too.
+    unsafe fn channels(from: *const u8) -> Self::Channels {
+        // SAFETY: guaranteed by the trait's contract.
         unsafe {
-            let part = |at: usize| {
-                let x = _mm256_cvtepu8_epi32(_mm_loadl_epi64(x.add(8 * at).cast()));
-                _mm256_add_epi32(sums[at], _mm256_madd_epi16(x, w[at]))
-            };
-            [part(0), part(1)]
+            [
+                _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast())),
+                _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.add(8).cast())),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(sums: Self::Lanes, x: Self::Channels, w: Self::ChannelWeights) -> Self::Lanes {
+        // SAFETY: the level is available. The upper half of each value is zero, so the second of
+        // the two products that are summed is, too.
+        unsafe {
+            [
+                _mm256_add_epi32(sums[0], _mm256_madd_epi16(x[0], w[0])),
+                _mm256_add_epi32(sums[1], _mm256_madd_epi16(x[1], w[1])),
+            ]
         }
     }
     #[inline(always)]
