@@ -264,7 +264,7 @@ fn factors_out_of_range_give_the_same_bytes_at_every_level() {
 
 #[test]
 fn sums_and_relu_are_equal_at_every_level() {
-    for len in [1, 15, 16, 17, 48, 101] {
+    for len in [1, 15, 16, 17, 48, 101, 149] {
         let mut numbers = Numbers(len as u64);
         let parts: [Vec<u8>; 3] = [(); 3].map(|()| numbers.bytes(len));
         let term = |values, zero_point, factor| Term {

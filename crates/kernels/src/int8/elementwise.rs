@@ -71,12 +71,21 @@ per_level! {
 /// Requires the instructions of `S`.
 #[inline(always)]
 unsafe fn sum_body<S: Integers>(terms: &[Term<'_>], bounds: Bounds, target: &mut [u8]) {
-    let len = target.len();
-    let (whole, rest) = target.as_chunks_mut::<LANES>();
-    for (index, target) in whole.iter_mut().enumerate() {
-        let mut sums = [0.0f32; LANES];
+    // Several vectors at a time: the terms are a loop, too.
+    let done = sum_chunks::<{ 4 * LANES }>(terms, bounds, target, 0);
+    let done = sum_chunks::<LANES>(terms, bounds, target, done);
+    sum_chunks::<1>(terms, bounds, target, done);
+}
+
+/// Writes chunks of `N` bytes, from byte `first` on, and returns where the rest begins.
+#[inline(always)]
+fn sum_chunks<const N: usize>(terms: &[Term<'_>], bounds: Bounds, target: &mut [u8], first: usize) -> usize {
+    let (chunks, rest) = target[first..].as_chunks_mut::<N>();
+    let rest = rest.len();
+    for (index, target) in chunks.iter_mut().enumerate() {
+        let mut sums = [0.0f32; N];
         for term in terms {
-            let values: &[u8] = &term.values[index * LANES..][..LANES];
+            let values = &term.values[first + index * N..][..N];
             for (sum, &value) in sums.iter_mut().zip(values) {
                 *sum += term.of(value);
             }
@@ -85,13 +94,7 @@ unsafe fn sum_body<S: Integers>(terms: &[Term<'_>], bounds: Bounds, target: &mut
             *to = bounds.byte(sum);
         }
     }
-    let at = len - rest.len();
-    for (index, to) in rest.iter_mut().enumerate() {
-        let total = terms
-            .iter()
-            .fold(0.0, |sum, term| sum + term.of(term.values[at + index]));
-        *to = bounds.byte(total);
-    }
+    target.len() - rest
 }
 
 impl Term<'_> {
