@@ -25,7 +25,7 @@ use crate::plain::activated;
 /// Limit on the bytes of all buffers of one image.
 const MOST_BYTES: usize = 1 << 28;
 /// Minimum number of multiply-adds per thread if a convolution uses several.
-const PER_THREAD: usize = 1 << 21;
+const PER_THREAD: usize = 1 << 23;
 
 /// A network that is ready to run.
 #[derive(Debug)]
