@@ -3,7 +3,7 @@
 use da2s::Error;
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::{Dataset, Stream};
-use da2s::evaluate::images_on;
+use da2s::evaluate::DeviceBatch;
 use da2s::memory::Needs;
 use da2s::network::{cost, network};
 use da2s::parallel::Group;
@@ -48,6 +48,7 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
         settings: &settings,
         class_weights: None,
         seed: SEED,
+        initial: None,
         group: Group::alone(),
         loader: loader(&dataset, batch, Stream::Network)?,
         validation: None,
@@ -73,7 +74,8 @@ pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> R
     let network = build(bench, size, &dataset, false)?;
     let weights = Weights::new(&network, SEED, Purpose::NetworkWeights, &bench.device);
     let statistics = Statistics::new(&network, &bench.device);
-    let images = images_on(&loader(&dataset, batch, Stream::Network)?.batch(1, 0)?, &bench.device);
+    let first = loader(&dataset, batch, Stream::Network)?.batch(1, 0)?;
+    let images = DeviceBatch::new(first, &bench.device).images;
     let pass = Pass::new(&weights).with_statistics(&statistics);
     let infer = || network.forward(images.clone(), pass).logits.into_data();
     infer();

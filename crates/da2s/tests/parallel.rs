@@ -11,6 +11,7 @@ use da2s::backbone::{NetworkSize, Stem};
 use da2s::config::Config;
 use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Shard, Stream, TrainingOrder, open};
 use da2s::device::host;
+use da2s::evaluate::DeviceBatch;
 use da2s::network::network;
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::{Apart, Group, Transport};
@@ -250,7 +251,8 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
             augmentation: config.search.augmentation.clone(),
         };
         let loader = Loader::training(&dataset, (0..200).collect(), 16, order).unwrap();
-        loader.sharded(Shard { rank, size: 2 }).unwrap().batch(1, 0).unwrap()
+        let loader = loader.sharded(Shard { rank, size: 2 }).unwrap();
+        DeviceBatch::new(loader.batch(1, 0).unwrap(), &device)
     };
     let search = Search::new(&config.search_setup().unwrap(), &dataset, &device, &Engine::fused()).unwrap();
     let method = config.search.driven();
@@ -465,6 +467,7 @@ fn a_training_of_two_mixes_by_the_same_share_and_has_the_same_average() {
             settings: &settings,
             class_weights: Some((1..=10).map(|weight| weight as f32).collect()),
             seed: 1,
+            initial: None,
             loader: loader.sharded(group.shard()).unwrap(),
             group,
             validation: None,

@@ -162,6 +162,9 @@ fn every_recipe_runs() {
                 "network.augmentation.cutout=8",
             ]),
         }
+        if full.space.name == SpaceName::Mobile {
+            sets.extend(["search.cells=1", "network.cells=1", "network.channels=4"]);
+        }
         let config = config(name, &data, &sets);
         let directory = RunDirectory::create(&temporary.path().join("run")).unwrap();
         directory.write_config(&config).unwrap();

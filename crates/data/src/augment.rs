@@ -142,7 +142,7 @@ impl Augmentation {
         image
     }
 
-    /// The part that works on `channels × height × width` normalised values: cutout.
+    /// The part that works on `height × width × channels` normalised values: cutout.
     pub(crate) fn apply_normalised(&self, values: &mut [f32], shape: ImageShape, rng: &mut impl Rng) {
         if self.cutout > 0 {
             cutout(values, shape, self.cutout, rng);
@@ -217,7 +217,7 @@ fn flip(image: &mut Image) {
     }
 }
 
-/// Sets a square of side `length` to 0 in every channel of `values`, `channels × height × width`.
+/// Sets a square of side `length` to 0 in every channel of `values`, `height × width × channels`.
 /// Its centre is uniform over the image; parts outside are cut off.
 pub fn cutout(values: &mut [f32], shape: ImageShape, length: usize, rng: &mut impl Rng) {
     let mut side = |size: usize| {
@@ -225,10 +225,13 @@ pub fn cutout(values: &mut [f32], shape: ImageShape, length: usize, rng: &mut im
         end.saturating_sub(length)..end.min(size)
     };
     let (rows, columns) = (side(shape.height), side(shape.width));
-    for plane in values.chunks_exact_mut(shape.height * shape.width) {
-        for row in plane.chunks_exact_mut(shape.width).take(rows.end).skip(rows.start) {
-            row[columns.clone()].fill(0.0);
-        }
+    let columns = columns.start * shape.channels..columns.end * shape.channels;
+    for row in values
+        .chunks_exact_mut(shape.width * shape.channels)
+        .take(rows.end)
+        .skip(rows.start)
+    {
+        row[columns.clone()].fill(0.0);
     }
 }
 

@@ -43,7 +43,7 @@ pub struct TrainingOrder {
 /// Normalised images with their classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// The values: samples × channels × height × width.
+    /// The values: samples × height × width × channels, as the cells of a network read them.
     pub images: Vec<f32>,
     /// The class of each sample.
     pub labels: Vec<u32>,
@@ -92,6 +92,17 @@ struct Batches {
     normalised: Vec<[f32; 256]>,
     order: Order,
     shuffled: Arc<Mutex<Option<Shuffled>>>,
+}
+
+impl Batch {
+    /// The values of each sample as channels × height × width.
+    pub fn planar(&self) -> impl Iterator<Item = Vec<f32>> {
+        let [_, channels, height, width] = self.shape;
+        self.images.chunks_exact(channels * height * width).map(move |image| {
+            let plane = |channel: usize| image[channel..].iter().step_by(channels);
+            (0..channels).flat_map(plane).copied().collect()
+        })
+    }
 }
 
 impl Loader {
@@ -299,14 +310,16 @@ impl Batches {
         Ok(())
     }
 
+    /// Writes the normalised values of planar `pixels`, pixel by pixel.
     fn normalise(&self, pixels: &[u8], out: &mut [f32]) {
-        let plane = self.shape.height * self.shape.width;
-        for ((pixels, out), normalised) in pixels
-            .chunks_exact(plane)
-            .zip(out.chunks_exact_mut(plane))
-            .zip(&self.normalised)
-        {
-            for (value, &byte) in out.iter_mut().zip(pixels) {
+        let ImageShape {
+            channels,
+            height,
+            width,
+        } = self.shape;
+        let planes = pixels.chunks_exact(height * width).zip(&self.normalised);
+        for (channel, (plane, normalised)) in planes.enumerate() {
+            for (value, &byte) in out[channel..].iter_mut().step_by(channels).zip(plane) {
                 *value = normalised[usize::from(byte)];
             }
         }

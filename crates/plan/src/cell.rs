@@ -35,7 +35,7 @@ impl Choice {
     /// Whether drop-path may drop the choice: every block with arithmetic, except a bottleneck with
     /// no residual, which would leave nothing, and a convolution without a norm, which is a
     /// shortcut itself.
-    pub fn can_drop(&self) -> bool {
+    fn can_drop(&self) -> bool {
         let stays = match self.block {
             // A bottleneck that begins with ReLU has no residual.
             Block::InvertedBottleneck { relu, stride, .. } => relu || stride > 1 || self.inputs != self.outputs,
@@ -55,6 +55,15 @@ pub struct Edge {
     pub to: usize,
     /// The candidates, in the order of the mixture.
     pub choices: Vec<Choice>,
+}
+
+impl Edge {
+    /// Whether drop-path may drop `choice`, which is on this edge: a residual block without a
+    /// shortcut beside it would leave nothing.
+    pub fn can_drop(&self, choice: &Choice) -> bool {
+        let is_alone = self.choices.len() == 1 && matches!(choice.block, Block::Basic { .. });
+        choice.can_drop() && !is_alone
+    }
 }
 
 /// One named tensor in a flat weight vector.

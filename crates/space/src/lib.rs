@@ -93,7 +93,8 @@ impl SpaceName {
     /// Whether `operation` may be a candidate.
     pub fn has(self, operation: Operation) -> bool {
         match self {
-            Self::Darts => operation.halves(),
+            // `basic_block` is the same block there.
+            Self::Darts => operation.halves() && operation != Operation::ResBlockK3,
             Self::NasBench201 => NAS_BENCH_201_OPERATIONS.contains(&operation),
             Self::Mobile => MOBILE_OPERATIONS.contains(&operation),
             Self::Plain => PLAIN_OPERATIONS.contains(&operation),

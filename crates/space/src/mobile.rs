@@ -4,10 +4,11 @@
 //! Zhu, Han, "ProxylessNAS", ICLR 2019, section 4 (what is searched: kernel and expansion of every
 //! layer, and which layers are removed); Wu et al., "FBNet", CVPR 2019, section 3.1 (`skip`, a
 //! candidate by which a layer is removed); Howard et al., "Searching for MobileNetV3", ICCV 2019
-//! (squeeze-and-excitation and hard-swish). Contract: a network is a stem (a 3×3 convolution and a
-//! fixed bottleneck of expansion 1), the stages, a 1×1 convolution, the mean, a classifier. The
-//! first layer of a stage has its stride and its channels; the others have a residual and may be
-//! removed.
+//! (squeeze-and-excitation and hard-swish); He et al., "Identity Mappings in Deep Residual
+//! Networks", ECCV 2016 (the residual block of two 3×3 convolutions). Contract: a network is a stem
+//! (a 3×3 convolution and a fixed bottleneck of expansion 1), the stages, a 1×1 convolution, the
+//! mean, a classifier. The first layer of a stage has its stride and its channels; the others have
+//! a residual and may be removed.
 
 use da2s_plan::ActivationFunction;
 use da2s_settings::words;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::Operation;
 
 /// All candidates that the space can have.
-pub(crate) const MOBILE_OPERATIONS: [Operation; 19] = [
+pub(crate) const MOBILE_OPERATIONS: [Operation; 20] = [
     Operation::MbConvK3E1,
     Operation::MbConvK3E3,
     Operation::MbConvK3E6,
@@ -35,13 +36,15 @@ pub(crate) const MOBILE_OPERATIONS: [Operation; 19] = [
     Operation::MbConvK7E1Se,
     Operation::MbConvK7E3Se,
     Operation::MbConvK7E6Se,
+    Operation::ResBlockK3,
     Operation::Skip,
 ];
 
-/// The candidates in the order of α's columns; those with squeeze-and-excitation and `skip` if
-/// requested.
-pub(crate) fn mobile_candidates(squeeze: bool, skip: bool) -> Vec<Operation> {
+/// The candidates in the order of α's columns; those with squeeze-and-excitation, `resblock_k3` and
+/// `skip` if requested.
+pub(crate) fn mobile_candidates(squeeze: bool, residual_blocks: bool, skip: bool) -> Vec<Operation> {
     let is_candidate = |operation: &Operation| match operation {
+        Operation::ResBlockK3 => residual_blocks,
         Operation::Skip => skip,
         other => squeeze || !other.squeezes(),
     };

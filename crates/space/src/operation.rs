@@ -1,7 +1,8 @@
 //! Candidate operations: their names as in DARTS (Liu, Simonyan, Yang 2019) and the blocks that
 //! compute them. Inverted bottlenecks (Sandler et al., "MobileNetV2", 2018) are named after their
 //! kernel and expansion, as in FBNet (Wu et al. 2019): `mbconv_k5_e3`, or `mbconv_k5_e3_se` with
-//! squeeze-and-excitation (Howard et al., "Searching for MobileNetV3", 2019).
+//! squeeze-and-excitation (Howard et al., "Searching for MobileNetV3", 2019). Residual blocks (He
+//! et al., "Identity Mappings in Deep Residual Networks", 2016) are `resblock_k3`.
 //!
 //! An operation is a row of the table below. A new one built from existing blocks needs only a row:
 //! spaces, genotypes, the engine and the exports follow from it.
@@ -9,6 +10,8 @@
 use da2s_plan::{ActivationFunction, Block, PoolKind};
 use da2s_settings::{Allowed, FieldKind, Setting, Word};
 use serde::{Deserialize, Serialize};
+
+use crate::SpaceName;
 
 /// Declares [`Operation`] from rows: documentation, variant, name, whether it can halve an image,
 /// and the block that computes it at a stride in a host network.
@@ -107,7 +110,10 @@ operations! {
     MbConvK7E6Se = "mbconv_k7_e6_se", true, |stride, _| squeezed(bottleneck(7, 6, stride));
     /// Nothing: only the residual of a layer remains, so the layer vanishes (FBNet).
     Skip = "skip", false, |stride, _| Block::Zero { stride };
-    /// ReLU, 3×3 convolution, batch norm, twice: ResNet's basic block without its shortcut.
+    /// ReLU, 3×3 convolution, batch norm, twice, in a layer of the space `mobile` (He et al.,
+    /// "Identity Mappings in Deep Residual Networks", 2016).
+    ResBlockK3 = "resblock_k3", true, |stride, _| Block::Basic { kernel: 3, stride };
+    /// The same in a layer of the space `plain`, whose shortcut also changes size and channels.
     BasicBlock = "basic_block", true, |stride, _| Block::Basic { kernel: 3, stride };
     /// ReLU, 3×3 depthwise convolution, batch norm, ReLU, 1×1 convolution, batch norm (DS-CNN).
     DsConv3x3 = "ds_conv_3x3", true, |stride, _| depthwise_separable(3, stride);
@@ -220,12 +226,12 @@ impl Operation {
         matches!(block, Block::InvertedBottleneck { squeeze: true, .. })
     }
 
-    /// The operation that `block` computes in a final network, if it computes one. The activation
-    /// function belongs to the network.
-    pub fn in_network(block: Block) -> Option<Self> {
+    /// The operation of `space` that `block` computes in a final network, if it computes one. The
+    /// activation function belongs to the network.
+    pub fn in_network(block: Block, space: SpaceName) -> Option<Self> {
         let block = block.with_activation(ActivationFunction::Relu);
         let computes = |operation: &Self| operation.block(block.stride(), HostNetwork::Network).0 == block;
-        Self::ALL.into_iter().find(computes)
+        Self::ALL.into_iter().filter(|&one| space.has(one)).find(computes)
     }
 }
 
@@ -260,18 +266,23 @@ mod tests {
 
     #[test]
     fn a_block_tells_its_operation() {
-        // A network does not compute `skip`, whose block is that of `none`.
-        for operation in Operation::ALL
-            .into_iter()
-            .filter(|&operation| operation != Operation::Skip)
-        {
-            for stride in 1..=4 {
-                let (block, _) = operation.block(stride, HostNetwork::Network);
-                assert_eq!(Operation::in_network(block), Some(operation));
-                let swish = block.with_activation(ActivationFunction::HardSwish);
-                assert_eq!(Operation::in_network(swish), Some(operation));
+        for space in [
+            SpaceName::Darts,
+            SpaceName::NasBench201,
+            SpaceName::Mobile,
+            SpaceName::Plain,
+        ] {
+            // A network does not compute `skip`.
+            let own = |operation: &Operation| space.has(*operation) && *operation != Operation::Skip;
+            for operation in Operation::ALL.into_iter().filter(own) {
+                for stride in 1..=4 {
+                    let (block, _) = operation.block(stride, HostNetwork::Network);
+                    assert_eq!(Operation::in_network(block, space), Some(operation));
+                    let swish = block.with_activation(ActivationFunction::HardSwish);
+                    assert_eq!(Operation::in_network(swish, space), Some(operation));
+                }
             }
+            assert_eq!(Operation::in_network(Block::Norm, space), None);
         }
-        assert_eq!(Operation::in_network(Block::Norm), None);
     }
 }

@@ -5,11 +5,12 @@
 use da2s_settings::Problem;
 
 use super::error::{ConfigError, Location};
-use super::settings::Config;
+use super::settings::{Config, NetworkSettings};
 use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{BaselineMatch, BaselineSettings, auxiliary_slot, channels_at};
 use crate::objective::Link;
+use crate::retrain::InitialWeights;
 use crate::search::{Drive, Moment};
 use crate::space::{CellKind, KindTarget, Operation, Precision, Reductions, SpaceName};
 
@@ -39,6 +40,7 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     ] {
         augmented(table, augmentation, shape, place)?;
     }
+    starts_differ(&config.network).map_err(placed)?;
     sides(config, shape).map_err(placed)?;
     kinds(config, shape).map_err(placed)?;
     layers(config, shape).map_err(placed)
@@ -54,6 +56,7 @@ pub(super) fn check_new(config: &Config, place: PlaceOf<'_>) -> Result<(), Confi
     skip_dropout.map_err(|problem| at(place, problem))?;
     widths(&config.network.beside).map_err(|problem| at(place, problem))?;
     quantisable(config).map_err(|problem| at(place, problem))?;
+    inherits(config).map_err(|problem| at(place, problem))?;
     counted(config).map_err(|problem| at(place, problem))
 }
 
@@ -72,6 +75,46 @@ fn quantisable(config: &Config) -> Result<(), Problem> {
         }
         None => Ok(()),
     }
+}
+
+/// A network that starts from the weights of the super-network must be a part of it.
+fn inherits(config: &Config) -> Result<(), Problem> {
+    const KEY: &str = "network.initial_weights";
+    let Config {
+        network, search, space, ..
+    } = config;
+    if network.training.initial_weights == InitialWeights::Random {
+        return Ok(());
+    }
+    let given = network.training.initial_weights.name();
+    if space.name != SpaceName::Mobile {
+        let expected = "\"random\" outside the space mobile, in which the network is a part of the super-network";
+        return Err(Problem::refused(KEY, given, expected));
+    }
+    let target = config.target.resolve(&space.build());
+    let operations = target.map_or(1, |target| target.kind(CellKind::Normal).operations);
+    if operations != 1 {
+        let expected = format!("1 with {KEY} = {given}");
+        return Err(Problem::refused("target.operations", operations, expected));
+    }
+    if network.shape.channels != search.channels {
+        let expected = format!("{}, as search.channels, with {KEY} = {given}", search.channels);
+        return Err(Problem::refused("network.channels", network.shape.channels, expected));
+    }
+    Ok(())
+}
+
+/// Trainings from several seeds must start from different weights.
+fn starts_differ(network: &NetworkSettings) -> Result<(), Problem> {
+    let (trainings, given) = (network.beside.trainings(), network.training.initial_weights);
+    if trainings == 1 || given == InitialWeights::Random {
+        return Ok(());
+    }
+    let expected = format!(
+        "1 with network.initial_weights = {}, since all of them would start from the same weights",
+        given.name()
+    );
+    Err(Problem::refused("network.seeds", trainings, expected))
 }
 
 /// A requested width of the baselines must be possible for each.

@@ -1,7 +1,8 @@
 //! Fits a recipe to the images and to the requested settings. An auxiliary head is left out if the
 //! images are too small for it. The batch sizes are lowered for a small folder, and for a small
 //! limit on the number of images. The cutout square is at most half as wide as the images. Grey
-//! images keep one channel, and a short search has a short warm-up.
+//! images keep one channel, and a short search has a short warm-up. A network that starts from the
+//! weights of the super-network has its channels.
 //!
 //! Contract: only settings that come from the recipe, or that nothing sets, are changed. A
 //! requested setting stays, and is refused if it does not fit.
@@ -10,6 +11,7 @@ use super::error::ConfigError;
 use super::layers::{Layer, merged};
 use super::settings::Config;
 use crate::data::{Format, SearchSplit, are_grey, small_training_set};
+use crate::retrain::InitialWeights;
 
 /// Number of files above which a folder is assumed to have enough images for any batch size.
 const MANY_FILES: usize = 4096;
@@ -28,6 +30,9 @@ pub(super) const ONE_CHANNEL: &str = "data.channels is 1, since the images are g
 const EPOCHS: &str = "search.epochs";
 const WARM_UP: &str = "search.warmup_epochs";
 
+/// The channels of the network.
+const WIDTH: &str = "network.channels";
+
 /// The setting that turns on the auxiliary head.
 const HEAD: &str = "network.auxiliary";
 /// The message for the user when [`no_head`] leaves a head out.
@@ -43,6 +48,26 @@ fn is_of_recipe(layers: &[Layer], key: &str) -> bool {
 /// Whether `error` is about an auxiliary head that a recipe among `layers` sets.
 pub(super) fn is_head_of_recipe(layers: &[Layer], error: &ConfigError) -> bool {
     is_of_recipe(layers, HEAD) && matches!(error, ConfigError::Setting { problem, .. } if problem.key() == HEAD)
+}
+
+/// The layer with the channels of the search for the network, and the message about it, if the
+/// network starts from the weights of the super-network and no channels were requested for it.
+///
+/// # Errors
+/// If a value does not have the type of its setting.
+pub(super) fn one_width(layers: &[Layer]) -> Result<Option<(Layer, String)>, ConfigError> {
+    let config = merged(layers)?;
+    let [channels, before] = [config.search.channels, config.network.shape.channels];
+    let starts_random = config.network.training.initial_weights == InitialWeights::Random;
+    if starts_random || channels == before || !is_of_recipe(layers, WIDTH) {
+        return Ok(None);
+    }
+    let layer = Layer::flag("the channels of the search", WIDTH, (channels as i64).into())?;
+    let note = format!(
+        "{WIDTH} is {channels} instead of {before}, as search.channels, since the network starts from the weights of the \
+         super-network"
+    );
+    Ok(Some((layer, note)))
 }
 
 /// The layer without an auxiliary head.

@@ -25,7 +25,7 @@ use crate::search::SKIP_DROPOUT;
 const MOST_PARTS: usize = 16;
 
 /// The built-in recipes: name and text. Each data set has a recipe of its name.
-pub const RECIPES: [(&str, &str); 11] = [
+pub const RECIPES: [(&str, &str); 12] = [
     ("digits", include_str!("../../recipes/digits.toml")),
     ("cifar10", include_str!("../../recipes/cifar10.toml")),
     ("cifar100", include_str!("../../recipes/cifar100.toml")),
@@ -33,6 +33,7 @@ pub const RECIPES: [(&str, &str); 11] = [
     ("fashion", include_str!("../../recipes/fashion.toml")),
     ("arrays", include_str!("../../recipes/arrays.toml")),
     ("images", include_str!("../../recipes/images.toml")),
+    ("images-mobile", include_str!("../../recipes/images-mobile.toml")),
     ("images-large", include_str!("../../recipes/images-large.toml")),
     ("imagenet", include_str!("../../recipes/imagenet.toml")),
     ("nas-bench-201", include_str!("../../recipes/nas-bench-201.toml")),

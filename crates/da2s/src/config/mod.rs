@@ -25,6 +25,8 @@ pub use settings::{Config, NetworkSettings, OnNan, RunSettings};
 use std::path::Path;
 
 use crate::data::DataOptions;
+use crate::network::widths_to_try;
+use crate::retrain::InitialWeights;
 use crate::search::SearchSetup;
 
 /// The settings with a short name, which front ends offer as flags and arguments.
@@ -65,6 +67,15 @@ pub fn schema() -> Result<String, ConfigError> {
 }
 
 impl Config {
+    /// The range of channels that the network may get after the search; `None` if it keeps its
+    /// channels, as it does if its weights are those of the search.
+    pub(crate) fn widths_to_try(&self) -> Option<[usize; 2]> {
+        match self.network.training.initial_weights {
+            InitialWeights::Random => widths_to_try(&self.target, &self.space, &self.network.shape),
+            InitialWeights::SuperNetwork => None,
+        }
+    }
+
     pub(crate) fn to_table(&self) -> Result<toml::Table, ConfigError> {
         toml::Table::try_from(self).map_err(|error| ConfigError::Unwritable {
             problem: error.to_string(),

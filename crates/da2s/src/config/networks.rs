@@ -11,6 +11,7 @@ use super::layers::Layer;
 use super::settings::{Config, NetworkSettings};
 use crate::backbone::Stem;
 use crate::network::{BaselineSettings, NetworkShape};
+use crate::retrain::{InitialWeights, TrainSettings};
 use crate::search::SearchSettings;
 use crate::space::{All, EdgeCount, PlainNetwork, Reductions, TargetSpec};
 
@@ -28,6 +29,10 @@ pub(super) fn settings(network: PlainNetwork, side: usize) -> Result<Vec<Layer>,
         ("space.stem_stride", space.stem_stride.map(whole)),
         ("space.head_channels", space.head_channels.map(whole)),
         ("network.channels", Some(whole(network.stem_channels()))),
+        (
+            "network.initial_weights",
+            Some(Value::from(InitialWeights::Random.name())),
+        ),
     ];
     let place = format!("the network {network}");
     let given = settings.into_iter().filter_map(|(key, value)| Some((key, value?)));
@@ -68,7 +73,10 @@ pub fn baseline_of(config: &Config, network: PlainNetwork) -> Config {
                 auxiliary: false,
                 ..NetworkShape::default()
             },
-            training: config.network.training.clone(),
+            training: TrainSettings {
+                initial_weights: InitialWeights::Random,
+                ..config.network.training.clone()
+            },
             beside: BaselineSettings {
                 seeds: None,
                 baselines: None,

@@ -8,7 +8,7 @@ use da2s_engine::Engine;
 
 use super::{Config, ConfigError, Origin};
 use crate::memory::{Needs, largest_first};
-use crate::network::{network, widths_to_try};
+use crate::network::network;
 use crate::search::needs;
 use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, Target};
 
@@ -43,7 +43,7 @@ impl Planned {
         let genotype = largest(&space, &target);
         // An image too small for the auxiliary head was refused earlier.
         let mut size = config.network.shape.size(&config.space, shape, CLASSES);
-        if let Some([_, widest]) = widths_to_try(&config.target, &config.space, &config.network.shape) {
+        if let Some([_, widest]) = config.widths_to_try() {
             size.channels = widest;
         }
         let final_network = network(&genotype, size, &engine).map_err(|error| ConfigError::Missing {

@@ -19,6 +19,9 @@ use super::settings::Config;
 use crate::data::Format;
 use crate::space::{NamedNetwork, SpaceName};
 
+/// The recipes for folders of images of any number, whose runs have a time limit.
+const FOR_FOLDERS: [&str; 2] = ["images", "images-mobile"];
+
 /// The requested settings of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -64,6 +67,7 @@ impl Request {
             let dataset = last_text(&layers, "data.dataset").unwrap_or(Format::Digits.name());
             layers.insert(0, Layer::recipe(dataset)?);
         }
+        let other_recipe = self.recipe_of_another_space(&mut layers)?;
         let space = match self.network {
             Some(network) => Some(network.space()),
             None => requested_space(&layers),
@@ -82,6 +86,7 @@ impl Request {
         layers.splice(1..1, above_recipe);
         let mut smaller: Vec<(Layer, String)> = fitted::warm_up(&layers)?.into_iter().collect();
         smaller.extend(fitted::cutout(&layers)?);
+        smaller.extend(fitted::one_width(&layers)?);
         layers.extend(smaller.iter().map(|(layer, _)| layer.clone()));
         let (mut config, headless) = match resolve(&layers) {
             Err(error) if fitted::is_head_of_recipe(&layers, &error) => {
@@ -97,6 +102,7 @@ impl Request {
         }
         let config = self.used(config)?;
         let mut notes: Vec<String> = smaller.into_iter().map(|(_, note)| note).collect();
+        notes.extend(other_recipe);
         notes.extend(headless);
         notes.extend(grey.map(|_| fitted::ONE_CHANNEL.to_owned()));
         notes.extend(self.idle(&config));
@@ -121,13 +127,30 @@ impl Request {
         flags.any(|layer| layer.get(key).is_some())
     }
 
-    /// Whether the recipe of `config`, which was resolved from this request, is that for folders of
+    /// Whether the recipe of `config`, which was resolved from this request, is one for folders of
     /// images.
     pub fn has_recipe_for_folders(&self, config: &Config) -> bool {
         match self.layers.first().filter(|_| self.names_recipe) {
-            Some(recipe) => recipe.is_recipe_of(Format::Images.name()),
+            Some(recipe) => FOR_FOLDERS.iter().any(|name| recipe.is_recipe_of(name)),
             None => config.data.dataset == Format::Images,
         }
+    }
+
+    /// Replaces the recipe `images-mobile` among `layers` by `images` if the run is not in the
+    /// space `mobile`; returns a message about it.
+    fn recipe_of_another_space(&self, layers: &mut [Layer]) -> Result<Option<String>, ConfigError> {
+        let [recipe, requested @ ..] = layers else {
+            return Ok(None);
+        };
+        let named = || SpaceName::from_name(last_text(requested, "space.name")?);
+        let space = self.network.map_or_else(named, |network| Some(network.space()));
+        let is_other = space.is_some_and(|space| space != SpaceName::Mobile);
+        if !is_other || !recipe.is_recipe_of("images-mobile") {
+            return Ok(None);
+        }
+        *recipe = Layer::recipe("images")?;
+        let note = "the recipe is images, since images-mobile is for the space mobile";
+        Ok(Some(note.to_owned()))
     }
 
     /// A message for each setting of a flag that has no effect. Recipes and files may contain such
@@ -284,4 +307,42 @@ pub fn format_in(path: &Path) -> Result<Format, ConfigError> {
 /// The value of `key` in the last of `layers` that sets it.
 fn last_text<'a>(layers: &'a [Layer], key: &str) -> Option<&'a str> {
     layers.iter().rev().find_map(|layer| layer.get(key)?.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retrain::InitialWeights;
+
+    #[test]
+    fn the_recipe_images_mobile_is_images_in_another_space() {
+        let with = |settings: &[&str], network: Option<&str>| {
+            let given = ["data.dir=my-images"].iter().chain(settings);
+            let given = given.map(|text| Layer::assignment("--set", text).unwrap());
+            let request = Request {
+                layers: [Layer::recipe("images-mobile").unwrap()]
+                    .into_iter()
+                    .chain(given)
+                    .collect(),
+                names_recipe: true,
+                network: network.and_then(NamedNetwork::from_name),
+                ..Request::default()
+            };
+            request.resolve_with_notes().unwrap()
+        };
+        let (own, notes) = with(&[], None);
+        assert_eq!((own.space.name, notes), (SpaceName::Mobile, Vec::new()));
+        assert_eq!(own.network.training.initial_weights, InitialWeights::SuperNetwork);
+        for (settings, network, space) in [
+            (&["space.name=darts"][..], None, SpaceName::Darts),
+            (&[], Some("darts-v2"), SpaceName::Darts),
+            (&[], Some("resnet8"), SpaceName::Plain),
+        ] {
+            let (config, notes) = with(settings, network);
+            assert_eq!(config.space.name, space, "{network:?}");
+            assert!(notes[0].contains("images-mobile is for the space mobile"), "{notes:?}");
+        }
+        let (config, _) = with(&[], Some("mobilenet-v2"));
+        assert_eq!(config.network.training.initial_weights, InitialWeights::Random);
+    }
 }

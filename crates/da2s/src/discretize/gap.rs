@@ -14,7 +14,7 @@ use super::rules::Searched;
 use crate::arch::Mixtures;
 use crate::backbone::{Pass, Statistics};
 use crate::data::Loader;
-use crate::evaluate::{EvaluateError, accuracy, images_on, unless};
+use crate::evaluate::{DeviceBatch, EvaluateError, accuracy, unless};
 use crate::parallel::Group;
 use crate::space::{CellKind, Genotype, KindTarget, Space};
 
@@ -154,18 +154,14 @@ impl Pruned<'_> {
     ) -> Result<Statistics, EvaluateError> {
         let mut statistics = Statistics::new(self.searched.backbone, device);
         let pass = Pass::new(self.searched.weights).with_mixtures(mixtures);
-        let mut seen = 0;
+        let mut seen = 0.0;
         for step in 0..loader.steps_per_epoch() {
             unless(stop)?;
-            let batch = loader.batch(0, step)?;
-            seen += batch.labels.len();
-            if let Some(own) = self
-                .searched
-                .backbone
-                .forward(images_on(&batch, device), pass)
-                .statistics
-            {
-                statistics.blend(&own, batch.labels.len() as f64 / seen as f64);
+            let batch = DeviceBatch::new(loader.batch(0, step)?, device);
+            let count = batch.labels.len() as f64;
+            seen += count;
+            if let Some(own) = self.searched.backbone.forward(batch.images, pass).statistics {
+                statistics.blend(&own, count / seen);
             }
         }
         Ok(statistics)

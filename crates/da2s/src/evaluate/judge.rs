@@ -6,9 +6,9 @@
 use burn::tensor::{Device, Tensor};
 use da2s_records::schema::JudgedImage;
 
-use super::{EvaluateError, images_on, unless};
+use super::{DeviceBatch, EvaluateError, unless};
 use crate::backbone::{Backbone, Pass};
-use crate::data::{Batch, Loader};
+use crate::data::Loader;
 use crate::device::host;
 use crate::finite::{OutputNotFinite, finite_outputs};
 
@@ -27,15 +27,15 @@ pub fn judge(
     let mut images = Vec::with_capacity(loader.samples());
     for step in 0..loader.steps_per_epoch() {
         unless(stop)?;
-        let batch = loader.batch(0, step)?;
-        let logits = backbone.forward(images_on(&batch, device), pass).logits;
+        let batch = DeviceBatch::new(loader.batch(0, step)?, device);
+        let logits = backbone.forward(batch.images.clone(), pass).logits;
         images.extend(judged(&batch, logits)?);
     }
     Ok(images)
 }
 
 /// The images of `batch`, judged by their logits, `[batch, classes]`.
-pub(super) fn judged(batch: &Batch, logits: Tensor<2>) -> Result<Vec<JudgedImage>, OutputNotFinite> {
+pub(super) fn judged(batch: &DeviceBatch, logits: Tensor<2>) -> Result<Vec<JudgedImage>, OutputNotFinite> {
     let predictions: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();
     let rows = host(&logits);
     finite_outputs(&rows)?;

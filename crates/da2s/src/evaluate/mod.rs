@@ -48,9 +48,34 @@ impl EvaluateError {
     }
 }
 
-/// The images of a batch as a tensor, `[batch, channels, height, width]`.
-pub fn images_on(batch: &Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), device)
+/// A batch whose images are a tensor. They are moved there, and the fused engine reads them in the
+/// order in which the loader wrote them, so no step copies them.
+#[derive(Clone, Debug)]
+pub struct DeviceBatch {
+    /// The images, `[batch, channels, height, width]`.
+    pub images: Tensor<4>,
+    /// The class of each image.
+    pub labels: Vec<u32>,
+    /// The index of each image in its part of the data.
+    pub indices: Vec<usize>,
+}
+
+impl DeviceBatch {
+    /// Moves `batch` to `device`.
+    pub fn new(batch: Batch, device: &Device) -> Self {
+        let Batch {
+            images,
+            labels,
+            shape: [samples, channels, height, width],
+            indices,
+        } = batch;
+        let images = Tensor::<4>::from_data(TensorData::new(images, [samples, height, width, channels]), device);
+        Self {
+            images: images.permute([0, 3, 1, 2]),
+            labels,
+            indices,
+        }
+    }
 }
 
 /// The labels of a batch as a tensor, `[batch]`.
@@ -87,8 +112,8 @@ pub fn accuracy(
     let (mut images, mut correct) = (0, 0);
     for step in 0..loader.steps_per_epoch() {
         unless(stop)?;
-        let batch = loader.batch(0, step)?;
-        let logits = backbone.forward(images_on(&batch, device), pass).logits;
+        let batch = DeviceBatch::new(loader.batch(0, step)?, device);
+        let logits = backbone.forward(batch.images.clone(), pass).logits;
         images += batch.labels.len();
         correct += correct_count(logits, &batch.labels);
     }
@@ -122,8 +147,8 @@ pub fn evaluate(
     let (mut images, mut correct, mut loss) = (0, 0, 0.0);
     for step in 0..loader.steps_per_epoch() {
         unless(stop)?;
-        let batch = loader.batch(0, step)?;
-        let logits = backbone.forward(images_on(&batch, device), pass).logits;
+        let batch = DeviceBatch::new(loader.batch(0, step)?, device);
+        let logits = backbone.forward(batch.images.clone(), pass).logits;
         let mean = cross_entropy(logits.clone(), labels_on(&batch.labels, device), 0.0).into_scalar::<f32>();
         loss += f64::from(mean) * batch.labels.len() as f64;
         images += batch.labels.len();

@@ -8,7 +8,7 @@ use da2s_records::schema::PartCost;
 
 use super::cost::{input_sizes, stage_sizes};
 use crate::backbone::{Backbone, NetworkStage};
-use crate::space::Operation;
+use crate::space::{Operation, SpaceName};
 
 /// Kinds of parts that are not cells: before, between (NAS-Bench-201) and after the cells.
 const STEM: &str = "stem";
@@ -16,7 +16,7 @@ const RESIDUAL: &str = "residual";
 const HEAD: &str = "head";
 
 /// The cost of `network` by part, for square images with a side of `image_size` pixels.
-pub(crate) fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
+pub(crate) fn cost_parts(network: &Backbone, space: SpaceName, image_size: usize) -> Vec<PartCost> {
     let stages = network.stages();
     let sizes = stage_sizes(stages, image_size);
     let searched = |stage: &NetworkStage| stage.kind.is_some();
@@ -30,7 +30,8 @@ pub(crate) fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost>
             None if index < last_cell => RESIDUAL,
             None => HEAD,
         };
-        costs.extend(of_stage(stage, kind, &input_sizes(stage, &sizes, image_size)));
+        let inputs = input_sizes(stage, &sizes, image_size);
+        costs.extend(of_stage(stage, space, kind, &inputs));
     }
     let classifier = &network.parts()[stages.len()];
     let biases = classifier.weights.last().map_or(0, |bias| bias.shape[0]);
@@ -45,7 +46,7 @@ pub(crate) fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost>
 }
 
 /// One entry per operation, and one for everything that is not searched.
-fn of_stage(stage: &NetworkStage, kind: &str, inputs: &[(usize, usize)]) -> Vec<PartCost> {
+fn of_stage(stage: &NetworkStage, space: SpaceName, kind: &str, inputs: &[(usize, usize)]) -> Vec<PartCost> {
     let plan = stage.cell.plan();
     let nodes = plan.node_sizes(inputs);
     let before = plan.preprocess.iter().zip(inputs);
@@ -53,7 +54,7 @@ fn of_stage(stage: &NetworkStage, kind: &str, inputs: &[(usize, usize)]) -> Vec<
     let edges = plan.edges.iter().flat_map(|edge| {
         let size = nodes[edge.from];
         edge.choices.iter().map(move |choice| {
-            let operation = stage.kind.and_then(|_| Operation::in_network(choice.block));
+            let operation = stage.kind.and_then(|_| Operation::in_network(choice.block, space));
             let operation = operation.map(|operation| operation.name().to_owned());
             (operation, choice, size)
         })
@@ -134,8 +135,9 @@ mod tests {
                 ..ChainShape::default()
             },
         };
-        let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
-        let (parts, all) = (cost_parts(&network, side), cost(&network, side));
+        let genotype = Genotype::parse(text).unwrap();
+        let network = network(&genotype, size, &Engine::Plain).unwrap();
+        let (parts, all) = (cost_parts(&network, genotype.space(), side), cost(&network, side));
         let sum = |of: fn(&PartCost) -> u64| parts.iter().map(of).sum::<u64>();
         assert_eq!(sum(|part| part.parameters), all.parameters);
         assert_eq!(sum(|part| part.multiply_adds), all.multiply_adds);

@@ -68,9 +68,9 @@ impl DropPath {
             let mut factors = Vec::with_capacity(plan.choice_count() * batch);
             let choices = plan.edges.iter().flat_map(|edge| {
                 let layer = before + edge.to - plan.input_channels.len() + 1;
-                edge.choices.iter().map(move |choice| (layer, choice))
+                edge.choices.iter().map(move |choice| (layer, edge, choice))
             });
-            for (layer, choice) in choices {
+            for (layer, edge, choice) in choices {
                 let keep = match self.ramp {
                     DropPathRamp::Epochs => 1.0 - self.probability,
                     DropPathRamp::Depth => 1.0 - self.probability * layer as f64 / layers as f64,
@@ -82,7 +82,7 @@ impl DropPath {
                         0.0
                     }
                 };
-                if choice.can_drop() {
+                if edge.can_drop(choice) {
                     // Every process draws the factors of the whole batch, so that an image has the
                     // same factor however many processes there are.
                     let all: Vec<f32> = (0..batch * shard.size).map(|_| factor()).collect();
@@ -163,12 +163,21 @@ mod tests {
         assert_eq!(halves, normal);
     }
 
+    /// A chain of five layers; the third changes the number of channels and has no shortcut, so
+    /// dropping it would leave nothing.
     #[test]
     fn over_the_depth_the_last_layer_is_dropped_most() {
-        // A chain of five layers; the third changes the number of channels and has no shortcut, so
-        // dropping it would leave nothing.
-        let text =
-            "Genotype(stages=[['mbconv_k3_e3', 'mbconv_k3_e3'], ['mbconv_k5_e3', 'mbconv_k3_e1', 'mbconv_k3_e3']])";
+        for text in [
+            "Genotype(stages=[['mbconv_k3_e3', 'mbconv_k3_e3'], ['mbconv_k5_e3', 'mbconv_k3_e1', 'mbconv_k3_e3']])",
+            "Genotype(stages=[['resblock_k3', 'mbconv_k3_e3'], ['resblock_k3', 'mbconv_k3_e1', 'resblock_k3']])",
+        ] {
+            assert_eq!(layers_that_drop(text), [1, 2, 4, 5], "{text}");
+        }
+    }
+
+    /// The layers of a network with drop-path over the depth that it drops, each as often as it
+    /// should.
+    fn layers_that_drop(text: &str) -> Vec<usize> {
         let stage = |channels, layers| StageShape {
             channels,
             layers,
@@ -206,11 +215,12 @@ mod tests {
         let choices = plan
             .edges
             .iter()
-            .flat_map(|edge| edge.choices.iter().map(move |choice| (edge.to, choice)));
+            .flat_map(|edge| edge.choices.iter().map(move |choice| (edge, choice)));
         let mut dropping = Vec::new();
-        for ((layer, choice), factors) in choices.zip(values.chunks_exact(batch)) {
+        for ((edge, choice), factors) in choices.zip(values.chunks_exact(batch)) {
+            let layer = edge.to;
             let dropped = factors.iter().filter(|&&factor| factor == 0.0).count() as f64 / batch as f64;
-            if choice.can_drop() {
+            if edge.can_drop(choice) {
                 let probability = 0.5 * layer as f64 / 5.0;
                 assert!((dropped - probability).abs() < 0.03, "{layer}: {dropped}");
                 let kept = factors.iter().filter(|&&factor| factor != 0.0);
@@ -223,6 +233,6 @@ mod tests {
                 assert_eq!(dropped, 0.0);
             }
         }
-        assert_eq!(dropping, [1, 2, 4, 5]);
+        dropping
     }
 }

@@ -313,8 +313,10 @@ pub fn network_blocks(network: &Backbone, image_size: usize) -> Vec<TimedBlock> 
 
 /// Whether `block` is the shortcut of another one on `edge`, whose time includes it.
 fn is_shortcut(block: Block, edge: &Edge) -> bool {
+    // A residual block of the space `mobile` has the identity beside it, not ReLU as in `plain`.
+    let has_residual = |other: Block| block == Block::Identity && matches!(other, Block::Basic { .. });
     let mut others = edge.choices.iter();
-    others.any(|other| other.block.shortcut(other.inputs, other.outputs) == Some(block))
+    others.any(|other| other.block.shortcut(other.inputs, other.outputs) == Some(block) || has_residual(other.block))
 }
 
 fn takes_time(block: Block) -> bool {

@@ -103,6 +103,15 @@ impl Freedom {
         }
     }
 
+    /// The same, but none of `keys` may be chosen.
+    #[must_use]
+    pub fn without(self, keys: &[&str]) -> Self {
+        Self {
+            free: std::array::from_fn(|at| self.free[at] && !keys.contains(&KEYS[at])),
+            ..self
+        }
+    }
+
     /// The requested settings that a plan would have chosen.
     pub fn requested(&self) -> Vec<&'static str> {
         let rows = KEYS.iter().zip(self.requested);

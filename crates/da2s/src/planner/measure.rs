@@ -139,6 +139,7 @@ impl Measure<'_> {
                 .class_weights
                 .of(&dataset.class_names, dataset.train.labels())?,
             seed: settings.seed(config.run.seed),
+            initial: None,
             group: Group::alone(),
             loader,
             validation: None,

@@ -43,6 +43,7 @@ use da2s_records::schema::Sides;
 use crate::config::Config;
 use crate::data::{Dataset, ImageShape, Part, SearchSplit};
 use crate::memory::Needs;
+use crate::retrain::InitialWeights;
 use crate::search::Drive;
 use crate::space::Genotype;
 
@@ -174,6 +175,51 @@ pub const AIM: f64 = 0.97;
 /// [`PlanError::TooShort`] if the run cannot end in time even at its smallest;
 /// [`PlanError::Stopped`] if `stop` returns true; and what makes its stages fail.
 pub fn plan(
+    inputs: &Inputs<'_>,
+    goal: Option<Goal>,
+    spent_s: &dyn Fn() -> f64,
+    stop: &dyn Fn() -> bool,
+) -> Result<Plan, PlanError> {
+    let first = solved(inputs, goal, spent_s, stop)?;
+    let Some(goal) = goal.filter(|_| inputs.searches) else {
+        return Ok(first);
+    };
+    let [searched, trained] = [first.config.search.channels, first.config.network.shape.channels];
+    if first.config.network.training.initial_weights == InitialWeights::Random || searched == trained {
+        return Ok(first);
+    }
+    // The network is a part of the super-network, so both get the same channels: those that are not
+    // free, or the fewer.
+    let channels = match WIDTHS.map(|key| goal.freedom.may(key)) {
+        [false, _] => searched,
+        [true, false] => trained,
+        [true, true] => searched.min(trained),
+    };
+    let mut config = inputs.config.clone();
+    (config.search.channels, config.network.shape.channels) = (channels, channels);
+    let of_one_width = Inputs {
+        config: &config,
+        ..*inputs
+    };
+    let goal = Goal {
+        freedom: goal.freedom.without(&WIDTHS),
+        ..goal
+    };
+    let mut second = solved(&of_one_width, Some(goal), spent_s, stop)?;
+    second.reasons.push(format!(
+        "search and final network have the same {channels} channels, since the network starts from the weights of the \
+         super-network"
+    ));
+    Ok(Plan {
+        chosen: differences(inputs.config, &second.config),
+        ..second
+    })
+}
+
+/// The settings that are equal if the network starts from the weights of the super-network.
+const WIDTHS: [&str; 2] = ["search.channels", "network.channels"];
+
+fn solved(
     inputs: &Inputs<'_>,
     goal: Option<Goal>,
     spent_s: &dyn Fn() -> f64,

@@ -13,7 +13,7 @@ use super::{Goal, Inputs, Lesson, PlanError};
 use crate::config::{Config, baseline_of};
 use crate::discretize::random_genotype;
 use crate::network::{
-    CHANNELS, LatencyTable, Resource, cost, exceeded, limits, network, wider, widest, widest_in_table, widths_to_try,
+    CHANNELS, LatencyTable, Resource, cost, exceeded, limits, network, wider, widest, widest_in_table,
 };
 use crate::search::SearchError;
 use crate::space::{Genotype, PlainNetwork, Target};
@@ -125,7 +125,7 @@ impl<'a> Training<'a> {
     fn widened(&self, mut config: Config) -> Result<Config, PlanError> {
         let inputs = self.measure.inputs;
         let shape = &config.network.shape;
-        let range = widths_to_try(&config.target, &config.space, shape).filter(|_| inputs.genotype.is_none());
+        let range = config.widths_to_try().filter(|_| inputs.genotype.is_none());
         if let Some(range) = range {
             let table = config.target.latency_table.as_deref();
             let table = table.map(LatencyTable::read).transpose()?;

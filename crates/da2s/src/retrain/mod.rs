@@ -15,7 +15,7 @@ mod settings;
 pub use average::Average;
 pub(crate) use loaders::{divided, loaders};
 pub use mixing::{MixedBatch, Mixing, Other};
-pub use settings::{Decay, TrainSettings};
+pub use settings::{Decay, InitialWeights, TrainSettings};
 
 use burn::tensor::Device;
 use da2s_records::schema::TrainEpoch;
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Pass, Statistics, Weights};
 use crate::data::Loader;
-use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
+use crate::evaluate::{DeviceBatch, accuracy, correct_count, labels_on};
 use crate::finite::NotFinite;
 use crate::network::{DropPath, DropPathRamp};
 use crate::objective::{SecondLabels, Weighting, mixed_cross_entropy};
@@ -91,6 +91,8 @@ pub struct Retraining<'a> {
     pub class_weights: Option<Vec<f32>>,
     /// Seed of the training.
     pub seed: u64,
+    /// The weights and statistics with which it starts; `None` draws the weights.
+    pub initial: Option<(Weights, Statistics)>,
     /// The processes that train together.
     pub group: Group,
     /// Training images of this process.
@@ -129,7 +131,9 @@ impl Resumable for Retraining<'_> {
     }
 
     fn step(&self, state: &mut TrainState, mixed: MixedBatch) -> Result<(), NotFinite> {
-        let MixedBatch { batch, other } = &mixed;
+        let main_labels = mixed.main_labels().to_vec();
+        let MixedBatch { batch, other } = mixed;
+        let batch = DeviceBatch::new(batch, self.device);
         let (epoch, step) = (state.progress.epochs_done + 1, state.progress.steps_done);
         let device = self.device.clone().autodiff();
         let drop_path = DropPath {
@@ -145,11 +149,11 @@ impl Resumable for Retraining<'_> {
             auxiliary: self.network.auxiliary().is_some(),
             ..Pass::new(&weights)
         };
-        let forward = self.network.forward(images_on(batch, &device), pass);
+        let forward = self.network.forward(batch.images.autodiff(), pass);
         if let Some(statistics) = &forward.statistics {
             state.statistics.update(&statistics.averaged(&self.group));
         }
-        let correct = correct_count(forward.logits.clone().without_autodiff(), mixed.main_labels());
+        let correct = correct_count(forward.logits.clone().without_autodiff(), &main_labels);
         let labels = labels_on(&batch.labels, &device);
         let second = other.as_ref().map(|other| SecondLabels {
             labels: labels_on(&other.labels, &device),
@@ -226,8 +230,10 @@ impl Resumable for Retraining<'_> {
 
     fn start(&self) -> TrainState {
         let settings = self.settings;
-        let weights = Weights::new(self.network, self.seed, Purpose::NetworkWeights, self.device);
-        let statistics = Statistics::new(self.network, self.device);
+        let (weights, statistics) = self.initial.clone().unwrap_or_else(|| {
+            let weights = Weights::new(self.network, self.seed, Purpose::NetworkWeights, self.device);
+            (weights, Statistics::new(self.network, self.device))
+        });
         let sgd = Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip);
         TrainState {
             average: (settings.weight_average > 0.0).then(|| Average {

@@ -20,9 +20,11 @@ const PAIRS: Allowed = Allowed::List {
 settings! {
     /// How the final network trains.
     pub struct TrainSettings {
-        /// Seed of the training: initial weights, order of the images, augmentation and drop-path.
+        /// Seed of the training: random initial weights, order of images, augmentation, drop-path.
         /// Unset is `run.seed`, which also determines how the images are divided.
         seed: Option<u64> = None, in whole(0..=i64::MAX);
+        /// The weights with which the training starts.
+        initial_weights: InitialWeights = InitialWeights::Random;
         /// Weight of the auxiliary head's loss.
         auxiliary_weight: f64 = 0.4, in NOT_NEGATIVE.in_f32();
         /// Maximum probability p of drop-path.
@@ -141,6 +143,19 @@ impl TrainSettings {
     /// and its two copies in a checkpoint, and a mask of the weights that decay.
     pub(crate) fn extra_vectors(&self) -> u64 {
         3 * u64::from(self.weight_average > 0.0) + u64::from(!self.decay_norms)
+    }
+}
+
+words! {
+    /// The weights with which a training starts.
+    #[strum(serialize_all = "kebab-case")]
+    pub enum InitialWeights {
+        /// Random weights, as in the papers.
+        Random,
+        /// Those that the super-network has when the search ends; only in the space `mobile`, with
+        /// one operation per layer and as many channels as in the search. There the discretized
+        /// super-network is the final network.
+        SuperNetwork,
     }
 }
 

@@ -241,7 +241,7 @@ pub fn discretize(
         record_rule(context)?;
     }
     directory.write_json(GENOTYPE, &file)?;
-    let parts = cost_parts(&network, image_size);
+    let parts = cost_parts(&network, genotype.space(), image_size);
     let costs = Costs {
         image_size: Some(image_size),
         parts,

@@ -96,16 +96,9 @@ fn calibration_images(
     let loader = Loader::evaluation(dataset, Part::Train, indices, BATCH)?;
     for step in 0..loader.steps_per_epoch() {
         unless_stopped(observer)?;
-        images.extend(pictures(&loader.batch(0, step)?.images, dataset));
+        images.extend(loader.batch(0, step)?.planar());
     }
     Ok(images)
-}
-
-/// The images of a batch.
-fn pictures(values: &[f32], dataset: &Dataset) -> Vec<Vec<f32>> {
-    let shape = dataset.shape;
-    let pictures = values.chunks(shape.channels * shape.height * shape.width);
-    pictures.map(<[f32]>::to_vec).collect()
 }
 
 /// The test images that the network misclassifies, in ascending order.
@@ -116,7 +109,7 @@ fn wrong(network: &Network, dataset: &Dataset, observer: &mut dyn Observer) -> R
     for step in 0..loader.steps_per_epoch() {
         unless_stopped(observer)?;
         let batch = loader.batch(0, step)?;
-        let logits = network.logits(&pictures(&batch.images, dataset));
+        let logits = network.logits(&batch.planar().collect::<Vec<_>>());
         for ((&index, &label), logits) in batch.indices.iter().zip(&batch.labels).zip(logits) {
             if most(&logits) != label as usize {
                 wrong.push(index as u64);

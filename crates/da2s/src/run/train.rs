@@ -5,24 +5,26 @@ use std::path::Path;
 use burn::tensor::Device;
 use da2s_engine::Engine;
 use da2s_records::files::{
-    BEST, EXPORT, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, REPORT, SUMMARY,
-    SUSPECTS, previous,
+    BEST, EXPORT, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, REPORT,
+    SEARCH_CHECKPOINT, SUMMARY, SUSPECTS, previous,
 };
 
 use super::checkpoint::Checkpoint;
 use super::resume::{StageFiles, drive};
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::preprocessing;
-use super::{Context, Error, genotype_file, length};
-use crate::backbone::{Backbone, LoadError};
+use super::{Context, Error, genotype_file, length, search};
+use crate::backbone::{Backbone, LoadError, Statistics, Weights};
 use crate::config::Config;
 use crate::data::{Dataset, Loader};
 use crate::memory::Needs;
 use crate::network::{NetworkShape, network};
 use crate::observer::{Event, Observer};
 use crate::probe::Probe;
+use crate::random::Purpose;
 use crate::resumable::Resumable;
-use crate::retrain::{self, Retraining, TrainRecord, TrainState};
+use crate::retrain::{self, InitialWeights, Retraining, TrainRecord, TrainState};
+use crate::search::{Search, inherited};
 use da2s_records::schema::TrainEpoch;
 
 /// The result of a training.
@@ -88,6 +90,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             settings: &context.config.network.training,
             class_weights: weights.of(&dataset.class_names, dataset.train.labels())?,
             seed: context.config.network.training.seed(context.config.run.seed),
+            initial: initial_weights(context, (genotype, &network), (&dataset, &device, &engine), observer)?,
             group: group.clone(),
             loader,
             validation,
@@ -202,6 +205,60 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
     let Config { data, network, run, .. } = context.config;
     let shard = context.group.shard();
     Ok(retrain::loaders(data, &network.training, run.seed, shard, dataset)?)
+}
+
+/// The weights of the finished search with which a new training of `network` starts, if it does.
+/// The leading process reads them, and the others receive them.
+fn initial_weights(
+    context: &Context<'_>,
+    (genotype, network): (&str, &Backbone),
+    (dataset, device, engine): (&Dataset, &Device, &Engine),
+    observer: &mut dyn Observer,
+) -> Result<Option<(Weights, Statistics)>, Error> {
+    let (directory, config) = (context.directory, context.config);
+    if config.network.training.initial_weights == InitialWeights::Random {
+        return Ok(None);
+    }
+    let misfit = |error: LoadError| Error::Mismatch {
+        path: directory.file(SEARCH_CHECKPOINT),
+        problem: format!("the network cannot start from the weights of this search: {error}"),
+        hints: &[],
+    };
+    let read = || {
+        let begun = [NETWORK_CHECKPOINT, BEST]
+            .into_iter()
+            .any(|name| directory.has_file(name));
+        if context.resume && begun {
+            return Ok(Vec::new());
+        }
+        if genotype_file::stored(directory)?.is_some_and(|stored| stored.given) {
+            let text = "the network starts from random weights: its genotype was given, so there is no search whose \
+                weights it could have";
+            observer.on(Event::Warning(text.to_owned().into()));
+            return Ok(Vec::new());
+        }
+        let genotype = genotype_file::parsed(directory, genotype)?;
+        let search = Search::new(&config.search_setup()?, dataset, device, engine)?;
+        let state = search::finished(context, &search, device, observer)?;
+        let inherited = inherited((&search.backbone, &search.space), &state, (&genotype, network), device);
+        let (weights, statistics) = inherited.map_err(misfit)?;
+        let values = network
+            .named(&weights, &statistics)
+            .into_iter()
+            .flat_map(|tensor| tensor.data);
+        Ok::<_, Error>(values.flat_map(f32::to_le_bytes).collect())
+    };
+    let bytes = context.group.from_leader(read)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut values = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes);
+    let random = Weights::new(network, 0, Purpose::NetworkWeights, device);
+    let mut tensors = network.named(&random, &Statistics::new(network, device));
+    for value in tensors.iter_mut().flat_map(|tensor| &mut tensor.data) {
+        *value = values.next().expect("all processes have the same network");
+    }
+    network.load(&tensors, device).map(Some).map_err(misfit)
 }
 
 /// The network of the run's genotype, with or without its auxiliary head, and the genotype's text.

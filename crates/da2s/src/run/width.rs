@@ -8,7 +8,6 @@ use crate::backbone::{Backbone, NetworkSize};
 use crate::config::Config;
 use crate::network::{
     CHANNELS, Cost, LatencyError, LatencyTable, Limit, Resource, exceeded, network, wider, widest, widest_in_table,
-    widths_to_try,
 };
 use crate::observer::{Event, Observer};
 use crate::search::SearchError;
@@ -68,7 +67,7 @@ pub(super) fn wider_or_warn(
     size: &NetworkSize,
     observer: &mut dyn Observer,
 ) -> Result<Option<usize>, Error> {
-    let Some(range) = widths_to_try(&config.target, &config.space, &config.network.shape) else {
+    let Some(range) = config.widths_to_try() else {
         return Ok(None);
     };
     let found = wider(&config.target, range, table, genotype, size)?;

@@ -20,8 +20,8 @@ use super::bilevel::{Bilevel, Under};
 use super::moment::{Draw, When};
 use super::state::SearchState;
 use crate::arch::{ArchParams, Mixtures};
-use crate::data::Batch;
 use crate::device::host;
+use crate::evaluate::DeviceBatch;
 use crate::finite::NotFinite;
 use crate::space::CellKind;
 
@@ -81,7 +81,7 @@ impl Bilevel<'_> {
         own: Vec<Option<Tensor<1>>>,
         lambda: f64,
         (arch, directions): (&ArchParams, &[Option<Vec<f64>>]),
-        batch: &Batch,
+        batch: &DeviceBatch,
         draw: Draw,
     ) -> Result<Vec<Option<Tensor<1>>>, NotFinite> {
         let Some(slopes) = self.alignment(state, (arch, directions), batch, draw)? else {
@@ -99,7 +99,7 @@ impl Bilevel<'_> {
         &self,
         state: &SearchState,
         (arch, directions): (&ArchParams, &[Option<Vec<f64>>]),
-        batch: &Batch,
+        batch: &DeviceBatch,
         draw: Draw,
     ) -> Result<Option<Vec<Option<Tensor<1>>>>, NotFinite> {
         let mixtures = &self.mixtures(arch, When::Training(draw));
@@ -220,7 +220,7 @@ mod tests {
         let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
         let state = search.start();
         let stepper = search.stepper(&state);
-        let batch = search.weight_loader.batch(1, 0).unwrap();
+        let batch = DeviceBatch::new(search.weight_loader.batch(1, 0).unwrap(), &search.device);
         let draw = Draw::new(1, Moment::of_epoch(1, 2, 0));
         let arch = state.arch.untracked();
         let mixtures = stepper.mixtures(&arch, When::Training(draw));

@@ -19,8 +19,7 @@ use super::settings::SearchSettings;
 use super::state::SearchState;
 use crate::arch::{ArchParams, KindParams, Mixtures, Strengths};
 use crate::backbone::{Backbone, Pass, Weights};
-use crate::data::Batch;
-use crate::evaluate::{correct_count, images_on, labels_on};
+use crate::evaluate::{DeviceBatch, correct_count, labels_on};
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Weighting, weighted_cross_entropy};
 use crate::optim::ArchOptimizer;
@@ -195,7 +194,7 @@ impl<'a> Bilevel<'a> {
         &self,
         state: &mut SearchState,
         trains: Trains,
-        batch: &Batch,
+        batch: &DeviceBatch,
         draw: Draw,
         rates: Rates,
     ) -> Result<Reading, NotFinite> {
@@ -288,7 +287,7 @@ impl<'a> Bilevel<'a> {
         state: &mut SearchState,
         weights: &Weights,
         arch: &ArchParams,
-        batch: &Batch,
+        batch: &DeviceBatch,
         draw: Draw,
     ) -> Result<(Tensor<1>, Reading), NotFinite> {
         let under = Under {
@@ -305,7 +304,7 @@ impl<'a> Bilevel<'a> {
         weights: &Weights,
         arch: &ArchParams,
         Under { mixtures, shifts }: Under<'_>,
-        batch: &Batch,
+        batch: &DeviceBatch,
         draw: Draw,
     ) -> Result<(Tensor<1>, Reading), NotFinite> {
         let drop_path = self.skip_factors(batch.labels.len(), draw);
@@ -315,7 +314,7 @@ impl<'a> Bilevel<'a> {
             ..Pass::new(weights).with_mixtures(mixtures)
         };
         let device = self.device.clone().autodiff();
-        let forward = self.backbone.forward(images_on(batch, &device), pass);
+        let forward = self.backbone.forward(batch.images.clone().autodiff(), pass);
         if let Some(statistics) = &forward.statistics {
             state.statistics.update(&statistics.averaged(&self.group));
         }

@@ -253,6 +253,7 @@ fn lost(
 mod tests {
     use super::*;
     use crate::data::{DataOptions, Format, open};
+    use crate::evaluate::DeviceBatch;
     use crate::resumable::Resumable;
     use crate::search::{Draw, SearchSetup, Trains};
     use crate::space::TargetSpec;
@@ -280,7 +281,7 @@ mod tests {
                 Draw::new(1, moment),
                 search.rates(moment, &state),
             );
-            let batch = search.weight_loader.batch(1, 0).unwrap();
+            let batch = DeviceBatch::new(search.weight_loader.batch(1, 0).unwrap(), &search.device);
             let step = |state: &mut SearchState| stepper.half_step(state, Trains::Both, &batch, draw, rates).unwrap();
             step(&mut state);
             let removed = PerKind::new(search.space.kinds(), |_| {

@@ -16,8 +16,8 @@ use super::bilevel::{Bilevel, Rates, Reading, Trains};
 use super::moment::Draw;
 use super::state::SearchState;
 use crate::backbone::{Backbone, Weights};
-use crate::data::Batch;
 use crate::device::host;
+use crate::evaluate::DeviceBatch;
 use crate::finite::NotFinite;
 
 /// Number of steps over which cosines are averaged.
@@ -82,7 +82,7 @@ impl Bilevel<'_> {
     pub(super) fn freezing_step(
         &self,
         state: &mut SearchState,
-        [others, own]: [&Batch; 2],
+        [others, own]: [&DeviceBatch; 2],
         below: f64,
         draw: Draw,
         rates: Rates,
@@ -217,7 +217,8 @@ mod tests {
                 alpha: 0.0,
                 beta: 0.0,
             };
-            let batches = [&search.arch_loader, &search.weight_loader].map(|loader| loader.batch(1, 0).unwrap());
+            let batches = [&search.arch_loader, &search.weight_loader]
+                .map(|loader| DeviceBatch::new(loader.batch(1, 0).unwrap(), &search.device));
             let pair = [&batches[0], &batches[1]];
             search
                 .stepper(state)

@@ -14,6 +14,7 @@ mod dropping;
 mod error;
 mod freezing;
 mod gamma;
+mod inherited;
 mod limit;
 mod method;
 mod methods;
@@ -36,6 +37,7 @@ pub use drive::{Drive, DrivenMethod};
 pub use dropping::Dropping;
 pub use error::SearchError;
 pub use freezing::Freezing;
+pub use inherited::inherited;
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
 pub use moment::{Draw, Half, Moment, When};
@@ -53,7 +55,8 @@ pub use tuning::{Tuning, TuningImages, TuningProgress, TuningState};
 use burn::tensor::Device;
 
 use crate::backbone::Backbone;
-use crate::data::{Batch, Loader};
+use crate::data::Loader;
+use crate::evaluate::DeviceBatch;
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening};
 use crate::observer::Event;
@@ -130,11 +133,11 @@ pub struct EpochRecord {
 #[derive(Debug)]
 pub enum StepImages {
     /// A batch for the weights only.
-    Weights(Batch),
+    Weights(DeviceBatch),
     /// One batch for both the architecture and the weights.
-    Joint(Batch),
+    Joint(DeviceBatch),
     /// A batch for the architecture, and one for the weights.
-    Bilevel(Batch, Batch),
+    Bilevel(Box<[DeviceBatch; 2]>),
 }
 
 impl Resumable for Search {
@@ -147,15 +150,15 @@ impl Resumable for Search {
     fn images(&self, state: &SearchState, _: &dyn Fn() -> bool) -> Result<StepImages, StageError> {
         let moment = self.moment(state);
         let (epoch, step) = (moment.number() as u64, moment.step as u64);
-        let own = self.weight_loader.batch(epoch, step)?;
+        let own = DeviceBatch::new(self.weight_loader.batch(epoch, step)?, &self.device);
         self.probe.ended("weight data");
         Ok(match (self.moves_arch(state), self.settings.one_level) {
             (false, _) => StepImages::Weights(own),
             (true, true) => StepImages::Joint(own),
             (true, false) => {
-                let others = self.arch_loader.batch(epoch, step)?;
+                let others = DeviceBatch::new(self.arch_loader.batch(epoch, step)?, &self.device);
                 self.probe.ended("arch data");
-                StepImages::Bilevel(others, own)
+                StepImages::Bilevel(Box::new([others, own]))
             }
         })
     }
@@ -181,11 +184,13 @@ impl Resumable for Search {
                 let both = stepper.half_step(state, Trains::Both, both, draw, rates)?;
                 (Some(both), both)
             }
-            (StepImages::Bilevel(others, own), Some(below)) => {
+            (StepImages::Bilevel(pair), Some(below)) => {
+                let [others, own] = &**pair;
                 let [arch, weights] = stepper.freezing_step(state, [others, own], below, draw, rates)?;
                 (Some(arch), weights)
             }
-            (StepImages::Bilevel(others, own), None) => {
+            (StepImages::Bilevel(pair), None) => {
+                let [others, own] = &**pair;
                 let arch = if self.settings.second_order {
                     stepper.second_order_step(state, others, own, draw, rates)?
                 } else {

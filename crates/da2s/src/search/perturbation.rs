@@ -12,7 +12,7 @@ use super::bilevel::{Bilevel, Under};
 use super::moment::{Draw, When};
 use super::state::SearchState;
 use crate::arch::KindParams;
-use crate::data::Batch;
+use crate::evaluate::DeviceBatch;
 use crate::finite::NotFinite;
 use crate::objective::normalized;
 use crate::random::Purpose;
@@ -46,7 +46,7 @@ impl Bilevel<'_> {
         &self,
         state: &SearchState,
         how: Perturbation,
-        batch: &Batch,
+        batch: &DeviceBatch,
         draw: Draw,
     ) -> Result<PerKind<Tensor<2>>, NotFinite> {
         let radius = how.radius as f32;
@@ -134,7 +134,7 @@ mod tests {
         let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
         let state = search.start();
         let stepper = search.stepper(&state);
-        let batch = search.weight_loader.batch(1, 0).unwrap();
+        let batch = DeviceBatch::new(search.weight_loader.batch(1, 0).unwrap(), &search.device);
         let draw = |step| Draw::new(1, Moment::of_epoch(1, 50, 0).at_step(step));
         let radius = 0.1f32;
         let of = |steps, draw| {

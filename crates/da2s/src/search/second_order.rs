@@ -23,7 +23,7 @@ use super::moment::{Draw, Half};
 use super::state::SearchState;
 use crate::arch::ArchParams;
 use crate::backbone::Weights;
-use crate::data::Batch;
+use crate::evaluate::DeviceBatch;
 use crate::finite::NotFinite;
 
 impl Bilevel<'_> {
@@ -34,8 +34,8 @@ impl Bilevel<'_> {
     pub(crate) fn second_order_step(
         &self,
         state: &mut SearchState,
-        batch: &Batch,
-        training: &Batch,
+        batch: &DeviceBatch,
+        training: &DeviceBatch,
         draw: Draw,
         rates: Rates,
     ) -> Result<Reading, NotFinite> {
@@ -100,7 +100,7 @@ impl Bilevel<'_> {
         &self,
         aside: &mut SearchState,
         weights: &Weights,
-        training: &Batch,
+        training: &DeviceBatch,
         draw: Draw,
     ) -> Result<ArchGradients, NotFinite> {
         let arch: ArchParams = aside.arch.tracked();
@@ -170,7 +170,7 @@ mod tests {
         setup.search.method = Method::Gdas;
         let (search, device) = on_digits(&setup);
         let stepper = stepper(&search, &device);
-        let batch = search.weight_loader.batch(1, 0).unwrap();
+        let batch = DeviceBatch::new(search.weight_loader.batch(1, 0).unwrap(), &search.device);
         let draw = Draw::new(1, MOMENT);
         // With a zero step, the second-order weights are the current ones.
         let rates = Rates {
@@ -205,8 +205,8 @@ mod tests {
         let (search, device) = on_digits(&setup);
         let stepper = stepper(&search, &device);
         let (validation, training) = (
-            search.arch_loader.batch(1, 0).unwrap(),
-            search.weight_loader.batch(1, 0).unwrap(),
+            DeviceBatch::new(search.arch_loader.batch(1, 0).unwrap(), &search.device),
+            DeviceBatch::new(search.weight_loader.batch(1, 0).unwrap(), &search.device),
         );
         let draw = Draw::new(1, MOMENT);
         // A short step: ReLU and maximum make the loss piecewise linear, so long differences do not

@@ -15,10 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bilevel::{Rates, Under};
 use super::{Draw, Moment, Outcome, Search, SearchState};
-use crate::data::Batch;
 use crate::discretize::mixture::discrete_mixture;
 use crate::discretize::{Decisions, Discretization, Images, KindStrengths, Quality, exclude_all_excess, quality};
-use crate::evaluate::EvaluateError;
+use crate::evaluate::{DeviceBatch, EvaluateError};
 use crate::finite::NotFinite;
 use crate::observer::Event;
 use crate::optim::Sgd;
@@ -75,7 +74,7 @@ pub struct TuningProgress {
 #[derive(Debug)]
 pub struct TuningImages {
     decided: Option<Vec<usize>>,
-    batch: Batch,
+    batch: DeviceBatch,
 }
 
 impl<'a> Tuning<'a> {
@@ -249,6 +248,7 @@ impl Resumable for Tuning<'_> {
             .search
             .weight_loader
             .batch(epoch as u64, progress.steps_done as u64)?;
+        let batch = DeviceBatch::new(batch, &self.search.device);
         Ok(TuningImages { decided, batch })
     }
 

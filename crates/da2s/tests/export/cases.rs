@@ -7,6 +7,7 @@ use da2s::data::{
     DataOptions, Dataset, Format, Loader, Part, Preprocessing, Stream, TrainingOrder, open, preprocessing,
 };
 use da2s::device::host;
+use da2s::evaluate::DeviceBatch;
 use da2s::network::{Cost, Trained, cost, network};
 use da2s::observer::Silent;
 use da2s::parallel::Group;
@@ -68,6 +69,7 @@ pub const WITHOUT_INPUTS: [&str; 2] = [
     "nas-bench-201, nothing arrives",
     "nas-bench-201, convolutions of nothing",
 ];
+const WITH_RESIDUAL_BLOCKS: &str = "Genotype(stages=[['resblock_k3', 'mbconv_k5_e3', 'resblock_k3'], ['mbconv_k3_e6', 'resblock_k3'], ['resblock_k3']])";
 const PLAIN: &str = "Genotype(stages=[['basic_block', 'basic_block'], ['basic_block', 'ds_conv_3x3']])";
 
 /// All cases.
@@ -109,6 +111,7 @@ pub fn all() -> Vec<Case> {
         case("mobile, ReLU6 and skip", WITH_SKIP, with(ActivationFunction::Relu6)),
         case("mobile, hard-swish", CHAIN, with(ActivationFunction::HardSwish)),
         case(SQUEEZED, WITH_SQUEEZE, with(ActivationFunction::Relu)),
+        case("mobile, residual blocks", WITH_RESIDUAL_BLOCKS, size(cifar, 8, 1, 15)),
         case("plain, odd sides", PLAIN, size(cifar, 8, 1, 15)),
         case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
     ]
@@ -157,6 +160,7 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
         settings: &settings,
         class_weights: None,
         seed: 1,
+        initial: None,
         group: Group::alone(),
         loader: Loader::training(dataset, images, settings.batch_size, order).unwrap(),
         validation: None,
@@ -220,7 +224,7 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
     let dataset = open(Format::Digits, None, &options).unwrap();
     let loader = Loader::evaluation(&dataset, Part::Test, (0..IMAGES).collect(), IMAGES).unwrap();
     let batch = loader.batch(0, 0).unwrap();
-    let images = Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), &device);
+    let images = DeviceBatch::new(batch.clone(), &device).images;
 
     let genotype = Genotype::parse(genotype).unwrap();
     let sizes = NetworkSize {
@@ -267,7 +271,7 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
             (&Engine::Plain, &device),
         );
         let built = built.unwrap();
-        let logits = host(&built.logits(batch.images.clone(), IMAGES, &device));
+        let logits = host(&built.logits(batch.planar().flatten().collect(), IMAGES, &device));
         (built, logits)
     };
     let classes = dataset.classes();
@@ -296,7 +300,7 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
     };
     let labels = batch.labels.iter().map(|&label| label as f32).collect();
     let expected = vec![
-        named("images", &batch.shape, batch.images.clone()),
+        named("images", &batch.shape, batch.planar().flatten().collect()),
         named("logits", &[IMAGES, classes], logits),
         named("labels", &[IMAGES], labels),
     ];

@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::arch::{ArchParams, KindParams};
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
-use da2s::data::Batch;
+use da2s::evaluate::DeviceBatch;
 use da2s::objective::{Regulariser, cross_entropy};
 use da2s::search::{Bilevel, Draw, Moment, Rate, Rates, SearchSettings, SearchState, Trains, When};
 use da2s::space::{CellKind, ChainShape, PerKind, Reductions, Space, Target, TargetSpec};
@@ -118,7 +118,7 @@ impl Case {
         state
     }
 
-    fn batch(&self, name: &str) -> Batch {
+    fn batch(&self, name: &str) -> DeviceBatch {
         let input = self.golden.get(&format!("input.{name}"));
         let labels: Vec<u32> = self
             .golden
@@ -127,9 +127,8 @@ impl Case {
             .iter()
             .map(|&label| label as u32)
             .collect();
-        Batch {
-            images: input.data.clone(),
-            shape: input.shape.clone().try_into().unwrap(),
+        DeviceBatch {
+            images: Tensor::from_data(TensorData::new(input.data.clone(), input.shape.clone()), &self.device),
             indices: (0..labels.len()).collect(),
             labels,
         }
@@ -290,8 +289,7 @@ fn supernet_trajectory() {
             drop_path: None,
             auxiliary: false,
         };
-        let Batch { images, shape, .. } = case.batch("weight_batch");
-        let images = Tensor::from_data(TensorData::new(images, shape), &case.device);
+        let images = case.batch("weight_batch").images;
         let logits = case.backbone.forward(images, pass).logits;
         close(
             "evaluation logits after",

@@ -4,6 +4,7 @@ use da2s::Error;
 use da2s::config::Config;
 use da2s::discretize::Rule;
 use da2s::observer::Silent;
+use da2s::retrain::InitialWeights;
 use da2s::run::{RunDirectory, discretize, search};
 use da2s::search::{ArchOptimizerName, Method, ScheduleName, SearchError};
 use da2s::space::{ActivationName, All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
@@ -145,6 +146,29 @@ fn a_chain_with_squeeze_and_excitation_and_another_activation_runs() {
 }
 
 #[test]
+fn a_chain_of_residual_blocks_runs_and_stays_in_its_space() {
+    let mut config = tiny_chain();
+    config.space.residual_blocks = true;
+    assert_eq!(config.space.build().operations.len(), 10);
+    config.space.residual_blocks = false;
+    config.space.operations = Some(vec![Operation::MbConvK3E1, Operation::ResBlockK3]);
+    twice(&config);
+    // All layers have the block of the space `plain`, but with the stem and head of `mobile`.
+    config.space.operations = Some(vec![Operation::ResBlockK3]);
+    let file = twice(&config);
+    let genotype = genotype_of(&file);
+    assert!(
+        genotype.to_string().starts_with("Genotype(stages=[['resblock_k3'"),
+        "{genotype}"
+    );
+    assert_eq!(
+        Genotype::parse(&genotype.to_string()).unwrap().space(),
+        SpaceName::Mobile
+    );
+    assert!(file.on_device.size_int8_bytes.is_some(), "{:?}", file.on_device);
+}
+
+#[test]
 fn a_genotype_of_other_stages_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let config = tiny_chain();
@@ -185,4 +209,23 @@ fn a_space_of_the_users_own_runs() {
         let allowed = [Operation::SepConv3x3, Operation::SkipConnect];
         assert!(cell.edges.iter().all(|edge| allowed.contains(&edge.operations[0])));
     }
+}
+
+#[test]
+fn a_network_starts_from_the_weights_of_its_super_network() {
+    let mut config = tiny_chain();
+    (config.search.epochs, config.network.training.epochs) = (6, 1);
+    config.network.shape.channels = 8;
+    config.network.training.drop_path = 0.0;
+    let from = |initial_weights| {
+        let mut config = config.clone();
+        config.network.training.initial_weights = initial_weights;
+        twice(&config)
+    };
+    let [random, inherited] = [InitialWeights::Random, InitialWeights::SuperNetwork].map(from);
+    assert_eq!(random.genotype, inherited.genotype);
+    // How well it then trains depends on the images; that it starts with the logits of the pruned
+    // super-network is tested with `inherited`.
+    assert!(inherited.network_accuracy.is_some());
+    assert_ne!(random.network_calibration_error, inherited.network_calibration_error);
 }

@@ -1,7 +1,8 @@
 //! The loader's contract: batches depend only on (seed, epoch, step), and cover the images.
 
 use super::*;
-use crate::{DataOptions, Format, SearchSplit, open};
+use crate::dataset::Normalisation;
+use crate::{Arrays, DataOptions, Format, LabelledImages, SearchSplit, open};
 use proptest::prelude::*;
 
 fn digits() -> Dataset {
@@ -96,6 +97,39 @@ fn evaluation_is_sequential_complete_and_plain() {
     let expected = (f32::from(byte) / 255.0 - digits.normalisation.mean[0]) / digits.normalisation.std[0];
     assert_eq!(batches[1].images[64 + 20], expected);
     assert_eq!(loader.batch(5, 1).unwrap(), batches[1]);
+}
+
+#[test]
+fn the_channels_of_a_pixel_are_adjacent() {
+    let shape = ImageShape {
+        channels: 3,
+        height: 4,
+        width: 4,
+    };
+    let images = LabelledImages {
+        shape,
+        pixels: (0..6 * 48).map(|at| (at * 37 % 251) as u8).collect(),
+        labels: vec![0, 1, 0, 1, 0, 1],
+    };
+    let names = ["a", "b"].map(str::to_owned).to_vec();
+    let arrays = Arrays::new(names, images.clone(), Some(images)).unwrap();
+    let colours = arrays.open(&DataOptions::default()).unwrap();
+    let batch = Loader::evaluation(&colours, Part::Test, vec![4, 1], 2)
+        .unwrap()
+        .batch(0, 0)
+        .unwrap();
+    assert_eq!(batch.shape, [2, 3, 4, 4]);
+    let planar: Vec<Vec<f32>> = batch.planar().collect();
+    for (place, index) in [4, 1].into_iter().enumerate() {
+        let image = colours.test.image(index).unwrap();
+        for (at, &byte) in image.pixels().iter().enumerate() {
+            let (channel, pixel) = (at / 16, at % 16);
+            let Normalisation { mean, std } = &colours.normalisation;
+            let expected = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
+            assert_eq!(batch.images[place * 48 + pixel * 3 + channel], expected);
+            assert_eq!(planar[place][at], expected);
+        }
+    }
 }
 
 #[test]

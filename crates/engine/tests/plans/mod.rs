@@ -196,7 +196,7 @@ pub fn stem() -> CellPlan {
 }
 
 /// A chain of layers as in the space `mobile`: a step down to other channels, and a layer with a
-/// residual, each a mixture of inverted bottlenecks.
+/// residual, each a mixture of inverted bottlenecks and a residual block.
 pub fn chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
     let bottlenecks = |relu: bool, stride: usize| {
         let bottleneck = move |(kernel, expansion)| Block::InvertedBottleneck {
@@ -207,7 +207,8 @@ pub fn chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
             activation: ActivationFunction::Relu,
             squeeze: false,
         };
-        [(3, 1), (3, 3), (5, 2), (7, 1), (7, 6)].map(bottleneck).to_vec()
+        let bottlenecks = [(3, 1), (3, 3), (5, 2), (7, 1), (7, 6)].map(bottleneck);
+        [&bottlenecks[..], &[Block::Basic { kernel: 3, stride }]].concat()
     };
     let residual = [bottlenecks(false, 1), vec![Block::Identity]].concat();
     CellPlanBuilder::new(true)

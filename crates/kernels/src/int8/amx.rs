@@ -7,8 +7,10 @@
 //!
 //! Contract: [`Tiles`] is a proof that this thread's tiles have shapes. There is at most one of
 //! them per thread at a time. Rust has no stable intrinsics for AMX, so each instruction is inline
-//! assembly. The compiler itself emits no instruction on tiles: they keep their values between the
-//! functions of this file.
+//! assembly. Tiles keep their values between the functions of this file. The language does not
+//! promise this; it relies on the compiler, which emits no instruction on tiles of its own, and
+//! which keeps the order of these blocks, since they are not `pure`. After the permission, Linux
+//! refuses alternate signal stacks of this process that are too small for the tiles.
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};

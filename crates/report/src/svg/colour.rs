@@ -6,7 +6,7 @@
 //! (2018), from colorous.
 
 /// Number of colours for operations.
-pub(crate) const SLOTS: usize = 9;
+pub(crate) const SLOTS: usize = 10;
 
 /// Number of steps of the heat map.
 pub(crate) const LEVELS: usize = 25;
@@ -22,6 +22,7 @@ pub(crate) const OPERATION_COLOURS: [(&str, &str); SLOTS] = [
     ("#cc79a7", "#dd92bb"),
     ("#b3a200", "#f0e442"),
     ("#1a1d20", "#e9e7e2"),
+    ("#8c564b", "#b98577"),
 ];
 
 /// Number of lines that can be distinguished.
@@ -52,6 +53,7 @@ pub(crate) fn slot(operation: &str) -> usize {
         "dil_conv_5x5" | "mbconv_k7_e1" => 6,
         "none" | "mbconv_k7_e3" => 7,
         "mbconv_k7_e6" => 8,
+        "resblock_k3" => 9,
         other => other.bytes().map(usize::from).sum::<usize>() % SLOTS,
     }
 }
@@ -76,9 +78,10 @@ mod tests {
 
     #[test]
     fn no_two_operations_of_the_mobile_space_share_a_colour() {
-        let names = [3, 5, 7].map(|kernel| [1, 3, 6].map(|expansion| format!("mbconv_k{kernel}_e{expansion}")));
-        let slots: std::collections::BTreeSet<usize> = names.iter().flatten().map(|name| slot(name)).collect();
-        assert_eq!(slots.len(), 9);
+        let bottlenecks = [3, 5, 7].map(|kernel| [1, 3, 6].map(|expansion| format!("mbconv_k{kernel}_e{expansion}")));
+        let names = bottlenecks.into_iter().flatten().chain(["resblock_k3".to_owned()]);
+        let slots: std::collections::BTreeSet<usize> = names.map(|name| slot(&name)).collect();
+        assert_eq!(slots.len(), 10);
     }
 
     #[test]

@@ -153,7 +153,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_genotype_is_written_and_read_back(
-            rows in prop::collection::vec((prop::sample::select(mobile_candidates(true, false)), prop::collection::vec(layer(), 0..4)), 1..5),
+            rows in prop::collection::vec((prop::sample::select(mobile_candidates(true, true, false)), prop::collection::vec(layer(), 0..4)), 1..5),
         ) {
             let mut edges = Vec::new();
             let mut at = 0;

@@ -36,6 +36,14 @@ pub fn cases() -> Vec<Case> {
             &["space.squeeze_excitation", "put \"mbconv_k3_e1_se\" in that list"],
         ),
         run(
+            "--set space.residual_blocks=true",
+            &["space.residual_blocks", "outside the space mobile"],
+        ),
+        run(
+            "--space mobile --set space.operations=[\"mbconv_k3_e1\"] --set space.residual_blocks=true",
+            &["space.residual_blocks", "put \"resblock_k3\" in that list"],
+        ),
+        run(
             "--set space.activation=relu6",
             &["space.activation", "outside the space mobile"],
         ),

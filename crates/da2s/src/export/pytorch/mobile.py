@@ -1,12 +1,18 @@
 
 
+def block(inputs, outputs, stride, operation):
+    """A residual block, or an inverted bottleneck of this kernel and expansion."""
+    if operation == "resblock_k3":
+        return BasicBlock(inputs, outputs, 3, stride)
+    kernel, expansion, squeeze = operation
+    return InvertedBottleneck(inputs, outputs, kernel, stride, expansion, ACTIVATION, squeeze)
+
+
 class Layer(nn.ModuleList):
     """The sum of the layer's operations, and of its input if it keeps size and channels."""
 
     def __init__(self, inputs, outputs, stride, operations):
-        super().__init__(
-            InvertedBottleneck(inputs, outputs, kernel, stride, expansion, ACTIVATION, squeeze) for kernel, expansion, squeeze in operations
-        )
+        super().__init__(block(inputs, outputs, stride, operation) for operation in operations)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x):

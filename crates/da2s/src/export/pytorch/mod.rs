@@ -134,15 +134,15 @@ fn mobile_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
                 ..
             } => {
                 let squeeze = if squeeze { "True" } else { "False" };
-                Some(format!("({kernel}, {expansion}, {squeeze})"))
+                format!("({kernel}, {expansion}, {squeeze})")
             }
-            _ => None,
+            _ => format!("\"{operation}\""),
         };
-        let operations: Vec<String> = operations.iter().filter_map(shape).collect();
+        let operations: Vec<String> = operations.iter().map(shape).collect();
         format!("[{}]", operations.join(", "))
     };
     let mut text =
-        "\n# For each layer its channels, its stride, and for each of its operations kernel, expansion and whether it has squeeze-and-excitation.\n".to_owned();
+        "\n# For each layer its channels, its stride, and for each of its operations kernel, expansion and whether it has squeeze-and-excitation, or its name.\n".to_owned();
     text += &layers(cell, size, of_layer);
     let (stem, after) = (size.channels, chain.after_stem(size.channels));
     let _ = writeln!(

@@ -28,6 +28,7 @@ use crate::network::{
     BaselineSettings, LatencyError, LatencyTable, Limit, NetworkShape, Resource, channels_at, network,
 };
 use crate::observer::{Event, Observer};
+use crate::retrain::InitialWeights;
 use crate::search::SearchError;
 use crate::space::{Genotype, Precision};
 use crate::stage::Stage;
@@ -312,6 +313,7 @@ fn of_network(config: &Config, channels: usize, cells: usize) -> Config {
     };
     config.network.shape.channels = channels;
     config.network.shape.cells = cells;
+    config.network.training.initial_weights = InitialWeights::Random;
     config.network.beside = BaselineSettings::default();
     config
 }

@@ -110,6 +110,7 @@ fn a_tuning_is_what_brute_force_decides_and_trains() {
             for step in 0..search.steps() {
                 let number = 2 + at * EPOCHS + epoch + 1;
                 let batch = search.weight_loader.batch(number as u64, step as u64).unwrap();
+                let batch = DeviceBatch::new(batch, &search.device);
                 let undecided = search.space.cell(Vec::new());
                 let mixtures = strengths.map(|kind, strengths| {
                     let choices = (&search.space, search.target.kind(kind));
