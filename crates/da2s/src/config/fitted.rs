@@ -30,8 +30,8 @@ pub(super) const ONE_CHANNEL: &str = "data.channels is 1, since the images are g
 const EPOCHS: &str = "search.epochs";
 const WARM_UP: &str = "search.warmup_epochs";
 
-/// The channels of the network.
-const WIDTH: &str = "network.channels";
+/// The channels of search and network.
+const WIDTHS: [&str; 2] = ["search.channels", "network.channels"];
 
 /// The setting that turns on the auxiliary head.
 const HEAD: &str = "network.auxiliary";
@@ -50,22 +50,29 @@ pub(super) fn is_head_of_recipe(layers: &[Layer], error: &ConfigError) -> bool {
     is_of_recipe(layers, HEAD) && matches!(error, ConfigError::Setting { problem, .. } if problem.key() == HEAD)
 }
 
-/// The layer with the channels of the search for the network, and the message about it, if the
-/// network starts from the weights of the super-network and no channels were requested for it.
+/// The layer that gives search and network the same channels, and the message about it, if the
+/// network starts from the weights of the super-network and they were requested for one of the two
+/// at most.
 ///
 /// # Errors
 /// If a value does not have the type of its setting.
 pub(super) fn one_width(layers: &[Layer]) -> Result<Option<(Layer, String)>, ConfigError> {
     let config = merged(layers)?;
-    let [channels, before] = [config.search.channels, config.network.shape.channels];
-    let starts_random = config.network.training.initial_weights == InitialWeights::Random;
-    if starts_random || channels == before || !is_of_recipe(layers, WIDTH) {
+    let [searched, trained] = [config.search.channels, config.network.shape.channels];
+    if config.network.training.initial_weights == InitialWeights::Random || searched == trained {
         return Ok(None);
     }
-    let layer = Layer::flag("the channels of the search", WIDTH, (channels as i64).into())?;
+    let [of_search, of_network] = WIDTHS;
+    let (key, before, channels, other) = if is_of_recipe(layers, of_network) {
+        (of_network, trained, searched, of_search)
+    } else if is_of_recipe(layers, of_search) {
+        (of_search, searched, trained, of_network)
+    } else {
+        return Ok(None);
+    };
+    let layer = Layer::flag(other, key, (channels as i64).into())?;
     let note = format!(
-        "{WIDTH} is {channels} instead of {before}, as search.channels, since the network starts from the weights of the \
-         super-network"
+        "{key} is {channels} instead of {before}, as {other}, since the network starts from the weights of the super-network"
     );
     Ok(Some((layer, note)))
 }

@@ -315,7 +315,7 @@ mod tests {
     use crate::retrain::InitialWeights;
 
     #[test]
-    fn the_recipe_images_mobile_is_images_in_another_space() {
+    fn the_recipe_images_mobile_has_one_width_and_is_images_in_another_space() {
         let with = |settings: &[&str], network: Option<&str>| {
             let given = ["data.dir=my-images"].iter().chain(settings);
             let given = given.map(|text| Layer::assignment("--set", text).unwrap());
@@ -333,6 +333,12 @@ mod tests {
         let (own, notes) = with(&[], None);
         assert_eq!((own.space.name, notes), (SpaceName::Mobile, Vec::new()));
         assert_eq!(own.network.training.initial_weights, InitialWeights::SuperNetwork);
+        // Channels that are requested for one of the two are those of both.
+        for wider in ["search.channels=24", "network.channels=24"] {
+            let (config, notes) = with(&[wider], None);
+            assert_eq!((config.search.channels, config.network.shape.channels), (24, 24));
+            assert!(notes[0].contains("is 24 instead of 16"), "{notes:?}");
+        }
         for (settings, network, space) in [
             (&["space.name=darts"][..], None, SpaceName::Darts),
             (&[], Some("darts-v2"), SpaceName::Darts),

@@ -21,9 +21,8 @@ use crate::memory::Needs;
 use crate::network::{NetworkShape, network};
 use crate::observer::{Event, Observer};
 use crate::probe::Probe;
-use crate::random::Purpose;
 use crate::resumable::Resumable;
-use crate::retrain::{self, InitialWeights, Retraining, TrainRecord, TrainState};
+use crate::retrain::{self, InitialWeights, Retraining, TrainProgress, TrainRecord, TrainState};
 use crate::search::{Search, inherited};
 use da2s_records::schema::TrainEpoch;
 
@@ -219,46 +218,36 @@ fn initial_weights(
     if config.network.training.initial_weights == InitialWeights::Random {
         return Ok(None);
     }
+    let path = directory.file(SEARCH_CHECKPOINT);
     let misfit = |error: LoadError| Error::Mismatch {
-        path: directory.file(SEARCH_CHECKPOINT),
+        path: path.clone(),
         problem: format!("the network cannot start from the weights of this search: {error}"),
         hints: &[],
     };
     let read = || {
-        let begun = [NETWORK_CHECKPOINT, BEST]
-            .into_iter()
-            .any(|name| directory.has_file(name));
-        if context.resume && begun {
-            return Ok(Vec::new());
+        let mut stage = [NETWORK_CHECKPOINT, BEST].into_iter();
+        if context.resume && stage.any(|name| directory.has_file(name)) {
+            return Ok(None);
         }
         if genotype_file::stored(directory)?.is_some_and(|stored| stored.given) {
             let text = "the network starts from random weights: its genotype was given, so there is no search whose \
                 weights it could have";
             observer.on(Event::Warning(text.to_owned().into()));
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let genotype = genotype_file::parsed(directory, genotype)?;
+        let parsed = genotype_file::parsed(directory, genotype)?;
         let search = Search::new(&config.search_setup()?, dataset, device, engine)?;
         let state = search::finished(context, &search, device, observer)?;
-        let inherited = inherited((&search.backbone, &search.space), &state, (&genotype, network), device);
+        let inherited = inherited((&search.backbone, &search.space), &state, (&parsed, network), device);
         let (weights, statistics) = inherited.map_err(misfit)?;
-        let values = network
-            .named(&weights, &statistics)
-            .into_iter()
-            .flat_map(|tensor| tensor.data);
-        Ok::<_, Error>(values.flat_map(f32::to_le_bytes).collect())
+        Ok(Some(Checkpoint {
+            tensors: network.named(&weights, &statistics),
+            meta: TrainMeta::new(&TrainProgress::default(), genotype, context.group.size()),
+        }))
     };
-    let bytes = context.group.from_leader(read)?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let mut values = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes);
-    let random = Weights::new(network, 0, Purpose::NetworkWeights, device);
-    let mut tensors = network.named(&random, &Statistics::new(network, device));
-    for value in tensors.iter_mut().flat_map(|tensor| &mut tensor.data) {
-        *value = values.next().expect("all processes have the same network");
-    }
-    network.load(&tensors, device).map(Some).map_err(misfit)
+    let shared = Checkpoint::shared(&context.group, &path, read)?;
+    let loaded = shared.map(|checkpoint| network.load(&checkpoint.tensors, device));
+    loaded.transpose().map_err(misfit)
 }
 
 /// The network of the run's genotype, with or without its auxiliary head, and the genotype's text.
